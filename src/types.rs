@@ -1,0 +1,315 @@
+//! Numbers and names that mean something: page numbers, transaction ids, positions, checksums.
+//!
+//! Used by every layer and by the server. Parsing and printing live beside the type; a value of one
+//! of these types is valid by construction.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use core::fmt;
+use core::num::NonZeroU32;
+use core::str::FromStr;
+
+/// A text that is not a value of the type it was parsed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParseError(&'static str);
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl core::error::Error for ParseError {}
+
+/// A page number, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pgno(NonZeroU32);
+
+impl Pgno {
+    /// The first page, which holds the database header.
+    pub const ONE: Pgno = Pgno(NonZeroU32::MIN);
+
+    /// The page of that number; `None` for 0.
+    pub const fn new(pgno: u32) -> Option<Pgno> {
+        match NonZeroU32::new(pgno) {
+            Some(pgno) => Some(Pgno(pgno)),
+            None => None,
+        }
+    }
+
+    /// The number, from 1.
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for Pgno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A page size in bytes: a power of two from 512 to 65,536.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PageSize(u32);
+
+/// The byte at which SQLite places its file locks; the page that holds it is never used.
+pub const PENDING_BYTE: u32 = 0x4000_0000;
+
+impl PageSize {
+    /// The page size of `bytes` bytes; `None` when SQLite has no such page size.
+    pub const fn new(bytes: u32) -> Option<PageSize> {
+        if bytes.is_power_of_two() && bytes >= 512 && bytes <= 65_536 {
+            Some(PageSize(bytes))
+        } else {
+            None
+        }
+    }
+
+    /// Bytes of a page.
+    pub const fn bytes(self) -> u32 {
+        self.0
+    }
+
+    /// Bytes of a page, as a length.
+    pub const fn len_bytes(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The page that holds [`PENDING_BYTE`]. It is in no LTX file and never stored.
+    pub const fn lock_pgno(self) -> Pgno {
+        let shift = self.0.trailing_zeros();
+        match Pgno::new((PENDING_BYTE >> shift).saturating_add(1)) {
+            Some(pgno) => pgno,
+            None => Pgno::ONE,
+        }
+    }
+
+    /// Offset of a page in the database file, in bytes.
+    pub const fn offset_of(self, pgno: Pgno) -> u64 {
+        (pgno.get() as u64).saturating_sub(1).saturating_mul(self.0 as u64)
+    }
+}
+
+/// A transaction id. Zero means "no transaction yet"; the first commit is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Txid(pub u64);
+
+impl Txid {
+    /// Before the first transaction.
+    pub const ZERO: Txid = Txid(0);
+
+    /// The id of the following transaction.
+    pub const fn next(self) -> Txid {
+        Txid(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Txid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Txid {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Txid, ParseError> {
+        parse_hex16(text).map(Txid).ok_or(ParseError("a transaction id is 16 hex digits"))
+    }
+}
+
+/// An LTX checksum: 63 bits of CRC-64/ISO with the top bit set, or zero for "none".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Checksum(pub u64);
+
+impl Checksum {
+    /// The bit that every checksum has.
+    pub const FLAG: u64 = 1 << 63;
+    /// No checksum.
+    pub const NONE: Checksum = Checksum(0);
+    /// The database checksum of a database without pages.
+    pub const EMPTY: Checksum = Checksum(Checksum::FLAG);
+
+    /// Whether the top bit is set, as it is in every checksum but [`Checksum::NONE`].
+    pub const fn is_set(self) -> bool {
+        self.0 & Checksum::FLAG != 0
+    }
+
+    /// Adds a page's checksum to a database checksum, or takes it out again.
+    #[must_use]
+    pub const fn toggle(self, page: Checksum) -> Checksum {
+        Checksum((self.0 ^ page.0) | Checksum::FLAG)
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Checksum {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Checksum, ParseError> {
+        parse_hex16(text).map(Checksum).ok_or(ParseError("a checksum is 16 hex digits"))
+    }
+}
+
+/// A position: a transaction and the database checksum after it. Two databases at the same position
+/// hold the same pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Pos {
+    /// The last transaction applied.
+    pub txid: Txid,
+    /// The database checksum after it.
+    pub post_apply_checksum: Checksum,
+}
+
+impl Pos {
+    /// The position of a database without transactions.
+    pub const EMPTY: Pos = Pos { txid: Txid::ZERO, post_apply_checksum: Checksum::NONE };
+
+    /// Whether no transaction was applied yet.
+    pub const fn is_empty(self) -> bool {
+        self.txid.0 == 0
+    }
+}
+
+impl fmt::Display for Pos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.txid, self.post_apply_checksum)
+    }
+}
+
+impl FromStr for Pos {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Pos, ParseError> {
+        let err = ParseError("a position is TXID/CHECKSUM, two times 16 hex digits");
+        let (txid, checksum) = text.split_once('/').ok_or(err)?;
+        Ok(Pos {
+            txid: txid.parse().map_err(|_| err)?,
+            post_apply_checksum: checksum.parse().map_err(|_| err)?,
+        })
+    }
+}
+
+fn parse_hex16(text: &str) -> Option<u64> {
+    let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if digits { u64::from_str_radix(text, 16).ok() } else { None }
+}
+
+/// A database name: 1 to 256 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DbName(String);
+
+impl DbName {
+    /// The longest name, in bytes.
+    pub const MAX_LEN: usize = 256;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DbName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for DbName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<DbName, ParseError> {
+        check_name(text, DbName::MAX_LEN).map(DbName).ok_or(ParseError(
+            "a database name is 1 to 256 characters of A-Z a-z 0-9 _ . - and does not start with a dot",
+        ))
+    }
+}
+
+/// A cluster name: 1 to 32 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterName(String);
+
+impl ClusterName {
+    /// The longest name, in bytes.
+    pub const MAX_LEN: usize = 32;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClusterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ClusterName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<ClusterName, ParseError> {
+        check_name(text, ClusterName::MAX_LEN).map(ClusterName).ok_or(ParseError(
+            "a cluster name is 1 to 32 characters of A-Z a-z 0-9 _ . - and does not start with a dot",
+        ))
+    }
+}
+
+fn check_name(text: &str, max_len: usize) -> Option<String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    let valid = (1..=max_len).contains(&text.len())
+        && !text.starts_with('.')
+        && text.bytes().all(allowed);
+    valid.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn lock_page_is_the_one_with_the_pending_byte() {
+        for (bytes, pgno) in [(512, 2_097_153), (4096, 262_145), (65_536, 16_385)] {
+            assert_eq!(PageSize::new(bytes).unwrap().lock_pgno().get(), pgno);
+        }
+    }
+
+    #[test]
+    fn page_sizes_are_powers_of_two_from_512_to_65536() {
+        let valid: alloc::vec::Vec<u32> =
+            (0..=131_072).filter(|&n| PageSize::new(n).is_some()).collect();
+        assert_eq!(valid, [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536]);
+    }
+
+    #[test]
+    fn a_position_prints_as_it_parses() {
+        let text = "00000000000000ff/8000000000000001";
+        let pos: Pos = text.parse().unwrap();
+        assert_eq!(pos.txid, Txid(255));
+        assert_eq!(pos.to_string(), text);
+        for bad in ["", "/", "ff/8000000000000001", "00000000000000ff-8000000000000001"] {
+            assert!(bad.parse::<Pos>().is_err(), "{bad}");
+        }
+        assert!("+0000000000000ff/8000000000000001".parse::<Pos>().is_err());
+    }
+
+    #[test]
+    fn names_keep_to_their_alphabet() {
+        for good in ["a", "db1", "A-b_c.d", "0"] {
+            assert!(good.parse::<DbName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", ".a", "a/b", "a b", "a\0", "\u{e4}"] {
+            assert!(bad.parse::<DbName>().is_err(), "{bad}");
+        }
+        assert!("x".repeat(256).parse::<DbName>().is_ok());
+        assert!("x".repeat(257).parse::<DbName>().is_err());
+        assert!("x".repeat(33).parse::<ClusterName>().is_err());
+    }
+}
