@@ -1,0 +1,62 @@
+# LiteVFS: the front door. Everything a developer or a visitor runs goes through here.
+#
+#   make run         a sqlite3 shell on a database that lives on a server of its own (data: ./litevfs-data)
+#   make test        all tests; ends with "N passed, N failed"
+#   make test-unit   cargo test of the extension and of the server
+#   make test-sql    tests/sql: SQL scripts through the sqlite3 shell, against the real server
+#   make test-sh     tests/sh and tests/py: crashes, faults, caches, other clients, random SQL
+#   make lint        format, clippy, no_std, imports, unsafe, ASCII, file lengths
+#   make extension   target/release/liblitevfs.so
+#   make server      target/release/litevfs-cloud
+#   make sqlite3     build/sqlite3: a shell with the extension linked in statically
+#   make clean       remove what was built (not ./litevfs-data)
+#   make help        this list
+#
+# Variables: SQLITE3 and PYTHON (programs to use), SEEDS and ROUNDS (size of the random and crash
+# tests), TESTS ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
+# SQLITE_SRC (an unpacked SQLite source for `make sqlite3`), CARGO_TARGET_DIR.
+
+CARGO_TARGET_DIR ?= target
+SEEDS            ?= 200
+ROUNDS           ?= 100
+EXT              ?= $(abspath $(CARGO_TARGET_DIR))/release/liblitevfs.so
+SERVER           ?= $(abspath $(CARGO_TARGET_DIR))/release/litevfs-cloud
+export CARGO_TARGET_DIR SEEDS ROUNDS EXT SERVER
+export SQLITE3 PYTHON TESTS ACCEPT SQLITE_SRC
+
+.PHONY: help run test test-unit test-sql test-sh lint extension server sqlite3 clean
+
+help:
+	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
+
+run:
+	@scripts/setup run
+	@scripts/build --quiet
+	@scripts/run
+
+test:
+	@scripts/setup test
+	@scripts/test unit sql sh
+
+test-unit:
+	@scripts/setup build
+	@scripts/test unit
+
+test-sql test-sh:
+	@scripts/setup test
+	@scripts/test $(@:test-%=%)
+
+lint:
+	@scripts/setup lint
+	@scripts/lint
+
+extension server:
+	@scripts/setup build
+	@scripts/build $@
+
+sqlite3:
+	@scripts/setup sqlite3
+	@scripts/build-sqlite3
+
+clean:
+	rm -rf "$(CARGO_TARGET_DIR)" build
