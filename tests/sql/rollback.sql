@@ -1,0 +1,23 @@
+-- A rolled back transaction leaves nothing: rows, tables, indexes, file size.
+PRAGMA litevfs_acquire_lease;
+CREATE TABLE t (x);
+INSERT INTO t VALUES ('kept');
+PRAGMA page_count;
+BEGIN;
+INSERT INTO t SELECT hex(zeroblob(2000)) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8));
+CREATE TABLE u (y);
+CREATE INDEX t_x ON t (x);
+UPDATE t SET x = 'lost' WHERE x = 'kept';
+SELECT count(*) FROM t;
+ROLLBACK;
+PRAGMA page_count;
+SELECT * FROM t;
+SELECT name FROM sqlite_schema;
+BEGIN IMMEDIATE;
+ROLLBACK;
+BEGIN EXCLUSIVE;
+INSERT INTO t VALUES ('lost too');
+ROLLBACK;
+INSERT INTO t VALUES ('also kept');
+SELECT * FROM t;
+PRAGMA integrity_check;

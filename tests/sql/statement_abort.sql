@@ -1,0 +1,20 @@
+-- A statement that fails half-way undoes itself only; the transaction goes on.
+PRAGMA litevfs_acquire_lease;
+CREATE TABLE t (id INTEGER PRIMARY KEY, u UNIQUE CHECK (u <> 13), fill TEXT);
+BEGIN;
+INSERT INTO t VALUES (1, 1, hex(zeroblob(3000)));
+INSERT INTO t SELECT 10 + value, 10 + value, hex(zeroblob(1000)) FROM json_each('[0,1,2,3,4]');
+SELECT count(*) FROM t;
+INSERT INTO t VALUES (2, 2, NULL), (3, 1, NULL);
+INSERT OR IGNORE INTO t VALUES (4, 4, NULL), (5, 1, NULL), (6, 6, NULL);
+INSERT OR REPLACE INTO t VALUES (7, 4, 'replaced');
+INSERT OR FAIL INTO t VALUES (8, 8, NULL), (9, 8, NULL), (10, 10, NULL);
+UPDATE t SET u = u + 1 WHERE id IN (1, 4);
+COMMIT;
+SELECT id, u, length(fill) FROM t ORDER BY id;
+BEGIN;
+INSERT INTO t VALUES (20, 20, NULL);
+INSERT OR ROLLBACK INTO t VALUES (21, 20, NULL);
+COMMIT;
+SELECT count(*) FROM t;
+PRAGMA integrity_check;
