@@ -23,6 +23,10 @@ pub enum Error {
     BadPreApplyChecksum,
     /// A post-apply checksum without its top bit, or one in a file without database checksums.
     BadPostApplyChecksum,
+    /// WAL fields without a WAL offset, or beyond what a file can hold.
+    BadWalFields,
+    /// A snapshot whose pages do not add up to its post-apply checksum.
+    DatabaseChecksum,
     /// Header bytes that must be zero are not.
     ReservedBytesSet,
     /// A v1 file without database checksums; only v3 has them.
@@ -43,6 +47,8 @@ pub enum Error {
     SnapshotGap,
     /// The compressed page is longer than a page can become.
     CompressedTooLong,
+    /// LZ4 data that holds more than there may be.
+    DecompressedTooLong,
     /// The LZ4 data of a page or a block is damaged.
     BadLz4Block,
     /// The bytes are not the start of an LZ4 frame.
@@ -88,6 +94,10 @@ impl Error {
             Error::BadPostApplyChecksum => {
                 "the post-apply checksum must be set, or zero in a file without database checksums"
             }
+            Error::BadWalFields => "the WAL fields of the LTX header contradict each other",
+            Error::DatabaseChecksum => {
+                "the pages of the snapshot do not add up to its post-apply checksum"
+            }
             Error::ReservedBytesSet => "reserved bytes of the LTX header are not zero",
             Error::ChecksumsRequired => "LTX v1 cannot leave out the database checksums",
             Error::BadPageHeader => "a page header has page number 0 but does not end the pages",
@@ -98,6 +108,7 @@ impl Error {
             Error::LockPage => "the lock page must not be in an LTX file",
             Error::SnapshotGap => "the snapshot leaves out a page",
             Error::CompressedTooLong => "a compressed page is longer than a page can become",
+            Error::DecompressedTooLong => "the LZ4 data holds more than there may be",
             Error::BadLz4Block => "the LZ4 data is damaged",
             Error::BadFrameMagic => "the compressed data does not begin as an LZ4 frame",
             Error::BadFrameDescriptor => "the LZ4 frame descriptor is invalid",

@@ -22,6 +22,7 @@
 //! | 8 | 8 | file checksum |
 
 use super::error::Error;
+use super::io::Input;
 use super::{Format, Version};
 use crate::types::{Checksum, PageSize, Txid};
 
@@ -29,6 +30,11 @@ use crate::types::{Checksum, PageSize, Txid};
 pub const HEADER_LEN: usize = 100;
 /// Bytes of a trailer.
 pub const TRAILER_LEN: usize = 16;
+
+const MAGIC: [u8; 4] = *b"LTX1";
+const FLAG_LZ4: u32 = 1 << 0;
+const FLAG_NO_CHECKSUM: u32 = 1 << 1;
+const RESERVED_LEN: usize = 20;
 
 /// What an LTX file says about itself before its pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,25 +62,109 @@ pub struct Header {
     /// The file has no database checksums: pre-apply and post-apply are zero (v3 only).
     pub no_checksum: bool,
 }
+
 impl Header {
     /// Whether the file holds every page of the database.
     pub const fn is_snapshot(&self) -> bool {
         self.min_txid.0 == 1
     }
 
-    /// Checks what a version demands of the fields.
+    /// Checks what a version demands of the fields; decoded headers have passed.
     pub fn validate(&self, version: Version) -> Result<(), Error> {
-        todo!()
+        if self.no_checksum && version == Version::V1 {
+            return Err(Error::ChecksumsRequired);
+        }
+        if self.min_txid == Txid::ZERO || self.min_txid > self.max_txid {
+            return Err(Error::BadTxidRange);
+        }
+        let wanted = !self.is_snapshot() && !self.no_checksum;
+        let pre_apply = self.pre_apply_checksum;
+        if pre_apply.is_set() != wanted || (!wanted && pre_apply != Checksum::NONE) {
+            return Err(Error::BadPreApplyChecksum);
+        }
+        // The original reads offset and size as signed numbers, and refuses what follows from no WAL.
+        let from_journal = self.wal_offset == 0;
+        let has_wal_fields = self.wal_size != 0 || self.wal_salt != [0, 0];
+        let signed = i64::try_from(self.wal_offset).and(i64::try_from(self.wal_size));
+        if signed.is_err() || (from_journal && has_wal_fields) {
+            return Err(Error::BadWalFields);
+        }
+        Ok(())
     }
 
     /// The bytes of a valid header.
     pub fn encode(&self, format: Format) -> [u8; HEADER_LEN] {
-        todo!()
+        let lz4 = if format == Format::V1Lz4 { FLAG_LZ4 } else { 0 };
+        let no_checksum = if self.no_checksum {
+            FLAG_NO_CHECKSUM
+        } else {
+            0
+        };
+        let [salt_1, salt_2] = self.wal_salt;
+        let fields: [&[u8]; 13] = [
+            &MAGIC,
+            &(lz4 | no_checksum).to_be_bytes(),
+            &self.page_size.bytes().to_be_bytes(),
+            &self.commit.to_be_bytes(),
+            &self.min_txid.0.to_be_bytes(),
+            &self.max_txid.0.to_be_bytes(),
+            &self.timestamp_ms.to_be_bytes(),
+            &self.pre_apply_checksum.0.to_be_bytes(),
+            &self.wal_offset.to_be_bytes(),
+            &self.wal_size.to_be_bytes(),
+            &salt_1.to_be_bytes(),
+            &salt_2.to_be_bytes(),
+            &self.node_id.to_be_bytes(),
+        ];
+        let mut bytes = [0; HEADER_LEN];
+        bytes
+            .iter_mut()
+            .zip(fields.into_iter().flatten())
+            .for_each(|(to, from)| *to = *from);
+        bytes
     }
 
     /// Reads and validates a header, and tells whether the page block is one LZ4 frame (v1 only).
     pub fn decode(bytes: &[u8; HEADER_LEN], version: Version) -> Result<(Header, bool), Error> {
-        todo!()
+        let mut input = Input::new(bytes.as_slice());
+        if input.read_array()? != MAGIC {
+            return Err(Error::BadMagic);
+        }
+        let flags = input.read_u32()?;
+        let known = match version {
+            Version::V1 => FLAG_LZ4,
+            Version::V3 => FLAG_NO_CHECKSUM,
+        };
+        if flags & !known != 0 {
+            return Err(Error::BadHeaderFlags);
+        }
+        let header = Header {
+            page_size: PageSize::new(input.read_u32()?).ok_or(Error::BadPageSize)?,
+            commit: input.read_u32()?,
+            min_txid: Txid(input.read_u64()?),
+            max_txid: Txid(input.read_u64()?),
+            timestamp_ms: input.read_u64()?,
+            pre_apply_checksum: Checksum(input.read_u64()?),
+            wal_offset: input.read_u64()?,
+            wal_size: input.read_u64()?,
+            wal_salt: [input.read_u32()?, input.read_u32()?],
+            node_id: input.read_u64()?,
+            no_checksum: flags & FLAG_NO_CHECKSUM != 0,
+        };
+        if input.read_array()? != [0; RESERVED_LEN] {
+            return Err(Error::ReservedBytesSet);
+        }
+        header.validate(version)?;
+        Ok((header, flags & FLAG_LZ4 != 0))
+    }
+
+    /// Whether the header flags alone say v1; no LTX file at all is an error.
+    pub(super) fn is_v1_lz4(file: &[u8]) -> Result<bool, Error> {
+        let mut input = Input::new(file);
+        if input.read_array()? != MAGIC {
+            return Err(Error::BadMagic);
+        }
+        Ok(input.read_u32()? & FLAG_LZ4 != 0)
     }
 }
 
@@ -85,4 +175,110 @@ pub struct Trailer {
     pub post_apply_checksum: Checksum,
     /// Checksum of the file itself.
     pub file_checksum: Checksum,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            page_size: PageSize::new(4096).unwrap(),
+            commit: 0x0102_0304,
+            min_txid: Txid(2),
+            max_txid: Txid(3),
+            timestamp_ms: 1_700_000_000_123,
+            pre_apply_checksum: Checksum(0x8000_0000_0000_0005),
+            wal_offset: 32,
+            wal_size: 4120,
+            wal_salt: [6, 7],
+            node_id: 8,
+            no_checksum: false,
+        }
+    }
+
+    #[test]
+    fn a_header_decodes_as_it_was_encoded() {
+        for (format, lz4) in [
+            (Format::V1Raw, false),
+            (Format::V1Lz4, true),
+            (Format::V3Frame, false),
+            (Format::V3Block, false),
+        ] {
+            let bytes = header().encode(format);
+            assert_eq!(
+                Header::decode(&bytes, format.version()),
+                Ok((header(), lz4))
+            );
+        }
+        let none = Header {
+            no_checksum: true,
+            pre_apply_checksum: Checksum::NONE,
+            ..header()
+        };
+        let bytes = none.encode(Format::V3Block);
+        assert_eq!(Header::decode(&bytes, Version::V3), Ok((none, false)));
+        assert_eq!(
+            Header::decode(&bytes, Version::V1),
+            Err(Error::BadHeaderFlags)
+        );
+    }
+
+    #[test]
+    fn fields_lie_at_their_offsets() {
+        let bytes = header().encode(Format::V1Lz4);
+        assert_eq!(&bytes[..16], b"LTX1\0\0\0\x01\0\0\x10\0\x01\x02\x03\x04");
+        for (offset, last_byte) in [(16, 2), (24, 3), (40, 5), (48, 32), (72, 8)] {
+            assert_eq!(bytes[offset + 7], last_byte, "field at {offset}");
+        }
+        assert_eq!(&bytes[64..72], b"\0\0\0\x06\0\0\0\x07");
+        assert_eq!(bytes[80..], [0; 20]);
+    }
+
+    #[test]
+    fn a_damaged_field_is_named() {
+        let damage = |offset: usize, byte: u8| {
+            let mut bytes = header().encode(Format::V3Block);
+            bytes[offset] = byte;
+            Header::decode(&bytes, Version::V3).unwrap_err()
+        };
+        assert_eq!(damage(0, b'M'), Error::BadMagic);
+        assert_eq!(damage(7, 1), Error::BadHeaderFlags);
+        assert_eq!(damage(7, 4), Error::BadHeaderFlags);
+        assert_eq!(damage(11, 1), Error::BadPageSize);
+        assert_eq!(damage(23, 0), Error::BadTxidRange);
+        assert_eq!(damage(23, 4), Error::BadTxidRange);
+        assert_eq!(damage(40, 0), Error::BadPreApplyChecksum);
+        assert_eq!(damage(48, 0x80), Error::BadWalFields);
+        assert_eq!(damage(55, 0), Error::BadWalFields);
+        assert_eq!(damage(99, 1), Error::ReservedBytesSet);
+    }
+
+    #[test]
+    fn only_a_snapshot_has_no_pre_apply_checksum() {
+        let snapshot = Header {
+            min_txid: Txid(1),
+            ..header()
+        };
+        assert_eq!(
+            snapshot.validate(Version::V1),
+            Err(Error::BadPreApplyChecksum)
+        );
+        let snapshot = Header {
+            pre_apply_checksum: Checksum::NONE,
+            ..snapshot
+        };
+        assert_eq!(snapshot.validate(Version::V1), Ok(()));
+        let other = Header {
+            pre_apply_checksum: Checksum::NONE,
+            ..header()
+        };
+        assert_eq!(other.validate(Version::V1), Err(Error::BadPreApplyChecksum));
+        let other = Header {
+            no_checksum: true,
+            ..other
+        };
+        assert_eq!(other.validate(Version::V3), Ok(()));
+        assert_eq!(other.validate(Version::V1), Err(Error::ChecksumsRequired));
+    }
 }

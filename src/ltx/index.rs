@@ -1,9 +1,36 @@
-//! The page index of a v3 file.
+//! The page index of a v3 file: where each page's frame is, so that one page can be read alone.
+//!
+//! Lies between the page block and the trailer. For each page, in ascending order:
+//!
+//! | bytes | field |
+//! | --- | --- |
+//! | LEB128 | pgno |
+//! | LEB128 | offset of its frame from the start of the file, bytes |
+//! | LEB128 | length of the frame with its header, bytes |
+//!
+//! and then once:
+//!
+//! | bytes | field |
+//! | --- | --- |
+//! | 1 | zero |
+//! | 8 | bytes of all the above, zero included; big-endian |
+//!
+//! Frames follow each other without gaps from the end of the header on, in the order of the index,
+//! so a file has one correct index, and any other is refused.
 
 use alloc::vec::Vec;
 
-use super::error::Error;
+use super::checksum::Crc64;
+use super::error::{Error, StreamError};
+use super::header::{HEADER_LEN, TRAILER_LEN};
+use super::io::{Input, Read};
+use super::page_frame::FrameHeader;
 use crate::types::Pgno;
+
+const SIZE_LEN: usize = 8;
+const FIRST_OFFSET: u64 = HEADER_LEN as u64;
+/// Bytes of the index and after it that are there in every v3 file.
+const MIN_TAIL_LEN: u64 = (1 + SIZE_LEN + TRAILER_LEN) as u64;
 
 /// Where one page is in a v3 file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +50,59 @@ pub struct PageIndex {
 }
 
 impl PageIndex {
-    /// How many bytes at the end of the file [`PageIndex::decode`] needs, told from the last 24 or
-    /// more.
+    /// How many bytes of the file's end [`PageIndex::decode`] needs; any 24 or more of them tell.
     pub fn tail_len(tail: &[u8]) -> Result<u64, Error> {
-        todo!()
+        let (rest, _trailer) = tail
+            .split_last_chunk::<TRAILER_LEN>()
+            .ok_or(Error::Truncated)?;
+        let (_, size) = rest
+            .split_last_chunk::<SIZE_LEN>()
+            .ok_or(Error::Truncated)?;
+        let after = (SIZE_LEN + TRAILER_LEN) as u64;
+        let len = u64::from_be_bytes(*size)
+            .checked_add(after)
+            .ok_or(Error::BadIndex)?;
+        if len < MIN_TAIL_LEN {
+            Err(Error::BadIndex)
+        } else {
+            Ok(len)
+        }
     }
 
     /// Reads the index from the last bytes of a file of `file_len` bytes, without its pages.
+    /// [`Error::IndexOutOfReach`] when `tail` is shorter than [`PageIndex::tail_len`].
     pub fn decode(tail: &[u8], file_len: u64) -> Result<PageIndex, Error> {
-        todo!()
+        let tail_len = PageIndex::tail_len(tail)?;
+        let block_end = file_len.checked_sub(tail_len).ok_or(Error::BadIndex)?;
+        let tail_len = usize::try_from(tail_len).map_err(|_| Error::IndexOutOfReach)?;
+        let start = tail
+            .len()
+            .checked_sub(tail_len)
+            .ok_or(Error::IndexOutOfReach)?;
+        let end = tail.len().saturating_sub(SIZE_LEN + TRAILER_LEN);
+        let mut rest = tail.get(start..end).ok_or(Error::BadIndex)?;
+
+        let mut entries = Vec::new();
+        let mut offset = FIRST_OFFSET;
+        let mut last_pgno = 0;
+        while let Some(pgno) = take_pgno(&mut rest)? {
+            let entry = IndexEntry {
+                pgno,
+                offset: take_varint(&mut rest)?,
+                len: take_varint(&mut rest)?,
+            };
+            if pgno.get() <= last_pgno || entry.offset != offset || entry.len == 0 {
+                return Err(Error::BadIndex);
+            }
+            last_pgno = pgno.get();
+            offset = offset.checked_add(entry.len).ok_or(Error::BadIndex)?;
+            entries.push(entry);
+        }
+        let pages_end = offset.checked_add(FrameHeader::END.bytes().len() as u64);
+        if !rest.is_empty() || pages_end != Some(block_end) {
+            return Err(Error::BadIndex);
+        }
+        Ok(PageIndex { entries })
     }
 
     /// The entries, in ascending order of page number.
@@ -41,6 +112,252 @@ impl PageIndex {
 
     /// The entry of one page.
     pub fn get(&self, pgno: Pgno) -> Option<IndexEntry> {
-        todo!()
+        let at = self
+            .entries
+            .binary_search_by_key(&pgno, |entry| entry.pgno)
+            .ok()?;
+        self.entries.get(at).copied()
+    }
+
+    pub(super) fn push(&mut self, entry: IndexEntry) {
+        self.entries.push(entry);
+    }
+
+    /// The index as it lies in the file.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in &self.entries {
+            put_entry(&mut bytes, entry);
+        }
+        bytes.push(0);
+        let size = bytes.len() as u64;
+        bytes.extend_from_slice(&size.to_be_bytes());
+        bytes
+    }
+}
+
+/// Checks an index against the pages that were read, without keeping either in memory.
+#[derive(Debug, Default)]
+pub(super) struct IndexCheck {
+    /// Of the entries as they must be stored.
+    crc: Crc64,
+    len: u64,
+    scratch: Vec<u8>,
+}
+
+impl IndexCheck {
+    /// Takes in the entry that the next page must have.
+    pub(super) fn expect(&mut self, entry: &IndexEntry) {
+        self.scratch.clear();
+        put_entry(&mut self.scratch, entry);
+        self.crc.update(&self.scratch);
+        self.len = self.len.saturating_add(self.scratch.len() as u64);
+    }
+
+    /// Reads an index, compares, and adds its bytes to the checksum of the file.
+    pub(super) fn read<R: Read>(
+        self,
+        input: &mut Input<R>,
+        file_crc: &mut Crc64,
+    ) -> Result<(), StreamError<R::Error>> {
+        let mut crc = Crc64::new();
+        let mut buf = [0; 1024];
+        let mut left = self.len;
+        while left > 0 {
+            let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+            let chunk = buf.get_mut(..len).unwrap_or_default();
+            input.read_exact(chunk)?;
+            crc.update(chunk);
+            file_crc.update(chunk);
+            left = left.saturating_sub(len as u64);
+        }
+        let zero: [u8; 1] = input.read_array()?;
+        let size: [u8; SIZE_LEN] = input.read_array()?;
+        file_crc.update(&zero);
+        file_crc.update(&size);
+        let right_size = Some(u64::from_be_bytes(size)) == self.len.checked_add(1);
+        if zero != [0] || !right_size || crc.finish() != self.crc.finish() {
+            return Err(Error::IndexMismatch.into());
+        }
+        Ok(())
+    }
+}
+
+fn put_entry(bytes: &mut Vec<u8>, entry: &IndexEntry) {
+    put_varint(bytes, u64::from(entry.pgno.get()));
+    put_varint(bytes, entry.offset);
+    put_varint(bytes, entry.len);
+}
+
+fn put_varint(bytes: &mut Vec<u8>, value: u64) {
+    let mut rest = value;
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+}
+
+/// The page number of the next entry; `None` for the zero that ends the index.
+fn take_pgno(rest: &mut &[u8]) -> Result<Option<Pgno>, Error> {
+    let pgno = u32::try_from(take_varint(rest)?).map_err(|_| Error::BadIndex)?;
+    Ok(Pgno::new(pgno))
+}
+
+/// Reads a varint in its shortest form; a longer form would be a second index for the same file.
+fn take_varint(rest: &mut &[u8]) -> Result<u64, Error> {
+    let mut value = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let (byte, after) = rest.split_first().ok_or(Error::BadIndex)?;
+        *rest = after;
+        let bits = u64::from(byte & 0x7f);
+        let placed = bits.checked_shl(shift).ok_or(Error::BadIndex)?;
+        if placed.checked_shr(shift) != Some(bits) {
+            return Err(Error::BadIndex);
+        }
+        value |= placed;
+        if byte & 0x80 == 0 {
+            let shortest = *byte != 0 || shift == 0;
+            return if shortest {
+                Ok(value)
+            } else {
+                Err(Error::BadIndex)
+            };
+        }
+    }
+    Err(Error::BadIndex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn index() -> PageIndex {
+        let mut index = PageIndex::default();
+        let mut offset = FIRST_OFFSET;
+        for (pgno, len) in [(1, 300), (2, 7), (200, 70_000), (u32::MAX, 40)] {
+            index.push(IndexEntry {
+                pgno: Pgno::new(pgno).unwrap(),
+                offset,
+                len,
+            });
+            offset += len;
+        }
+        index
+    }
+
+    /// The index with a trailer, and the length of the file that ends so.
+    fn tail() -> (Vec<u8>, u64) {
+        let mut tail = index().encode();
+        tail.extend_from_slice(&[0xee; TRAILER_LEN]);
+        let pages: u64 = index().entries().iter().map(|entry| entry.len).sum();
+        let file_len = FIRST_OFFSET + pages + 6 + tail.len() as u64;
+        (tail, file_len)
+    }
+
+    #[test]
+    fn an_index_decodes_from_the_tail_of_its_file() {
+        let (tail, file_len) = tail();
+        assert_eq!(PageIndex::decode(&tail, file_len), Ok(index()));
+        let longer = [vec![0x55; 100], tail.clone()].concat();
+        assert_eq!(PageIndex::decode(&longer, file_len), Ok(index()));
+        let shorter = &tail[1..];
+        assert_eq!(
+            PageIndex::decode(shorter, file_len),
+            Err(Error::IndexOutOfReach)
+        );
+        assert_eq!(
+            PageIndex::tail_len(&tail[tail.len() - 24..]),
+            Ok(tail.len() as u64)
+        );
+    }
+
+    #[test]
+    fn an_index_that_does_not_fit_its_file_is_refused() {
+        let (tail, file_len) = tail();
+        for wrong in [0, 100, file_len - 1, file_len + 1, u64::MAX] {
+            assert_eq!(
+                PageIndex::decode(&tail, wrong),
+                Err(Error::BadIndex),
+                "{wrong} bytes"
+            );
+        }
+        for at in 0..tail.len() - TRAILER_LEN {
+            let mut damaged = tail.clone();
+            damaged[at] ^= 0x01;
+            assert_ne!(
+                PageIndex::decode(&damaged, file_len),
+                Ok(index()),
+                "byte {at}"
+            );
+        }
+        for len in 0..24 {
+            assert_eq!(PageIndex::tail_len(&tail[..len]), Err(Error::Truncated));
+        }
+    }
+
+    #[test]
+    fn a_page_is_found_by_its_number() {
+        let entry = index().get(Pgno::new(200).unwrap()).unwrap();
+        assert_eq!((entry.offset, entry.len), (407, 70_000));
+        assert_eq!(index().get(Pgno::new(3).unwrap()), None);
+    }
+
+    #[test]
+    fn varints_have_one_form() {
+        for value in [
+            0,
+            1,
+            127,
+            128,
+            16_383,
+            16_384,
+            u64::from(u32::MAX),
+            u64::MAX,
+        ] {
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, value);
+            assert_eq!(take_varint(&mut bytes.as_slice()), Ok(value));
+        }
+        for bad in [&[][..], &[0x80], &[0x80, 0], &[0xff; 10], &[0xff; 11]] {
+            let mut rest = bad;
+            assert_eq!(take_varint(&mut rest), Err(Error::BadIndex), "{bad:?}");
+        }
+        let mut past_64_bits = [[0xff; 9].as_slice(), &[2]].concat();
+        past_64_bits.push(0);
+        assert_eq!(
+            take_varint(&mut past_64_bits.as_slice()),
+            Err(Error::BadIndex)
+        );
+    }
+
+    #[test]
+    fn a_check_accepts_only_the_expected_index() {
+        let check = || {
+            let mut check = IndexCheck::default();
+            index()
+                .entries()
+                .iter()
+                .for_each(|entry| check.expect(entry));
+            check
+        };
+        let read = |bytes: &[u8]| {
+            let mut crc = Crc64::new();
+            check()
+                .read(&mut Input::new(bytes), &mut crc)
+                .map(|()| crc.finish())
+                .map_err(Error::from)
+        };
+        let bytes = index().encode();
+        let mut crc = Crc64::new();
+        crc.update(&bytes);
+        assert_eq!(read(&bytes), Ok(crc.finish()));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert_eq!(read(&damaged), Err(Error::IndexMismatch), "byte {at}");
+            assert_eq!(read(&bytes[..at]), Err(Error::Truncated), "{at} bytes");
+        }
     }
 }

@@ -116,6 +116,14 @@ impl<R: Read> Input<R> {
         Ok(bytes)
     }
 
+    pub(super) fn read_u32(&mut self) -> Result<u32, StreamError<R::Error>> {
+        Ok(u32::from_be_bytes(self.read_array()?))
+    }
+
+    pub(super) fn read_u64(&mut self) -> Result<u64, StreamError<R::Error>> {
+        Ok(u64::from_be_bytes(self.read_array()?))
+    }
+
     /// Makes sure that nothing follows.
     pub(super) fn expect_end(&mut self) -> Result<(), StreamError<R::Error>> {
         match self.inner.read(&mut [0]).map_err(StreamError::Io)? {

@@ -9,10 +9,15 @@ mod error;
 mod header;
 mod index;
 mod io;
+mod lz4_block;
+mod lz4_frame;
 mod name;
+mod order;
+mod page_frame;
+mod xxh32;
 
 pub use checksum::{Crc64, page_checksum};
-pub use decoder::{Decoder, decode_page_frame, detect};
+pub use decoder::{Decoder, detect};
 pub use encoder::{Encoder, Finished};
 pub use error::{Error, StreamError};
 pub use header::{HEADER_LEN, Header, TRAILER_LEN, Trailer};
@@ -21,6 +26,7 @@ pub use index::{IndexEntry, PageIndex};
 pub use io::{IoRead, IoWrite};
 pub use io::{Read, Write};
 pub use name::{file_name, parse_file_name};
+pub use page_frame::decode_page_frame;
 
 /// What a decoder must be told, because the file does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,145 @@
+//! One page of a v3 file: a header that says how the data is packed, and the data.
+//!
+//! | offset | size | field |
+//! | --- | --- | --- |
+//! | 0 | 4 | pgno |
+//! | 4 | 2 | flags: bit 0 set, an LZ4 block follows; clear, an LZ4 frame |
+//! | 6 | 4 | bytes of the block, only with the flag |
+//! | 6 or 10 | | the page, compressed |
+//!
+//! An all-zero page number and flags end the pages.
+
+use alloc::vec::Vec;
+
+use super::error::{Error, StreamError};
+use super::io::{Input, Read};
+use super::lz4_block::{decompress, max_block_len};
+use super::lz4_frame::FrameDecoder;
+use crate::types::{PageSize, Pgno};
+
+const FLAG_BLOCK: u16 = 1 << 0;
+const FLAG_FRAME: u16 = 0;
+/// Bytes of a header without the size of a block.
+const SHORT_LEN: usize = 6;
+const LONG_LEN: usize = 10;
+
+/// The header of a page, as it is stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrameHeader {
+    pgno: Option<Pgno>,
+    /// Bytes of the LZ4 block; `None` for a frame.
+    block_len: Option<u32>,
+    bytes: [u8; LONG_LEN],
+}
+
+impl FrameHeader {
+    /// The header that ends the pages.
+    pub(super) const END: FrameHeader = FrameHeader {
+        pgno: None,
+        block_len: None,
+        bytes: [0; LONG_LEN],
+    };
+
+    /// The header of a page in an LZ4 frame.
+    pub(super) const fn frame(pgno: Pgno) -> FrameHeader {
+        FrameHeader::new(pgno, FLAG_FRAME, None)
+    }
+
+    /// The header of a page in an LZ4 block of so many bytes.
+    pub(super) const fn block(pgno: Pgno, block_len: u32) -> FrameHeader {
+        FrameHeader::new(pgno, FLAG_BLOCK, Some(block_len))
+    }
+
+    const fn new(pgno: Pgno, flags: u16, block_len: Option<u32>) -> FrameHeader {
+        let [a, b, c, d] = pgno.get().to_be_bytes();
+        let [e, f] = flags.to_be_bytes();
+        let [g, h, i, j] = match block_len {
+            Some(len) => len.to_be_bytes(),
+            None => [0; 4],
+        };
+        FrameHeader {
+            pgno: Some(pgno),
+            block_len,
+            bytes: [a, b, c, d, e, f, g, h, i, j],
+        }
+    }
+
+    pub(super) fn read<R: Read>(
+        input: &mut Input<R>,
+    ) -> Result<FrameHeader, StreamError<R::Error>> {
+        let pgno = Pgno::new(input.read_u32()?);
+        let flags = u16::from_be_bytes(input.read_array()?);
+        match (pgno, flags) {
+            (None, 0) => Ok(FrameHeader::END),
+            (None, _) => Err(Error::BadPageHeader.into()),
+            (Some(pgno), FLAG_FRAME) => Ok(FrameHeader::frame(pgno)),
+            (Some(pgno), FLAG_BLOCK) => Ok(FrameHeader::block(pgno, input.read_u32()?)),
+            (Some(_), _) => Err(Error::BadPageFlags.into()),
+        }
+    }
+
+    /// The page; `None` when this header ends the pages.
+    pub(super) const fn pgno(&self) -> Option<Pgno> {
+        self.pgno
+    }
+
+    /// The header as it lies in the file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        let len = if self.block_len.is_some() {
+            LONG_LEN
+        } else {
+            SHORT_LEN
+        };
+        self.bytes.get(..len).unwrap_or_default()
+    }
+}
+
+/// Unpacks pages, and keeps its memory between them.
+#[derive(Default)]
+pub(super) struct PageReader {
+    frame: FrameDecoder,
+    packed: Vec<u8>,
+}
+
+impl PageReader {
+    /// Reads what follows a header, exactly one page long, to `page`.
+    pub(super) fn read<R: Read>(
+        &mut self,
+        input: &mut Input<R>,
+        header: &FrameHeader,
+        page: &mut [u8],
+    ) -> Result<(), StreamError<R::Error>> {
+        let Some(block_len) = header.block_len else {
+            self.frame.begin(input, page.len() as u64)?;
+            self.frame.read(input, page)?;
+            return self.frame.end(input);
+        };
+        let block_len = block_len as usize;
+        if block_len > max_block_len(page.len()) {
+            return Err(Error::CompressedTooLong.into());
+        }
+        self.packed.resize(block_len, 0);
+        input.read_exact(&mut self.packed)?;
+        let len = decompress(&self.packed, &[], page)?;
+        if len == page.len() {
+            Ok(())
+        } else {
+            Err(Error::BadPageLength.into())
+        }
+    }
+}
+
+/// Decodes one page frame of a v3 file, header included, as an [`super::IndexEntry`] delimits it.
+/// Nothing guards the data: the file checksum covers the file as a whole only.
+pub fn decode_page_frame(frame: &[u8], page_size: PageSize) -> Result<(Pgno, Vec<u8>), Error> {
+    let mut input = Input::new(frame);
+    let header = FrameHeader::read(&mut input)?;
+    let pgno = header.pgno().ok_or(Error::BadPageHeader)?;
+    if pgno == page_size.lock_pgno() {
+        return Err(Error::LockPage);
+    }
+    let mut page = alloc::vec![0; page_size.len_bytes()];
+    PageReader::default().read(&mut input, &header, &mut page)?;
+    input.expect_end()?;
+    Ok((pgno, page))
+}
