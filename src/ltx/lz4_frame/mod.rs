@@ -21,6 +21,8 @@
 
 mod decode;
 mod encode;
+#[cfg(test)]
+mod tests;
 
 pub(super) use decode::FrameDecoder;
 pub(super) use encode::{ContentChecksum, FrameEncoder};
