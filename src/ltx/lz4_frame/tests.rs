@@ -167,7 +167,7 @@ fn a_damaged_frame_names_its_damage() {
 }
 
 #[test]
-fn every_flipped_bit_is_noticed() {
+fn no_flipped_bit_changes_the_content_unnoticed() {
     let content = text().split_off(TEXT_LEN - 700);
     let bytes = encode(&content, ContentChecksum::Yes);
     for at in 0..bytes.len() {
@@ -175,7 +175,11 @@ fn every_flipped_bit_is_noticed() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << bit;
             let result = decode(&damaged, content.len());
-            assert!(result.is_err(), "byte {at}, bit {bit}");
+            // Text that repeats itself can be repeated from more than one distance.
+            assert!(
+                result.is_err() || result.as_ref() == Ok(&content),
+                "byte {at}, bit {bit}"
+            );
         }
     }
 }
