@@ -1,0 +1,26 @@
+"""What the tests in this folder share: servers, client processes, a faulty network, checks.
+
+A client is a process of its own (`Client`), because the extension reads its configuration from the
+environment once and stays loaded; killing one is killing a real application.
+"""
+
+from .checks import Failed, check, database_content, equal, main, scratch
+from .client import Client, Disconnected, SqlError
+from .proxy import SPINNING, Proxy, Recorder
+from .server import Server
+
+__all__ = [
+    "Client",
+    "Disconnected",
+    "Failed",
+    "Proxy",
+    "Recorder",
+    "SPINNING",
+    "Server",
+    "SqlError",
+    "check",
+    "database_content",
+    "equal",
+    "main",
+    "scratch",
+]

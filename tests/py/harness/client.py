@@ -1,0 +1,159 @@
+"""A client process with the extension loaded, driven from the test one statement at a time."""
+
+import itertools
+import os
+import pathlib
+import pickle
+import select
+import signal
+import subprocess
+import sys
+
+from .server import ROOT, TOKEN
+
+EXT = os.environ.get("EXT") or str(ROOT / "target/release/liblitevfs.so")
+WORKER = pathlib.Path(__file__).with_name("worker.py")
+_COUNT = itertools.count(1)
+
+# A watchdog, not an expectation: a client that says nothing for so long hangs.
+HANG_S = 180
+
+
+class SqlError(Exception):
+    """SQLite's error: `code` is the extended result code, the text its message."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def primary(self):
+        return self.code & 0xFF
+
+
+class Disconnected(Exception):
+    """The client process is gone."""
+
+
+class Client:
+    """`url` may be a Server, a Proxy or an address; `cache` a folder, None for the default one."""
+
+    def __init__(self, url, folder, cache=None, db=None, ext=None, **environment):
+        self.log = folder / f"client-{next(_COUNT)}.log"
+        env = {k: v for k, v in os.environ.items()
+               if not k.startswith(("LITEFS_", "LITEVFS_", "RUST_LOG")) and not k.upper().endswith("_PROXY")}
+        env |= {
+            "LITEFS_CLOUD_HOST": getattr(url, "url", url),
+            "LITEFS_CLOUD_TOKEN": TOKEN,
+            "EXT": ext or EXT,
+        }
+        if cache is not None:
+            cache.mkdir(parents=True, exist_ok=True)
+            env["LITEVFS_CACHE_DIR"] = str(cache)
+        env |= environment
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-B", str(WORKER)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env, cwd=folder,
+            )
+        self._answer()
+        if db is not None:
+            self.open(db)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def open(self, db, name="main", parameters=""):
+        """Opens a database of the server under a name of its own within this client."""
+        self._ask("open", name, f"file:{db}?vfs=litevfs{parameters}")
+
+    def open_uri(self, uri, name="main"):
+        self._ask("open", name, uri)
+
+    def sql(self, sql, parameters=(), name="main"):
+        """Runs one statement and returns its rows; SqlError when SQLite refuses."""
+        return self._ask("sql", name, sql, parameters)
+
+    def one(self, sql, parameters=(), name="main"):
+        """The first column of the first row."""
+        return self.sql(sql, parameters, name)[0][0]
+
+    def error(self, sql, parameters=(), name="main"):
+        """Runs a statement that must fail and returns its SqlError."""
+        try:
+            rows = self.sql(sql, parameters, name)
+        except SqlError as error:
+            return error
+        raise AssertionError(f"{sql!r} should have failed, it gave {rows!r}")
+
+    def last_error(self, name="main"):
+        """What the extension says about the connection's last failure, with the detail SQLite drops."""
+        rows = self.sql("PRAGMA litevfs_last_error", name=name)
+        return (rows[0][0] or "") if rows else ""
+
+    def acquire(self, name="main"):
+        self.sql("PRAGMA litevfs_acquire_lease", name=name)
+
+    def content(self, name="main"):
+        """Schema, rows and integrity_check; see checks.content."""
+        return self._ask("content", name)
+
+    def close_db(self, name="main"):
+        self._ask("close", name)
+
+    def kill(self):
+        """kill -9, now; whatever it was doing stays half done."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def close(self):
+        """A clean end: every connection is closed, the process exits."""
+        if self.process.poll() is None:
+            self.process.stdin.close()
+            try:
+                self.process.wait(HANG_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise Disconnected(f"the client did not end; log: {self.log_tail()}") from None
+            self.process.stdout.close()
+
+    def log_tail(self):
+        return self.log.read_text(errors="replace")[-1500:]
+
+    def send(self, sql, parameters=(), name="main"):
+        """Starts a statement without waiting for it; `finish` gets its answer."""
+        self._write(("sql", name, sql, parameters))
+
+    def finish(self):
+        return self._answer()
+
+    def _ask(self, *request):
+        self._write(request)
+        return self._answer()
+
+    def _write(self, request):
+        try:
+            pickle.dump(request, self.process.stdin)
+            self.process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise Disconnected(f"the client is gone; log: {self.log_tail()}") from None
+
+    def _answer(self):
+        # Only one answer is ever on its way, so nothing waits in Python's buffer.
+        if not select.select([self.process.stdout], [], [], HANG_S)[0]:
+            self.kill()
+            raise Disconnected(f"no answer in {HANG_S} s; log: {self.log_tail()}")
+        try:
+            status, *rest = pickle.load(self.process.stdout)
+        except (EOFError, pickle.UnpicklingError):
+            code = self.process.wait()
+            raise Disconnected(f"the client died ({code}); log: {self.log_tail()}") from None
+        if status == "error":
+            raise SqlError(*rest)
+        return rest[0]

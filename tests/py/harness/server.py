@@ -1,0 +1,88 @@
+"""Starts, kills and asks the server under test (`litevfs-cloud serve`)."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+COMMAND = shlex.split(os.environ.get("SERVER") or str(ROOT / "target/release/litevfs-cloud"))
+TOKEN = "test-token-that-must-not-leak"
+
+
+class Server:
+    """One server process on a data folder and a loopback port that stays the same after `start`."""
+
+    def __init__(self, folder, name="server"):
+        self.data = folder / f"{name}.data"
+        self.log = folder / f"{name}.log"
+        self.port = 0
+        self.process = None
+        self.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Starts it and waits for the line that names its address."""
+        offset = self.log.stat().st_size if self.log.exists() else 0
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, "serve", "--data", str(self.data),
+                 "--listen", f"127.0.0.1:{self.port}", "--token", TOKEN],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )
+        for _ in range(1200):
+            with open(self.log, "rb") as log:
+                log.seek(offset)
+                found = re.search(rb"litevfs-cloud listening on http://127\.0\.0\.1:(\d+)\s", log.read())
+            if found:
+                self.port = int(found.group(1))
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.025)
+        raise RuntimeError(f"the server did not start: {self.log.read_text()[-2000:]}")
+
+    def kill(self):
+        """As a power cut sees it: no goodbye."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def get(self, path, **query):
+        """The body of a GET request with the token."""
+        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        request = urllib.request.Request(url, headers={"Authorization": TOKEN})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=60) as answer:
+            return answer.read()
+
+    def position(self, db):
+        """The database's position as the server gives it, None when it has no such database."""
+        return json.loads(self.get("/pos")).get(db)
+
+    def snapshot(self, db, path):
+        """Writes the database as a plain SQLite file and returns the path."""
+        pathlib.Path(path).write_bytes(self.get("/db/snapshot", db=db, format="sqlite"))
+        return path

@@ -1,0 +1,68 @@
+"""The other half of client.py: runs in the client's process, does what comes in on standard input.
+
+Requests and answers are pickled: ("open", name, uri), ("sql", name, sql, parameters),
+("content", name), ("close", name). Not a test.
+"""
+
+import os
+import pickle
+import sqlite3
+import sys
+
+import checks
+
+EXT = os.environ["EXT"]
+
+
+def load_extension():
+    db = sqlite3.connect(":memory:")
+    db.enable_load_extension(True)
+    db.load_extension(EXT)
+    db.close()
+
+
+def handle(connections, request):
+    verb, name, *rest = request
+    if verb == "open":
+        connections[name] = sqlite3.connect(
+            rest[0], uri=True, isolation_level=None, cached_statements=0, timeout=0)
+        return None
+    if verb == "sql":
+        cursor = connections[name].execute(*rest)
+        return cursor.fetchall()
+    if verb == "content":
+        content = checks.content(connections[name])
+        connections[name].text_factory = str
+        return content
+    if verb == "close":
+        connections.pop(name).close()
+        return None
+    raise ValueError(verb)
+
+
+def main():
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nothing but answers may go to the pipe
+    connections = {}
+    try:
+        load_extension()
+        answer = ("ok", None)
+    except sqlite3.Error as error:
+        answer = ("error", 1, f"load: {error}")
+    while True:
+        pickle.dump(answer, answers)
+        answers.flush()
+        try:
+            request = pickle.load(requests)
+        except EOFError:
+            break
+        try:
+            answer = ("ok", handle(connections, request))
+        except sqlite3.Error as error:
+            answer = ("error", getattr(error, "sqlite_errorcode", 1), str(error))
+    for db in connections.values():
+        db.close()
+
+
+if __name__ == "__main__":
+    main()
