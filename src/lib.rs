@@ -4,5 +4,17 @@
 
 extern crate alloc;
 
+#[cfg(feature = "vfs")]
+pub mod backend;
+#[cfg(feature = "vfs")]
+pub mod config;
+#[cfg(feature = "vfs")]
+pub mod error;
+#[cfg(feature = "vfs")]
+pub mod http;
 pub mod ltx;
+#[cfg(feature = "vfs")]
+pub mod pager;
+#[cfg(feature = "vfs")]
+pub mod sys;
 pub mod types;

@@ -1,0 +1,178 @@
+//! The backend's methods as calls of the API.
+
+use super::base64;
+use super::exchange::{Call, Exchange, Failure};
+use super::wire::{LeaseResponse, PagesResponse, SyncRequest, SyncResponse, WirePos};
+use crate::backend::{Backend, Change, MAX_PAGES_PER_REQUEST, Page, PushError};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{Method, Transport};
+use crate::types::{DbName, Pgno, Pos};
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// Time for an answer with pages.
+const PAGES_TIMEOUT_MS: u64 = 15_000;
+/// Time for a push: a fixed part and, for large ones, what a slow line needs.
+const PUSH_TIMEOUT_MS: u64 = 15_000;
+const PUSH_BYTES_PER_MS: u64 = 256;
+/// The largest answer to a poll: a list of page numbers of many databases.
+const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
+/// The largest answer with one page: 64 KiB in base64, and what is around it.
+const MAX_PAGE_ANSWER_LEN: usize = 90_000;
+/// The longest lease id to take.
+const MAX_LEASE_ID_LEN: usize = 128;
+
+/// A LiteFS Cloud server.
+pub struct LfscClient {
+    exchange: Exchange,
+}
+
+impl LfscClient {
+    /// The client for the server of the configuration.
+    pub fn new(config: Config, transport: Box<dyn Transport>) -> LfscClient {
+        LfscClient { exchange: Exchange::new(config, transport) }
+    }
+
+    fn call(&self, call: Call) -> Result<Vec<u8>> {
+        self.exchange.call(call).map_err(|failure| failure.error)
+    }
+
+    fn decode_pages(&self, asked: &[Pgno], body: &[u8]) -> Result<Vec<Page>> {
+        const WHAT: &str = "GET /db/page";
+        let answer: PagesResponse = self.exchange.json(WHAT, body)?;
+        let mut missing: BTreeSet<Pgno> = asked.iter().copied().collect();
+        let mut pages = Vec::with_capacity(asked.len());
+        for page in answer.pages {
+            let pgno = Pgno::new(page.pgno).filter(|pgno| missing.remove(pgno));
+            let pgno = pgno.ok_or_else(|| {
+                let why = format!("the answer has page {}, which was not asked for", page.pgno);
+                self.exchange.bad_answer(WHAT, &why)
+            })?;
+            let data = base64::decode(&page.data).ok_or_else(|| {
+                self.exchange.bad_answer(WHAT, &format!("page {pgno} is not base64"))
+            })?;
+            pages.push((pgno, data));
+        }
+        match missing.first() {
+            Some(pgno) => Err(self.exchange.bad_answer(WHAT, &format!("page {pgno} is missing"))),
+            None => Ok(pages),
+        }
+    }
+
+    fn lease_call(&self, method: Method, db: &DbName) -> Call {
+        Call::new(method, "/lease").with("db", db)
+    }
+}
+
+impl Backend for LfscClient {
+    fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
+        const WHAT: &str = "POST /sync";
+        let positions =
+            since.iter().map(|(db, pos)| (db.to_string(), WirePos::new(*pos))).collect();
+        let body = miniserde::json::to_string(&SyncRequest { positions }).into_bytes();
+        let headers = [("Content-Type", "application/json".to_string())].into();
+        let call = Call {
+            body,
+            headers,
+            max_answer_len: MAX_SYNC_ANSWER_LEN,
+            ..Call::new(Method::Post, "/sync")
+        };
+        let answer: SyncResponse = self.exchange.json(WHAT, &self.call(call)?)?;
+        let change = |(db, pos): &(DbName, Pos)| {
+            let bad = || self.exchange.bad_answer(WHAT, &format!("{db}: not a position"));
+            answer.change(db, *pos).ok_or_else(bad)
+        };
+        since.iter().map(change).collect()
+    }
+
+    fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
+        debug_assert!(pgnos.len() <= MAX_PAGES_PER_REQUEST);
+        let list = pgnos.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
+        let call = Call {
+            timeout_ms: PAGES_TIMEOUT_MS,
+            max_answer_len: pgnos.len().saturating_mul(MAX_PAGE_ANSWER_LEN),
+            ..Call::new(Method::Get, "/db/page")
+        };
+        let body = self.call(call.with("db", db).with("pos", pos).with("pgno", list))?;
+        self.decode_pages(pgnos, &body)
+    }
+
+    fn push(
+        &self,
+        db: &DbName,
+        ltx: &[u8],
+        lease_id: &str,
+    ) -> core::result::Result<(), PushError> {
+        let len = u64::try_from(ltx.len()).unwrap_or(u64::MAX);
+        let call = Call {
+            headers: [
+                ("Lfsc-Lease-Id", lease_id.to_string()),
+                ("Content-Type", "application/octet-stream".to_string()),
+            ]
+            .into(),
+            body: ltx.to_vec(),
+            timeout_ms: PUSH_TIMEOUT_MS.saturating_add(len / PUSH_BYTES_PER_MS),
+            repeatable: false,
+            ..Call::new(Method::Post, "/db/tx")
+        };
+        match self.exchange.call(call.with("db", db)) {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(push_error(failure)),
+        }
+    }
+
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
+        let call = self.lease_call(Method::Post, db).with("duration", duration_ms);
+        let body = self.exchange.call(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        let answer: LeaseResponse = self.exchange.json("POST /lease", &body)?;
+        let usable = (1..=MAX_LEASE_ID_LEN).contains(&answer.id.len())
+            && answer.id.bytes().all(|b| b.is_ascii_graphic());
+        if !usable {
+            return Err(self.exchange.bad_answer("POST /lease", "the lease id is unusable"));
+        }
+        Ok(answer.id)
+    }
+
+    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()> {
+        let call = self.lease_call(Method::Post, db);
+        let call = call.with("duration", duration_ms).with("id", lease_id);
+        self.exchange.call(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        Ok(())
+    }
+
+    fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()> {
+        match self.exchange.call(self.lease_call(Method::Delete, db).with("id", lease_id)) {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.error.kind() == ErrorKind::Refused => Ok(()),
+            Err(failure) => Err(failure.error),
+        }
+    }
+}
+
+fn push_error(failure: Failure) -> PushError {
+    let kind = failure.error.kind();
+    match failure.code.as_str() {
+        "EPOSMISMATCH" => PushError::PosMismatch(failure.error),
+        // The codes of our server and of others for a lease that is held, gone or too old.
+        code if code.starts_with("ELEASE") || code == "ENOLEASE" => PushError::Lease(failure.error),
+        _ if failure.maybe_applied || kind == ErrorKind::BadAnswer => {
+            PushError::Unknown(failure.error)
+        }
+        _ => PushError::Failed(failure.error),
+    }
+}
+
+fn lease_error(failure: Failure) -> Error {
+    let text = failure.error.message();
+    match failure.code.as_str() {
+        code if code.starts_with("ELEASE") || code == "ENOLEASE" => {
+            Error::new(ErrorKind::LeaseHeld, text)
+        }
+        _ if text.contains("status 409") => Error::new(ErrorKind::LeaseHeld, text),
+        _ => failure.error,
+    }
+}

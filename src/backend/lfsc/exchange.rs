@@ -1,0 +1,228 @@
+//! One exchange with the server: URL, headers, time limits, retries; and errors that say what happened.
+
+use super::wire::error_of;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::retry::{self, is_overloaded};
+use crate::http::{Method, Request, Response, Transport, TransportError};
+use crate::sys::{self, log::log};
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+/// Which server instance answered, and in a request, which one should.
+const INSTANCE_FROM_SERVER: &str = "Lfsc-Instance-Id";
+const INSTANCE_TO_SERVER: &str = "fly-force-instance-id";
+/// The longest instance id to repeat.
+const MAX_INSTANCE_LEN: usize = 128;
+
+/// A call of the API.
+pub struct Call {
+    /// Method.
+    pub method: Method,
+    /// Path below the base URL.
+    pub path: &'static str,
+    /// Query, values not yet encoded.
+    pub query: Vec<(&'static str, String)>,
+    /// Header fields beside the common ones.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body; empty for none.
+    pub body: Vec<u8>,
+    /// Time for all tries together.
+    pub timeout_ms: u64,
+    /// Bytes of the largest answer.
+    pub max_answer_len: usize,
+    /// Whether sending it twice does no harm.
+    pub repeatable: bool,
+}
+
+impl Call {
+    /// A repeatable call with an empty body, the time of a control call and a small answer.
+    pub fn new(method: Method, path: &'static str) -> Call {
+        Call {
+            method,
+            path,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout_ms: 5_000,
+            max_answer_len: 1 << 20,
+            repeatable: true,
+        }
+    }
+
+    /// Adds a query parameter.
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Call {
+        self.query.push((name, value.to_string()));
+        self
+    }
+}
+
+/// Why a call has no good answer.
+pub struct Failure {
+    /// For people and for the result code.
+    pub error: Error,
+    /// The server's error code, `EPOSMISMATCH` for one; empty when there was none.
+    pub code: String,
+    /// Whether the server may have acted on the request.
+    pub maybe_applied: bool,
+}
+
+/// Talks to one server.
+pub struct Exchange {
+    transport: Box<dyn Transport>,
+    config: Config,
+    instance: sys::Mutex<Option<String>>,
+}
+
+impl Exchange {
+    /// The exchange with the server of the configuration.
+    pub fn new(config: Config, transport: Box<dyn Transport>) -> Exchange {
+        Exchange { transport, config, instance: sys::Mutex::new(None) }
+    }
+
+    /// Calls the server and answers with its body when the status is 200 to 299.
+    pub fn call(&self, call: Call) -> core::result::Result<Vec<u8>, Failure> {
+        let what = format!("{} {}", call.method, call.path);
+        let started = sys::Tick::now();
+        let repeatable = call.repeatable;
+        let request = self.request(call);
+        let outcome = if repeatable {
+            retry::send(&*self.transport, request, |request| {
+                self.forget_instance();
+                request.headers.retain(|(name, _)| *name != INSTANCE_TO_SERVER);
+            })
+        } else {
+            self.transport.send(&request)
+        };
+        let outcome = self.judge(&what, outcome);
+        match &outcome {
+            Ok(body) => {
+                log!(Debug, "{what}: ok, {} bytes, {} ms", body.len(), started.age_ms())
+            }
+            Err(failure) => log!(Debug, "{what}: {}, {} ms", failure.error, started.age_ms()),
+        }
+        outcome
+    }
+
+    fn request(&self, call: Call) -> Request {
+        let mut url = self.config.base_url.to_string();
+        url.push_str(call.path);
+        let cluster = self.config.cluster.as_ref().map(|name| ("cluster", name.to_string()));
+        for (i, (name, value)) in call.query.into_iter().chain(cluster).enumerate() {
+            url.push(if i == 0 { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            percent_encode(&value, &mut url);
+        }
+        let mut headers = call.headers;
+        headers.push(("Authorization", self.config.token.reveal().to_owned()));
+        headers.push(("User-Agent", concat!("litevfs/", env!("CARGO_PKG_VERSION")).to_owned()));
+        // One request a connection: without this a server would wait for more.
+        headers.push(("Connection", "close".to_owned()));
+        if let Some(instance) = &*self.instance.lock() {
+            headers.push((INSTANCE_TO_SERVER, instance.clone()));
+        }
+        Request {
+            method: call.method,
+            url,
+            headers,
+            body: call.body,
+            timeout_ms: call.timeout_ms,
+            max_answer_len: call.max_answer_len,
+        }
+    }
+
+    fn judge(
+        &self,
+        what: &str,
+        outcome: core::result::Result<Response, TransportError>,
+    ) -> core::result::Result<Vec<u8>, Failure> {
+        let host = &self.config.base_url.authority;
+        let fail = |kind, code: String, maybe_applied, text: String| Failure {
+            error: Error::new(kind, text),
+            code,
+            maybe_applied,
+        };
+        let response = match outcome {
+            Ok(response) => response,
+            Err(error) => {
+                self.forget_instance();
+                let kind = if error.retryable { ErrorKind::Away } else { ErrorKind::BadAnswer };
+                let text = format!("{host}: {what}: {}", error.reason);
+                return Err(fail(kind, String::new(), error.maybe_sent, text));
+            }
+        };
+        let status = response.status;
+        if (200..300).contains(&status) {
+            self.remember_instance(&response);
+            return Ok(response.body);
+        }
+        let (code, reason) = error_of(&response.body);
+        let mut text = format!("{host}: {what}: status {status}");
+        for part in [&code, &reason] {
+            if !part.is_empty() {
+                let _ = write!(text, " {part}");
+            }
+        }
+        let text = text.replace(self.config.token.reveal(), "(token)");
+        if is_overloaded(status) || status >= 500 {
+            self.forget_instance();
+            return Err(fail(ErrorKind::Away, code, true, text));
+        }
+        let (kind, advice) = match (status, code.as_str()) {
+            (_, "EPOSMISMATCH") => (ErrorKind::PosMismatch, "; run the transaction again"),
+            (401 | 403, _) => (
+                ErrorKind::Refused,
+                "; check LITEFS_CLOUD_TOKEN and LITEFS_CLOUD_CLUSTER",
+            ),
+            (300..=399, _) => (ErrorKind::Refused, "; check LITEFS_CLOUD_HOST"),
+            _ => (ErrorKind::Refused, ""),
+        };
+        Err(fail(kind, code, false, text + advice))
+    }
+
+    fn remember_instance(&self, response: &Response) {
+        let usable = |id: &&str| {
+            (1..=MAX_INSTANCE_LEN).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if let Some(id) = response.header(INSTANCE_FROM_SERVER).filter(usable) {
+            let mut instance = self.instance.lock();
+            if instance.as_deref() != Some(id) {
+                *instance = Some(id.to_owned());
+            }
+        }
+    }
+
+    fn forget_instance(&self) {
+        *self.instance.lock() = None;
+    }
+
+    /// The error for an answer that makes no sense.
+    pub fn bad_answer(&self, what: &str, why: &str) -> Error {
+        let host = &self.config.base_url.authority;
+        let text = format!("{host}: {what}: {why}; is LITEFS_CLOUD_HOST a LiteFS Cloud server?");
+        Error::new(ErrorKind::BadAnswer, text)
+    }
+
+    /// The answer's JSON.
+    pub fn json<T: miniserde::Deserialize>(&self, what: &str, body: &[u8]) -> Result<T> {
+        core::str::from_utf8(body)
+            .ok()
+            .and_then(|text| miniserde::json::from_str(text).ok())
+            .ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
+    }
+}
+
+fn percent_encode(text: &str, url: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~,/".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The JSON bodies of the API.
+
+use crate::backend::{Change, ChangedPages};
+use crate::types::{DbName, Pgno, Pos};
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use miniserde::{Deserialize, Serialize};
+
+/// A position: `{"txid":"<16 hex>","postApplyChecksum":"<16 hex>"}`.
+#[derive(Serialize, Deserialize)]
+pub struct WirePos {
+    txid: String,
+    #[serde(rename = "postApplyChecksum")]
+    post_apply_checksum: String,
+}
+
+impl WirePos {
+    /// For the wire.
+    pub fn new(pos: Pos) -> WirePos {
+        WirePos {
+            txid: pos.txid.to_string(),
+            post_apply_checksum: pos.post_apply_checksum.to_string(),
+        }
+    }
+
+    /// From the wire; `None` when it is no position.
+    pub fn pos(&self) -> Option<Pos> {
+        let pos = Pos {
+            txid: self.txid.parse().ok()?,
+            post_apply_checksum: self.post_apply_checksum.parse().ok()?,
+        };
+        // A transaction leaves a checksum, and no transaction none.
+        (pos.post_apply_checksum.is_set() != pos.is_empty()).then_some(pos)
+    }
+}
+
+/// Body of `POST /sync`.
+#[derive(Serialize)]
+pub struct SyncRequest {
+    /// Position known of each database.
+    pub positions: BTreeMap<String, WirePos>,
+}
+
+/// Answer of `POST /sync`.
+#[derive(Deserialize)]
+pub struct SyncResponse {
+    changes: BTreeMap<String, WireChange>,
+}
+
+#[derive(Deserialize)]
+struct WireChange {
+    pos: WirePos,
+    pgnos: Option<Vec<u32>>,
+    all: Option<bool>,
+}
+
+impl SyncResponse {
+    /// What the answer says of a database that was asked about from `since` on; `None` when it makes
+    /// no sense. A database that is left out does not exist.
+    pub fn change(&self, db: &DbName, since: Pos) -> Option<Change> {
+        let Some(change) = self.changes.get(db.as_str()) else {
+            return Some(Change { pos: Pos::EMPTY, pages: ChangedPages::All });
+        };
+        let pos = change.pos.pos()?;
+        let pages = if change.all == Some(true) || since.is_empty() && pos != since {
+            ChangedPages::All
+        } else {
+            let pgnos = change.pgnos.as_deref().unwrap_or_default();
+            if pgnos.is_empty() && pos != since {
+                // A position that moved without a page having changed: nothing to go by.
+                ChangedPages::All
+            } else {
+                ChangedPages::Some(pgnos.iter().map(|&pgno| Pgno::new(pgno)).collect::<Option<_>>()?)
+            }
+        };
+        Some(Change { pos, pages })
+    }
+}
+
+/// Answer of `GET /db/page`.
+#[derive(Deserialize)]
+pub struct PagesResponse {
+    /// Pages, their contents in base64.
+    pub pages: Vec<WirePage>,
+}
+
+/// A page on the wire.
+#[derive(Deserialize)]
+pub struct WirePage {
+    /// Page number.
+    pub pgno: u32,
+    /// Contents in base64.
+    pub data: String,
+}
+
+/// Answer of `POST /lease`. `expires_at` is by the server's clock, and not used.
+#[derive(Deserialize)]
+pub struct LeaseResponse {
+    /// The lease's id.
+    pub id: String,
+}
+
+/// Body of an error.
+#[derive(Deserialize)]
+pub struct ErrorResponse {
+    /// `EPOSMISMATCH` and others; empty when the server gave none.
+    pub code: Option<String>,
+    /// Text.
+    pub error: Option<String>,
+}
+
+/// The code and text of an error's body, or what can be shown of a body that is not JSON.
+pub fn error_of(body: &[u8]) -> (String, String) {
+    let text = core::str::from_utf8(body).unwrap_or_default();
+    match miniserde::json::from_str::<ErrorResponse>(text) {
+        Ok(error) => (error.code.unwrap_or_default(), error.error.unwrap_or_default()),
+        Err(_) => {
+            let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
+            (String::new(), shown.trim().to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POS: &str = r#"{"txid":"0000000000000002","postApplyChecksum":"8000000000000001"}"#;
+
+    fn change(body: &str, since: Pos) -> Option<Change> {
+        let response: SyncResponse =
+            miniserde::json::from_str(&body.replace("POS", POS)).expect("not JSON");
+        response.change(&"db".parse().unwrap(), since)
+    }
+
+    #[test]
+    fn changes_name_pages_or_all() {
+        let since: Pos = "0000000000000001/8000000000000009".parse().unwrap();
+        let two: Pos = "0000000000000002/8000000000000001".parse().unwrap();
+        let some = change(r#"{"changes":{"db":{"pos":POS,"pgnos":[2,5]}}}"#, since).unwrap();
+        assert_eq!(some.pos, two);
+        let pgnos = [2, 5].map(|pgno| Pgno::new(pgno).unwrap());
+        assert_eq!(some.pages, ChangedPages::Some(pgnos.to_vec()));
+        let all = change(r#"{"changes":{"db":{"pos":POS,"pgnos":null,"all":true}}}"#, since);
+        assert_eq!(all.unwrap().pages, ChangedPages::All);
+        let same = change(r#"{"changes":{"db":{"pos":POS,"pgnos":null,"all":false}}}"#, two);
+        assert_eq!(same.unwrap().pages, ChangedPages::Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_database_left_out_does_not_exist() {
+        let gone = change(r#"{"changes":{}}"#, Pos::EMPTY).unwrap();
+        assert_eq!(gone, Change { pos: Pos::EMPTY, pages: ChangedPages::All });
+    }
+
+    #[test]
+    fn a_move_without_pages_distrusts_everything() {
+        let since: Pos = "0000000000000001/8000000000000009".parse().unwrap();
+        let moved = change(r#"{"changes":{"db":{"pos":POS}}}"#, since).unwrap();
+        assert_eq!(moved.pages, ChangedPages::All);
+    }
+
+    #[test]
+    fn rubbish_is_no_change() {
+        let since = Pos::EMPTY;
+        for body in [
+            r#"{"changes":{"db":{"pos":{"txid":"2","postApplyChecksum":"8000000000000001"}}}}"#,
+            r#"{"changes":{"db":{"pos":{"txid":"0000000000000002","postApplyChecksum":"0000000000000000"}}}}"#,
+            r#"{"changes":{"db":{"pos":{"txid":"0000000000000000","postApplyChecksum":"8000000000000000"}}}}"#,
+        ] {
+            assert_eq!(change(body, since), None, "{body}");
+        }
+        let since: Pos = "0000000000000001/8000000000000009".parse().unwrap();
+        assert_eq!(change(r#"{"changes":{"db":{"pos":POS,"pgnos":[0]}}}"#, since), None);
+    }
+
+    #[test]
+    fn errors_that_are_not_json_are_shown_in_part() {
+        assert_eq!(error_of(b"<html>\r\nBad Gateway").1, "<html>Bad Gateway");
+        assert_eq!(error_of(&[0xff, 0xfe]).1, "");
+        assert_eq!(error_of(br#"{"code":"EX","error":"why"}"#), ("EX".into(), "why".into()));
+    }
+}

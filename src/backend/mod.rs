@@ -1,0 +1,75 @@
+//! Where LTX files and pages come from: the trait, the client of the LiteFS Cloud API, and twins in
+//! memory for tests.
+
+pub mod lfsc;
+
+use crate::error::{Error, Result};
+use crate::types::{DbName, Pgno, Pos};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Which pages differ between a known position and the newest one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangedPages {
+    /// These; empty when the position is the same.
+    Some(Vec<Pgno>),
+    /// That can't be told: nothing known is good any more.
+    All,
+}
+
+/// A database's newest position, and what changed on the way there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The newest position; [`Pos::EMPTY`] for a database that does not exist.
+    pub pos: Pos,
+    /// What changed since the position asked about.
+    pub pages: ChangedPages,
+}
+
+/// A page with its contents.
+pub type Page = (Pgno, Vec<u8>);
+
+/// Why a push did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushError {
+    /// Nobody knows whether the transaction was applied.
+    Unknown(Error),
+    /// The server is at another position than the transaction's base.
+    PosMismatch(Error),
+    /// The lease is not, or no longer, ours.
+    Lease(Error),
+    /// It was not applied.
+    Failed(Error),
+}
+
+/// The most pages of one [`Backend::pages`] call.
+pub const MAX_PAGES_PER_REQUEST: usize = 256;
+
+/// A store of databases. All calls are blocking and bounded in time; every one may be made from any
+/// thread.
+pub trait Backend: Send + Sync {
+    /// The newest positions of databases, each with what changed since the given one. The answers are
+    /// in the order of the questions.
+    fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>>;
+
+    /// Pages as they were at `pos`, each asked for once, at most [`MAX_PAGES_PER_REQUEST`]. The answer
+    /// holds what was asked for and nothing else, in any order; every page must be in the database.
+    fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>>;
+
+    /// Appends a transaction. Durable when it succeeds.
+    fn push(
+        &self,
+        db: &DbName,
+        ltx: &[u8],
+        lease_id: &str,
+    ) -> core::result::Result<(), PushError>;
+
+    /// Takes the write lease for so long, and answers with its id.
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String>;
+
+    /// Prolongs a lease from now on.
+    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()>;
+
+    /// Gives a lease back. One that is gone already is no error.
+    fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()>;
+}

@@ -1,0 +1,22 @@
+//! What the extension needs of the machine: clocks, files, threads, randomness, logging.
+//!
+//! The only layer that may use `std`. An implementation MUST offer every item below, MUST NOT panic,
+//! and MUST NOT call back into SQLite. Where a platform lacks something (a disk, threads), the item
+//! says so by an error or by doing nothing, and the layers above live without it.
+//!
+//! | item | promise |
+//! | --- | --- |
+//! | [`Mutex`] | mutual exclusion between connections; a panic while locked does not poison it |
+//! | [`Tick`], [`sleep_ms`], [`unix_ms`] | time, see the types |
+//! | [`random_bytes`] | unpredictable bytes |
+//! | [`env_var`] | an environment variable as text |
+//! | [`File`], [`PrivateDir`], [`create_dir`], [`available_space`] | cache and spill files |
+//! | [`spawn_every`] | a task repeated on a background thread, where there are threads |
+//! | [`log`] | lines for people |
+
+pub mod log;
+
+#[cfg(feature = "native")]
+mod native;
+#[cfg(feature = "native")]
+pub use native::*;

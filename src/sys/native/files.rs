@@ -1,0 +1,110 @@
+//! Files of the cache and of large transactions.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A file read and written at offsets. Readable by its owner only.
+#[derive(Debug)]
+pub struct File(fs::File);
+
+impl File {
+    /// Opens or creates a file and takes its lock; `Ok(None)` when another process or another opening
+    /// in this one has it. The lock ends with the file or the process, however that ends.
+    pub fn open_locked(path: &str) -> io::Result<Option<File>> {
+        let file = private_options().create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(File(file))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(e)) => Err(e),
+        }
+    }
+
+    /// Opens or creates a file.
+    pub fn open(path: &str) -> io::Result<File> {
+        private_options().create(true).truncate(false).open(path).map(File)
+    }
+
+    /// Creates a file that has no name and is gone with its last use, in the system's temporary
+    /// directory.
+    pub fn anonymous() -> io::Result<File> {
+        let path = std::env::temp_dir().join(random_name());
+        let file = private_options().create_new(true).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(File(file))
+    }
+
+    /// Removes a file's name; its bytes stay while it is open.
+    pub fn unlink(path: &str) {
+        let _ = fs::remove_file(path);
+    }
+
+    /// Bytes in the file.
+    pub fn len_bytes(&self) -> io::Result<u64> {
+        self.0.metadata().map(|metadata| metadata.len())
+    }
+
+    /// Cuts the file, or grows it with zeros.
+    pub fn set_len(&self, len_bytes: u64) -> io::Result<()> {
+        self.0.set_len(len_bytes)
+    }
+
+    /// Fills `bytes` from `offset`; an error when the file ends before.
+    pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(bytes, offset)
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+}
+
+/// A temporary directory of this process that is removed when it is dropped.
+#[derive(Debug)]
+pub struct PrivateDir(PathBuf);
+
+impl PrivateDir {
+    /// Creates one in the system's temporary directory.
+    pub fn create() -> io::Result<PrivateDir> {
+        let path = std::env::temp_dir().join(random_name());
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(PrivateDir(path))
+    }
+
+    /// Where it is; `None` when its name is not UTF-8.
+    pub fn path(&self) -> Option<&str> {
+        self.0.to_str()
+    }
+}
+
+impl Drop for PrivateDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Creates a directory and those above it, where they are missing.
+pub fn create_dir(path: &str) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).recursive(true).create(path)
+}
+
+/// Bytes that can still be written to the file system of `path`; `None` when it does not tell.
+pub fn available_space(path: &str) -> Option<u64> {
+    let stat = rustix::fs::statvfs(Path::new(path)).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn random_name() -> String {
+    let mut bytes = [0; 8];
+    // Without randomness the name is taken or free as it happens; creation is exclusive either way.
+    super::random_bytes(&mut bytes);
+    format!("litevfs-{:016x}", u64::from_ne_bytes(bytes))
+}

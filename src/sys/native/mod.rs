@@ -1,0 +1,21 @@
+//! The platform layer over `std`, for Unix.
+
+mod clock;
+mod files;
+mod logger;
+mod threads;
+
+pub use clock::{Tick, sleep_ms, unix_ms};
+pub use files::{File, PrivateDir, available_space, create_dir};
+pub use logger::{init_log, log_enabled, log_line};
+pub use threads::{Mutex, MutexGuard, spawn_every};
+
+/// Fills `bytes` with unpredictable bytes; `false` when the system has none.
+pub fn random_bytes(bytes: &mut [u8]) -> bool {
+    getrandom::fill(bytes).is_ok()
+}
+
+/// An environment variable; `None` when it is not set or not UTF-8.
+pub fn env_var(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
