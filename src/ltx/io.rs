@@ -25,6 +25,14 @@ impl Write for Vec<u8> {
     }
 }
 
+impl<W: Write + ?Sized> Write for &mut W {
+    type Error = W::Error;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), W::Error> {
+        (**self).write_all(bytes)
+    }
+}
+
 /// Where encoded bytes come from.
 pub trait Read {
     /// Why reading failed.
@@ -46,6 +54,14 @@ impl Read for &[u8] {
             *self = rest;
         }
         Ok(count)
+    }
+}
+
+impl<R: Read + ?Sized> Read for &mut R {
+    type Error = R::Error;
+
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, R::Error> {
+        (**self).read(buf)
     }
 }
 

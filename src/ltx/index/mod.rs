@@ -18,12 +18,15 @@
 //! Frames follow each other without gaps from the end of the header on, in the order of the index,
 //! so a file has one correct index, and any other is refused.
 
+mod check;
+mod varint;
+
 use alloc::vec::Vec;
 
-use super::checksum::Crc64;
-use super::error::{Error, StreamError};
+pub(super) use self::check::IndexCheck;
+use self::varint::{put_varint, take_varint};
+use super::error::Error;
 use super::header::{HEADER_LEN, TRAILER_LEN};
-use super::io::{Input, Read};
 use super::page_frame::FrameHeader;
 use crate::types::Pgno;
 
@@ -136,66 +139,10 @@ impl PageIndex {
     }
 }
 
-/// Checks an index against the pages that were read, without keeping either in memory.
-#[derive(Debug, Default)]
-pub(super) struct IndexCheck {
-    /// Of the entries as they must be stored.
-    crc: Crc64,
-    len: u64,
-    scratch: Vec<u8>,
-}
-
-impl IndexCheck {
-    /// Takes in the entry that the next page must have.
-    pub(super) fn expect(&mut self, entry: &IndexEntry) {
-        self.scratch.clear();
-        put_entry(&mut self.scratch, entry);
-        self.crc.update(&self.scratch);
-        self.len = self.len.saturating_add(self.scratch.len() as u64);
-    }
-
-    /// Reads an index, compares, and adds its bytes to the checksum of the file.
-    pub(super) fn read<R: Read>(
-        self,
-        input: &mut Input<R>,
-        file_crc: &mut Crc64,
-    ) -> Result<(), StreamError<R::Error>> {
-        let mut crc = Crc64::new();
-        let mut buf = [0; 1024];
-        let mut left = self.len;
-        while left > 0 {
-            let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-            let chunk = buf.get_mut(..len).unwrap_or_default();
-            input.read_exact(chunk)?;
-            crc.update(chunk);
-            file_crc.update(chunk);
-            left = left.saturating_sub(len as u64);
-        }
-        let zero: [u8; 1] = input.read_array()?;
-        let size: [u8; SIZE_LEN] = input.read_array()?;
-        file_crc.update(&zero);
-        file_crc.update(&size);
-        let right_size = Some(u64::from_be_bytes(size)) == self.len.checked_add(1);
-        if zero != [0] || !right_size || crc.finish() != self.crc.finish() {
-            return Err(Error::IndexMismatch.into());
-        }
-        Ok(())
-    }
-}
-
 fn put_entry(bytes: &mut Vec<u8>, entry: &IndexEntry) {
     put_varint(bytes, u64::from(entry.pgno.get()));
     put_varint(bytes, entry.offset);
     put_varint(bytes, entry.len);
-}
-
-fn put_varint(bytes: &mut Vec<u8>, value: u64) {
-    let mut rest = value;
-    while rest >= 0x80 {
-        bytes.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    bytes.push(rest as u8);
 }
 
 /// The page number of the next entry; `None` for the zero that ends the index.
@@ -204,36 +151,14 @@ fn take_pgno(rest: &mut &[u8]) -> Result<Option<Pgno>, Error> {
     Ok(Pgno::new(pgno))
 }
 
-/// Reads a varint in its shortest form; a longer form would be a second index for the same file.
-fn take_varint(rest: &mut &[u8]) -> Result<u64, Error> {
-    let mut value = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let (byte, after) = rest.split_first().ok_or(Error::BadIndex)?;
-        *rest = after;
-        let bits = u64::from(byte & 0x7f);
-        let placed = bits.checked_shl(shift).ok_or(Error::BadIndex)?;
-        if placed.checked_shr(shift) != Some(bits) {
-            return Err(Error::BadIndex);
-        }
-        value |= placed;
-        if byte & 0x80 == 0 {
-            let shortest = *byte != 0 || shift == 0;
-            return if shortest {
-                Ok(value)
-            } else {
-                Err(Error::BadIndex)
-            };
-        }
-    }
-    Err(Error::BadIndex)
-}
-
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use alloc::vec;
 
-    fn index() -> PageIndex {
+    /// An index with numbers of every length.
+    pub(super) fn index() -> PageIndex {
         let mut index = PageIndex::default();
         let mut offset = FIRST_OFFSET;
         for (pgno, len) in [(1, 300), (2, 7), (200, 70_000), (u32::MAX, 40)] {
@@ -302,62 +227,5 @@ mod tests {
         let entry = index().get(Pgno::new(200).unwrap()).unwrap();
         assert_eq!((entry.offset, entry.len), (407, 70_000));
         assert_eq!(index().get(Pgno::new(3).unwrap()), None);
-    }
-
-    #[test]
-    fn varints_have_one_form() {
-        for value in [
-            0,
-            1,
-            127,
-            128,
-            16_383,
-            16_384,
-            u64::from(u32::MAX),
-            u64::MAX,
-        ] {
-            let mut bytes = Vec::new();
-            put_varint(&mut bytes, value);
-            assert_eq!(take_varint(&mut bytes.as_slice()), Ok(value));
-        }
-        for bad in [&[][..], &[0x80], &[0x80, 0], &[0xff; 10], &[0xff; 11]] {
-            let mut rest = bad;
-            assert_eq!(take_varint(&mut rest), Err(Error::BadIndex), "{bad:?}");
-        }
-        let mut past_64_bits = [[0xff; 9].as_slice(), &[2]].concat();
-        past_64_bits.push(0);
-        assert_eq!(
-            take_varint(&mut past_64_bits.as_slice()),
-            Err(Error::BadIndex)
-        );
-    }
-
-    #[test]
-    fn a_check_accepts_only_the_expected_index() {
-        let check = || {
-            let mut check = IndexCheck::default();
-            index()
-                .entries()
-                .iter()
-                .for_each(|entry| check.expect(entry));
-            check
-        };
-        let read = |bytes: &[u8]| {
-            let mut crc = Crc64::new();
-            check()
-                .read(&mut Input::new(bytes), &mut crc)
-                .map(|()| crc.finish())
-                .map_err(Error::from)
-        };
-        let bytes = index().encode();
-        let mut crc = Crc64::new();
-        crc.update(&bytes);
-        assert_eq!(read(&bytes), Ok(crc.finish()));
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            assert_eq!(read(&damaged), Err(Error::IndexMismatch), "byte {at}");
-            assert_eq!(read(&bytes[..at]), Err(Error::Truncated), "{at} bytes");
-        }
     }
 }
