@@ -1,0 +1,136 @@
+//! What a client is told when a request fails: a status, a code and a text.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use litevfs::types::Pos;
+use serde::Serialize;
+
+use crate::lease::LeaseError;
+use crate::spool::ReceiveError;
+use crate::store;
+use crate::wire::PosBody;
+
+/// A failed request.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    text: String,
+    pos: Option<Pos>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: &'static str,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pos: Option<PosBody>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> ApiError {
+        ApiError {
+            status,
+            code,
+            text: text.into(),
+            pos: None,
+        }
+    }
+
+    /// The request makes no sense.
+    pub(crate) fn bad_input(text: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, "EBADINPUT", text)
+    }
+
+    /// The server's own fault. The log has the details, the client gets none of them.
+    fn internal(error: &dyn std::fmt::Display) -> ApiError {
+        tracing::error!(%error, "request failed");
+        let text = "the server could not do this: its log says why";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "EINTERNAL", text)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        tracing::debug!(
+            status = self.status.as_u16(),
+            code = self.code,
+            error = self.text
+        );
+        let pos = self.pos.map(PosBody::from);
+        (
+            self.status,
+            Json(Body {
+                code: self.code,
+                error: &self.text,
+                pos,
+            }),
+        )
+            .into_response()
+    }
+}
+
+impl From<LeaseError> for ApiError {
+    fn from(error: LeaseError) -> ApiError {
+        ApiError::new(StatusCode::CONFLICT, "ELEASE", error.to_string())
+    }
+}
+
+impl From<ReceiveError> for ApiError {
+    fn from(error: ReceiveError) -> ApiError {
+        let text = error.to_string();
+        match error {
+            ReceiveError::TooLong(_) => {
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "EBADINPUT", text)
+            }
+            ReceiveError::Stalled => ApiError::new(StatusCode::REQUEST_TIMEOUT, "EBADINPUT", text),
+            ReceiveError::Broken(_) => ApiError::bad_input(text),
+            ReceiveError::Io(error) => ApiError::internal(&error),
+        }
+    }
+}
+
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> ApiError {
+        use store::Error;
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        let (status, code) = match &error {
+            Error::NoDatabase => (StatusCode::NOT_FOUND, "ENODB"),
+            Error::NoPage(_) => (StatusCode::NOT_FOUND, "ENOPAGE"),
+            Error::BadName(_) => (StatusCode::BAD_REQUEST, "EBADDB"),
+            Error::PosMismatch(_) => (StatusCode::CONFLICT, "EPOSMISMATCH"),
+            Error::BadFormat(_) => (unprocessable, "EBADFORMAT"),
+            Error::PageSize { .. } => (unprocessable, "EBADHEADER"),
+            Error::MissingPages => (unprocessable, "EMISSINGPAGES"),
+            Error::BadChecksum(_) => (unprocessable, "EBADCHECKSUM"),
+            Error::Fenced(lease) => return ApiError::from(*lease),
+            Error::Corrupt { .. } | Error::Objects(_) | Error::Io(_) => {
+                return ApiError::internal(&error);
+            }
+        };
+        let pos = if let Error::PosMismatch(pos) = error {
+            Some(pos)
+        } else {
+            None
+        };
+        ApiError {
+            status,
+            code,
+            text: error.to_string(),
+            pos,
+        }
+    }
+}
+
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> ApiError {
+        ApiError::internal(&error)
+    }
+}
+
+impl From<tokio::task::JoinError> for ApiError {
+    fn from(error: tokio::task::JoinError) -> ApiError {
+        ApiError::internal(&error)
+    }
+}

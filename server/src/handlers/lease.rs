@@ -1,0 +1,76 @@
+//! `POST /lease` and `DELETE /lease`: the right to write.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use crate::error::ApiError;
+use crate::random;
+use crate::routes::{Access, App};
+
+#[derive(Serialize)]
+pub(crate) struct LeaseBody {
+    id: String,
+    expires_at: String,
+}
+
+/// Grants or, with `id`, prolongs a lease for `duration` ms, at most a minute.
+pub(crate) async fn acquire(
+    State(app): State<Arc<App>>,
+    access: Access,
+) -> Result<Json<LeaseBody>, ApiError> {
+    let key = access.key()?;
+    let duration = duration(&access)?;
+    let (id, granted) = match access.parameter("id") {
+        Some(id) => (
+            id.to_owned(),
+            app.leases.refresh(&key, id, duration, Instant::now())?,
+        ),
+        None => {
+            let id = random::hex::<16>()?;
+            // A commit that was let in before must not appear under a lease that is not its own.
+            let _held = app.store.hold(&key).await?;
+            let granted = app
+                .leases
+                .acquire(&key, id.clone(), duration, Instant::now())?;
+            (id, granted)
+        }
+    };
+    Ok(Json(LeaseBody {
+        id,
+        expires_at: rfc3339_in(granted),
+    }))
+}
+
+/// Gives a lease back; an unknown one is gone already, which is fine.
+pub(crate) async fn release(
+    State(app): State<Arc<App>>,
+    access: Access,
+) -> Result<StatusCode, ApiError> {
+    let key = access.key()?;
+    let id = access
+        .parameter("id")
+        .ok_or_else(|| ApiError::bad_input("name the lease: id=ID"))?;
+    app.leases.release(&key, id);
+    Ok(StatusCode::OK)
+}
+
+fn duration(access: &Access) -> Result<Duration, ApiError> {
+    let duration = access
+        .parameter("duration")
+        .and_then(|text| text.parse().ok());
+    duration.map(Duration::from_millis).ok_or_else(|| {
+        ApiError::bad_input("say for how long: duration=MS, 1 to 60000; more is taken as 60000")
+    })
+}
+
+fn rfc3339_in(duration: Duration) -> String {
+    let now = SystemTime::now();
+    let at = DateTime::<Utc>::from(now.checked_add(duration).unwrap_or(now));
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

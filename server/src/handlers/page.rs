@@ -1,0 +1,68 @@
+//! `GET /db/page`: pages as they were at a position.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use litevfs::types::Pgno;
+
+use super::existing;
+use crate::error::ApiError;
+use crate::offload::offload;
+use crate::routes::{Access, App};
+
+/// The most pages a request may ask for.
+const MAX_PAGES: usize = 1024;
+
+pub(crate) async fn pages(
+    State(app): State<Arc<App>>,
+    access: Access,
+) -> Result<Response, ApiError> {
+    let key = access.key()?;
+    let pos = access.pos()?;
+    let pos = pos.ok_or_else(|| ApiError::bad_input("say at which position: pos=TXID/CHECKSUM"))?;
+    let pgnos = pgnos(access.parameter("pgno").unwrap_or_default())?;
+    let pages = existing(&app, &key).await?.pages(pos, &pgnos).await?;
+    let len_bytes = pages.iter().map(Vec::len).fold(0, usize::saturating_add);
+    let body = offload(len_bytes, move || json(&pgnos, &pages, len_bytes)).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+fn pgnos(list: &str) -> Result<Vec<Pgno>, ApiError> {
+    let bad = || {
+        let text = format!("name the pages: pgno=1,2,3, up to {MAX_PAGES} numbers from 1");
+        ApiError::bad_input(text)
+    };
+    let parse = |text: &str| text.parse().ok().and_then(Pgno::new).ok_or_else(bad);
+    let pgnos = list.split(',').take(MAX_PAGES.saturating_add(1)).map(parse);
+    let pgnos: Vec<Pgno> = pgnos.collect::<Result<_, _>>()?;
+    if pgnos.len() > MAX_PAGES {
+        Err(bad())
+    } else {
+        Ok(pgnos)
+    }
+}
+
+/// Written by hand, straight into one buffer: this is the body that everything else waits for.
+fn json(pgnos: &[Pgno], pages: &[Vec<u8>], len_bytes: usize) -> String {
+    // Base64 makes four bytes of three; the rest is punctuation.
+    let room = len_bytes.saturating_mul(3) / 2;
+    let mut text = String::with_capacity(room.saturating_add(pages.len().saturating_mul(32)));
+    text.push_str("{\"pages\":[");
+    for (place, (pgno, data)) in pgnos.iter().zip(pages).enumerate() {
+        text.push_str(if place == 0 {
+            "{\"pgno\":"
+        } else {
+            ",{\"pgno\":"
+        });
+        text.push_str(&pgno.to_string());
+        text.push_str(",\"data\":\"");
+        STANDARD.encode_string(data, &mut text);
+        text.push_str("\"}");
+    }
+    text.push_str("]}");
+    text
+}

@@ -1,0 +1,37 @@
+//! `POST /db/tx`: commits one LTX file.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::error::ApiError;
+use crate::routes::{Access, App, text_header};
+use crate::spool;
+
+/// The lease that the client writes under.
+const LEASE_ID: &str = "lfsc-lease-id";
+/// Up to which transaction everything is durable.
+const HWM: &str = "litefs-hwm";
+
+pub(crate) async fn push(
+    State(app): State<Arc<App>>,
+    access: Access,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let key = access.key()?;
+    let lease_id = text_header(&headers, LEASE_ID)?.map(str::to_owned);
+    let upload = spool::receive(body.into_data_stream(), app.max_body, app.store.scratch()).await?;
+    // A commit that has begun is brought to its end, whether the client still waits or not:
+    // otherwise memory could miss a file that was made.
+    let commit = tokio::spawn(async move {
+        let fence = || app.leases.check(&key, lease_id.as_deref(), Instant::now());
+        app.store.commit(&key, upload, fence).await
+    });
+    let pos = commit.await??;
+    Ok((StatusCode::OK, [(HWM, pos.txid.to_string())]).into_response())
+}

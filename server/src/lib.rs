@@ -1,0 +1,26 @@
+//! `litevfs-cloud`, the open LiteFS Cloud: SQLite databases as LTX files, over HTTP.
+//!
+//! Top to bottom as a request travels: [`cli`] and [`config`] set up what [`serve`] runs; [`routes`]
+//! names the calls, [`auth`] lets them in, one handler each answers, [`store`] keeps the databases in
+//! an object store. Imports go down that list only.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod serve;
+
+pub mod routes;
+
+pub mod auth;
+mod handlers;
+
+mod error;
+mod wire;
+
+pub mod store;
+
+pub mod key;
+pub mod lease;
+mod offload;
+pub mod random;
+pub mod spool;

@@ -1,0 +1,20 @@
+//! Keeps the threads that serve connections free of long computations.
+
+use std::io;
+
+/// Work on fewer bytes than this is done in place: handing it over would cost more.
+const IN_PLACE: usize = 128 << 10;
+
+/// Does work on about `len_bytes` bytes, on another thread if they are many.
+pub async fn offload<T, F>(len_bytes: usize, work: F) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    if len_bytes <= IN_PLACE {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)
+}

@@ -1,0 +1,92 @@
+//! Turns an uploaded LTX v1 file into the v3 file that is stored.
+
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use litevfs::ltx::{
+    self, Decoder, Encoder, Format, HEADER_LEN, Header, IoRead, IoWrite, StreamError, TRAILER_LEN,
+    Version, page_checksum,
+};
+use litevfs::types::Checksum;
+
+use super::error::Error;
+use super::history::Step;
+use super::index::PageRef;
+use super::open::{page_refs, post_apply_checksum};
+use crate::spool::{Spool, SpoolWriter};
+
+/// An upload that decodes and whose file checksum holds, ready to be stored.
+#[derive(Debug)]
+pub(super) struct Converted {
+    pub(super) header: Header,
+    pub(super) step: Step,
+    /// Its pages, with their checksums, and where they are in `file`.
+    pub(super) pages: Vec<PageRef>,
+    pub(super) file: Spool,
+}
+
+/// What an upload claims to do, unverified; `None` when it is no LTX file at all.
+pub(super) fn peek(upload: &Spool) -> io::Result<Option<Step>> {
+    let Some((head, tail)) = upload.ends::<HEADER_LEN, TRAILER_LEN>()? else {
+        return Ok(None);
+    };
+    let header = Header::decode(&head, Version::V1);
+    Ok(header
+        .ok()
+        .and_then(|(header, _)| Some(Step::new(&header, post_apply_checksum(&tail)?))))
+}
+
+/// Decodes, verifies and converts an upload.
+pub(super) fn convert(upload: &Spool, scratch: &Path) -> Result<Converted, Error> {
+    convert_v1(upload, scratch).map_err(|error| match error {
+        StreamError::Io(error) => Error::Io(error),
+        StreamError::Ltx(ltx::Error::SnapshotGap) => Error::MissingPages,
+        StreamError::Ltx(ltx::Error::FileChecksum) => {
+            Error::BadChecksum(ltx::Error::FileChecksum.to_string())
+        }
+        StreamError::Ltx(error) if is_v3(upload) => Error::BadFormat(format!(
+            "this is an LTX v3 file, uploads must be LTX v1 ({error})"
+        )),
+        StreamError::Ltx(error) => Error::BadFormat(error.to_string()),
+    })
+}
+
+fn convert_v1(upload: &Spool, scratch: &Path) -> Result<Converted, StreamError<io::Error>> {
+    let reader = upload.reader().map_err(StreamError::Io)?;
+    let mut decoder = Decoder::new(IoRead(reader), Version::V1)?;
+    let header = *decoder.header();
+    let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
+    let mut encoder = Encoder::new(out, Format::V3Block, header)?;
+    let mut checksums: Vec<Checksum> = Vec::new();
+    let mut data = Vec::new();
+    while let Some(pgno) = decoder.next_page(&mut data)? {
+        encoder.encode_page(pgno, &data)?;
+        checksums.push(page_checksum(pgno, &data));
+    }
+    let trailer = decoder.finish()?;
+    let finished = encoder.finish(trailer.post_apply_checksum)?;
+    let checksum = |number| checksums.get(number).copied().unwrap_or(Checksum::NONE);
+    let pages = page_refs(&finished.index, header.page_size, checksum)
+        .ok_or(ltx::Error::CompressedTooLong)?;
+    let writer = finished
+        .out
+        .0
+        .into_inner()
+        .map_err(|error| StreamError::Io(error.into_error()))?;
+    let file = writer.finish().map_err(StreamError::Io)?;
+    let step = Step::new(&header, trailer.post_apply_checksum);
+    Ok(Converted {
+        header,
+        step,
+        pages,
+        file,
+    })
+}
+
+/// Whether an upload that is not v1 would pass as v3, to say so; large ones are not looked at.
+fn is_v3(upload: &Spool) -> bool {
+    let decodes = |bytes: &[u8]| {
+        Decoder::new(bytes, Version::V3).is_ok_and(|decoder| decoder.finish().is_ok())
+    };
+    upload.in_memory().is_some_and(|bytes| decodes(&bytes))
+}

@@ -1,0 +1,66 @@
+//! What the store refuses, and what can fail below it.
+
+use litevfs::types::{PageSize, Pgno, Pos};
+
+use crate::lease::LeaseError;
+
+/// Why a database could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such database.
+    #[error("there is no such database")]
+    NoDatabase,
+    /// The store cannot hold a database of that name.
+    #[error("{0}")]
+    BadName(&'static str),
+    /// The position is not held (any more), or the transaction does not follow the last one.
+    #[error("position mismatch")]
+    PosMismatch(Pos),
+    /// No such page at that position.
+    #[error("page {0} is not in the database at that position")]
+    NoPage(Pgno),
+    /// The upload is not a sound LTX file.
+    #[error("{0}")]
+    BadFormat(String),
+    /// The upload's page size is not the database's.
+    #[error("the database has pages of {} bytes, the LTX file pages of {}", .database.bytes(), .file.bytes())]
+    PageSize {
+        /// The database's.
+        database: PageSize,
+        /// The upload's.
+        file: PageSize,
+    },
+    /// The database grows by pages that are not in the upload.
+    #[error("the LTX file leaves out pages by which the database grows")]
+    MissingPages,
+    /// The post-apply checksum is not what the pages give.
+    #[error("the post-apply checksum does not match the pages: {0}")]
+    BadChecksum(String),
+    /// The lease fence refused the commit.
+    #[error(transparent)]
+    Fenced(#[from] LeaseError),
+    /// The stored history of a database is damaged.
+    #[error("{file}: {what}")]
+    Corrupt {
+        /// The file, by its path in the store.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The object store failed.
+    #[error(transparent)]
+    Objects(#[from] object_store::Error),
+    /// A temp file or the operating system failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Error {
+    /// A damaged file.
+    pub(super) fn corrupt(file: impl ToString, what: impl ToString) -> Error {
+        Error::Corrupt {
+            file: file.to_string(),
+            what: what.to_string(),
+        }
+    }
+}

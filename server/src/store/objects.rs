@@ -1,0 +1,208 @@
+//! The object store, in the few words the rest of the store needs.
+//!
+//! One rule matters above all: [`Objects::create`] makes a file appear whole and durable, or not at
+//! all, and never replaces one. Every commit is one such call.
+
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use litevfs::ltx;
+use litevfs::types::{ClusterName, DbName, Txid};
+use object_store::path::Path;
+use object_store::{
+    MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RenameOptions,
+    RenameTargetMode,
+};
+
+use super::error::Error;
+use super::layout;
+use crate::random;
+use crate::spool::Spool;
+
+/// Large files are sent to the store in parts of this size.
+const PART: usize = 8 << 20;
+
+/// How [`Objects::create`] ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// The file is there, and durable.
+    New,
+    /// A file of that name was there before; it is untouched.
+    Exists,
+}
+
+/// A stored LTX file, as a listing tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its first transaction.
+    pub min_txid: Txid,
+    /// Its last transaction.
+    pub max_txid: Txid,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// An object store and a local folder for temp files.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+    scratch: PathBuf,
+}
+
+impl Objects {
+    /// Wraps a store.
+    pub fn new(store: Arc<dyn ObjectStore>, scratch: &FsPath) -> Objects {
+        Objects {
+            store,
+            scratch: scratch.to_owned(),
+        }
+    }
+
+    /// The folder for temp files.
+    pub fn scratch(&self) -> &FsPath {
+        &self.scratch
+    }
+
+    /// The databases of a cluster, by their folders.
+    pub async fn databases(&self, cluster: &ClusterName) -> Result<Vec<DbName>, Error> {
+        let listing = self
+            .store
+            .list_with_delimiter(Some(&layout::cluster(cluster)))
+            .await?;
+        let names = listing
+            .common_prefixes
+            .iter()
+            .filter_map(|path| path.filename()?.parse().ok());
+        Ok(names.collect())
+    }
+
+    /// The LTX files in a folder, by transaction. Other files are passed over: the store's own
+    /// staging files, left by a killed process, are not even listed.
+    pub async fn ltx_files(&self, folder: &Path) -> Result<Vec<Listed>, Error> {
+        let mut files: Vec<Listed> = self
+            .store
+            .list(Some(folder))
+            .try_filter_map(async |meta| {
+                let name = meta.location.filename().and_then(ltx::parse_file_name);
+                if name.is_none() {
+                    tracing::warn!(file = %meta.location, "not an LTX file name: passed over");
+                }
+                Ok(name.map(|(min_txid, max_txid)| Listed {
+                    min_txid,
+                    max_txid,
+                    len: meta.size,
+                }))
+            })
+            .try_collect()
+            .await?;
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Reads ranges of one file.
+    pub async fn read(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+        let parts = self.store.get_ranges(path, ranges).await?;
+        let whole = |(part, range): (&Bytes, &Range<u64>)| {
+            part.len() as u64 == range.end.saturating_sub(range.start)
+        };
+        if parts.len() != ranges.len() || !parts.iter().zip(ranges).all(whole) {
+            return Err(Error::corrupt(path, "it is shorter than it was"));
+        }
+        Ok(parts)
+    }
+
+    /// Makes a file, whole and durable, unless there is one.
+    ///
+    /// After an error it is not known whether the file is there.
+    pub async fn create(&self, path: &Path, content: Spool) -> Result<Created, Error> {
+        let result = match content.in_memory() {
+            Some(bytes) => {
+                let options = PutMode::Create.into();
+                self.store
+                    .put_opts(path, bytes.into(), options)
+                    .await
+                    .map(drop)
+            }
+            None => self.create_large(path, content).await?,
+        };
+        match result {
+            Ok(()) => Ok(Created::New),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(Created::Exists),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends a file in parts under another name, then moves it to its place unless that is taken.
+    async fn create_large(
+        &self,
+        path: &Path,
+        content: Spool,
+    ) -> Result<object_store::Result<()>, Error> {
+        let name = random::hex::<16>()?;
+        let staged = layout::staging().join(name);
+        let mut upload = self.store.put_multipart(&staged).await?;
+        if let Err(error) = send_parts(&mut *upload, content).await {
+            // Best effort: what stays is outside every database, and removed at the next start.
+            let _ = upload.abort().await;
+            return Err(error);
+        }
+        upload.complete().await?;
+        let options = RenameOptions::new().with_target_mode(RenameTargetMode::Create);
+        let result = self.store.rename_opts(&staged, path, options).await;
+        if result.is_err() {
+            let _ = self.store.delete(&staged).await;
+        }
+        Ok(result)
+    }
+
+    /// Reads a small object whole.
+    pub async fn get(&self, path: &Path) -> Result<Bytes, Error> {
+        Ok(self.store.get(path).await?.bytes().await?)
+    }
+
+    /// Makes a small object unless there is one.
+    pub async fn create_small(&self, path: &Path, text: String) -> Result<Created, Error> {
+        match self
+            .store
+            .put_opts(path, text.into(), PutMode::Create.into())
+            .await
+        {
+            Ok(_) => Ok(Created::New),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Exists),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn send_parts(upload: &mut dyn MultipartUpload, content: Spool) -> Result<(), Error> {
+    let content = Arc::new(content);
+    let mut offset = 0_u64;
+    while offset < content.len() {
+        let source = Arc::clone(&content);
+        let part = tokio::task::spawn_blocking(move || read_part(&source, offset));
+        let part = part.await.map_err(std::io::Error::other)??;
+        offset = offset.saturating_add(part.len() as u64);
+        upload.put_part(PutPayload::from(part)).await?;
+    }
+    Ok(())
+}
+
+fn read_part(content: &Spool, offset: u64) -> std::io::Result<Vec<u8>> {
+    let mut part = Vec::new();
+    content
+        .reader_from(offset)?
+        .take(PART as u64)
+        .read_to_end(&mut part)?;
+    if part.is_empty() {
+        Err(std::io::ErrorKind::UnexpectedEof.into())
+    } else {
+        Ok(part)
+    }
+}

@@ -1,0 +1,73 @@
+//! Reads a whole database at one position, some pages at a time.
+
+use std::sync::Arc;
+
+use litevfs::ltx::Header;
+use litevfs::types::{Checksum, Pgno, Pos, Txid};
+
+use super::database::Database;
+use super::error::Error;
+use super::history::Step;
+
+/// About how many bytes of pages are read at a time.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// All pages of a database at a position, in order.
+#[derive(Debug)]
+pub struct Snapshot {
+    database: Arc<Database>,
+    step: Step,
+    next: Pgno,
+}
+
+impl Snapshot {
+    /// A snapshot at a position, or at the current one.
+    pub fn new(database: Arc<Database>, pos: Option<Pos>) -> Result<Snapshot, Error> {
+        let (_, step) = database.step_at(pos.unwrap_or_else(|| database.pos()))?;
+        Ok(Snapshot {
+            database,
+            step,
+            next: Pgno::ONE,
+        })
+    }
+
+    /// The header of the snapshot as an LTX file.
+    pub fn header(&self) -> Header {
+        Header {
+            page_size: self.database.page_size(),
+            commit: self.step.commit,
+            min_txid: Txid(1),
+            max_txid: self.step.max_txid,
+            timestamp_ms: self.step.timestamp_ms,
+            pre_apply_checksum: Checksum::NONE,
+            wal_offset: 0,
+            wal_size: 0,
+            wal_salt: [0; 2],
+            node_id: 0,
+            no_checksum: false,
+        }
+    }
+
+    /// Its position.
+    pub const fn pos(&self) -> Pos {
+        self.step.pos()
+    }
+
+    /// The next pages, without the lock page; empty at the end.
+    pub async fn next_pages(&mut self) -> Result<Vec<(Pgno, Vec<u8>)>, Error> {
+        let page_size = self.database.page_size();
+        let count = BATCH_BYTES.checked_div(page_size.len_bytes()).unwrap_or(1);
+        let pgnos: Vec<Pgno> = (self.next.get()..=self.step.commit)
+            .filter_map(Pgno::new)
+            .filter(|&pgno| pgno != page_size.lock_pgno())
+            .take(count)
+            .collect();
+        let Some(&last) = pgnos.last() else {
+            return Ok(Vec::new());
+        };
+        let pages = self.database.pages(self.pos(), &pgnos).await?;
+        // Past the largest page number there is none, so that the next batch is empty.
+        self.next = Pgno::new(last.get().saturating_add(1)).unwrap_or(last);
+        Ok(pgnos.into_iter().zip(pages).collect())
+    }
+}
