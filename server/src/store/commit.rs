@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use litevfs::types::{Checksum, Pgno, Pos};
 
-use super::convert::{self, Converted};
+use super::convert::{self, Converted, Sound};
 use super::database::{Database, State, grows_completely};
 use super::error::Error;
 use super::objects::Created;
@@ -34,22 +34,26 @@ impl Store {
         fence()?;
         let scratch = self.objects.scratch().to_owned();
         let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
-        let converted = offload(len_bytes, move || convert::convert(&upload, &scratch)).await??;
+        let converted = offload(len_bytes, move || convert::convert(&upload, &scratch)).await?;
+        let Converted { header, sound } = converted?;
 
         let _gate = slot.gate.lock().await;
         let existing = self.open(key, &slot).await?;
         if let Some(database) = &existing
-            && database.state.read().history.holds(&converted.step)
+            && let Ok(sound) = &sound
+            && database.state.read().history.holds(&sound.step)
         {
             return Ok(database.pos());
         }
         let database = existing.unwrap_or_else(|| {
-            let state = State::new(converted.header.page_size);
+            let state = State::new(header.page_size);
             Arc::new(Database::with_state(&self.objects, key, state))
         });
-        database.check(&converted).await?;
+        database.state.read().history.check_next(&header)?;
+        let sound = sound?;
+        database.check(&sound).await?;
         fence()?;
-        self.publish(key, &slot, database, converted).await
+        self.publish(key, &slot, database, sound).await
     }
 
     /// Makes the file and takes it in. The gate is held.
@@ -61,11 +65,9 @@ impl Store {
         key: &DbKey,
         slot: &Slot,
         database: Arc<Database>,
-        converted: Converted,
+        sound: Sound,
     ) -> Result<Pos, Error> {
-        let Converted {
-            step, pages, file, ..
-        } = converted;
+        let Sound { step, pages, file } = sound;
         let path = layout::ltx_file(key, step.min_txid, step.max_txid);
         match self.objects.create(&path, file).await {
             Ok(Created::New) => {}
@@ -92,17 +94,11 @@ impl Store {
 }
 
 impl Database {
-    /// The commit rules after "it decodes": page size, position, page set, checksum.
-    async fn check(&self, upload: &Converted) -> Result<(), Error> {
-        let Converted {
-            header,
-            step,
-            pages,
-            ..
-        } = upload;
+    /// The commit rules after page size and position: page set and checksum.
+    async fn check(&self, sound: &Sound) -> Result<(), Error> {
+        let Sound { step, pages, .. } = sound;
         let (pos, old_commit) = {
             let state = self.state.read();
-            state.history.check_next(header)?;
             (state.history.pos(), state.history.commit())
         };
         let lock_pgno = self.page_size.lock_pgno();
@@ -130,7 +126,7 @@ impl Database {
             Ok(())
         } else {
             Err(Error::BadChecksum(format!(
-                "the LTX file says {}, its pages give {checksum}",
+                "the post-apply checksum is {}, but the pages give {checksum}",
                 step.post_apply_checksum
             )))
         }

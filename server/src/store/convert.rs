@@ -15,10 +15,18 @@ use super::index::PageRef;
 use super::open::{page_refs, post_apply_checksum};
 use crate::spool::{Spool, SpoolWriter};
 
-/// An upload that decodes and whose file checksum holds, ready to be stored.
+/// An upload that decodes.
 #[derive(Debug)]
 pub(super) struct Converted {
     pub(super) header: Header,
+    /// What to store; or, of a snapshot, the rule it breaks that stands after the rules on page size
+    /// and position, which are thus to be looked at first.
+    pub(super) sound: Result<Sound, Error>,
+}
+
+/// An upload whose file checksum holds, ready to be stored.
+#[derive(Debug)]
+pub(super) struct Sound {
     pub(super) step: Step,
     /// Its pages, with their checksums, and where they are in `file`.
     pub(super) pages: Vec<PageRef>,
@@ -38,22 +46,35 @@ pub(super) fn peek(upload: &Spool) -> io::Result<Option<Step>> {
 
 /// Decodes, verifies and converts an upload.
 pub(super) fn convert(upload: &Spool, scratch: &Path) -> Result<Converted, Error> {
-    convert_v1(upload, scratch).map_err(|error| match error {
-        StreamError::Io(error) => Error::Io(error),
-        StreamError::Ltx(ltx::Error::SnapshotGap) => Error::MissingPages,
-        StreamError::Ltx(ltx::Error::FileChecksum) => {
-            Error::BadChecksum(ltx::Error::FileChecksum.to_string())
+    let decoder = Decoder::new(IoRead(upload.reader()?), Version::V1)
+        .map_err(|error| decode_error(error, upload))?;
+    let header = *decoder.header();
+    let sound = match convert_pages(decoder, scratch) {
+        Ok(sound) => Ok(sound),
+        Err(StreamError::Ltx(ltx::Error::SnapshotGap)) => Err(Error::MissingPages),
+        Err(StreamError::Ltx(error @ ltx::Error::DatabaseChecksum)) => {
+            Err(Error::BadChecksum(error.to_string()))
         }
+        Err(error) => return Err(decode_error(error, upload)),
+    };
+    Ok(Converted { header, sound })
+}
+
+fn decode_error(error: StreamError<io::Error>, upload: &Spool) -> Error {
+    match error {
+        StreamError::Io(error) => Error::Io(error),
+        StreamError::Ltx(error @ ltx::Error::FileChecksum) => Error::BadChecksum(error.to_string()),
         StreamError::Ltx(error) if is_v3(upload) => Error::BadFormat(format!(
             "this is an LTX v3 file, uploads must be LTX v1 ({error})"
         )),
         StreamError::Ltx(error) => Error::BadFormat(error.to_string()),
-    })
+    }
 }
 
-fn convert_v1(upload: &Spool, scratch: &Path) -> Result<Converted, StreamError<io::Error>> {
-    let reader = upload.reader().map_err(StreamError::Io)?;
-    let mut decoder = Decoder::new(IoRead(reader), Version::V1)?;
+fn convert_pages<R: io::Read>(
+    mut decoder: Decoder<IoRead<R>>,
+    scratch: &Path,
+) -> Result<Sound, StreamError<io::Error>> {
     let header = *decoder.header();
     let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
     let mut encoder = Encoder::new(out, Format::V3Block, header)?;
@@ -75,12 +96,7 @@ fn convert_v1(upload: &Spool, scratch: &Path) -> Result<Converted, StreamError<i
         .map_err(|error| StreamError::Io(error.into_error()))?;
     let file = writer.finish().map_err(StreamError::Io)?;
     let step = Step::new(&header, trailer.post_apply_checksum);
-    Ok(Converted {
-        header,
-        step,
-        pages,
-        file,
-    })
+    Ok(Sound { step, pages, file })
 }
 
 /// Whether an upload that is not v1 would pass as v3, to say so; large ones are not looked at.

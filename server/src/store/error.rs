@@ -33,8 +33,8 @@ pub enum Error {
     /// The database grows by pages that are not in the upload.
     #[error("the LTX file leaves out pages by which the database grows")]
     MissingPages,
-    /// The post-apply checksum is not what the pages give.
-    #[error("the post-apply checksum does not match the pages: {0}")]
+    /// The file checksum or the post-apply checksum is not what the bytes give.
+    #[error("{0}")]
     BadChecksum(String),
     /// The lease fence refused the commit.
     #[error(transparent)]
