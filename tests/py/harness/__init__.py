@@ -7,17 +7,19 @@ environment once and stays loaded; killing one is killing a real application.
 from .checks import Failed, check, database_content, equal, main, scratch
 from .client import Client, Disconnected, SqlError
 from .proxy import SPINNING, Proxy, Recorder
-from .server import Server
+from .server import ROOT, TOKEN, Server
 
 __all__ = [
     "Client",
     "Disconnected",
     "Failed",
     "Proxy",
+    "ROOT",
     "Recorder",
     "SPINNING",
     "Server",
     "SqlError",
+    "TOKEN",
     "check",
     "database_content",
     "equal",
