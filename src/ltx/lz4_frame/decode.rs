@@ -155,15 +155,10 @@ impl FrameDecoder {
     ) -> Result<(), StreamError<R::Error>> {
         let mut rest = out;
         while !rest.is_empty() {
-            let unread = self.block.get(self.taken..).unwrap_or_default();
-            let count = unread.len().min(rest.len());
-            let (target, later) = rest.split_at_mut(count);
-            target
-                .iter_mut()
-                .zip(unread)
-                .for_each(|(to, from)| *to = *from);
+            let mut unread = self.block.get(self.taken..).unwrap_or_default();
+            let Ok(count) = unread.read(rest);
             self.taken = self.taken.saturating_add(count);
-            rest = later;
+            rest = rest.get_mut(count..).unwrap_or_default();
             if count == 0 && !self.read_block(input)? {
                 return Err(Error::FrameContentSize.into());
             }
