@@ -379,6 +379,31 @@ def redirects_keep_the_token():
     recorder.close()
 
 
+def position_mismatch_has_its_code():
+    """"Run the transaction again" has an extended code of its own, for reading and for committing."""
+    code = 10 | 0x504F53 << 8
+    body = {"code": "EPOSMISMATCH", "error": "position mismatch",
+            "pos": {"txid": "00000000000000ff", "postApplyChecksum": "8000000000000001"}}
+
+    def mismatch(exchange):
+        exchange.answer(409, json.dumps(body).encode())
+
+    with scratch() as folder, Server(folder) as server, Proxy(server) as proxy:
+        setup(server, folder)
+        with Client(proxy, folder, folder / "cache", "db") as client:
+            proxy.break_with(mismatch, "/db/page")
+            equal("reading", client.error("SELECT sum(length(x)) FROM t").code, code)
+            proxy.heal()
+            equal("read again", client.one("SELECT count(*) FROM t"), ROWS)
+            client.acquire()
+            proxy.break_with(mismatch, "/db/tx")
+            equal("committing", client.error("INSERT INTO t VALUES (5000, NULL)").code, code)
+            proxy.heal()
+            equal("rolled back", client.one("SELECT count(*) FROM t"), ROWS)
+            client.sql("INSERT INTO t VALUES (5001, NULL)")
+            equal("run again", client.one("SELECT max(id) FROM t"), 5001)
+
+
 def proxies_from_the_environment():
     """HTTPS_PROXY is asked to CONNECT; NO_PROXY exempts a host from it."""
     recorder = Recorder()
@@ -414,4 +439,4 @@ def loading_needs_a_token():
 if __name__ == "__main__":
     main(reads_under_any_fault, pages_that_are_wrong, positions_that_are_wrong, server_that_says_nothing,
          server_away, writes_under_any_fault, lost_answers, redirects_keep_the_token,
-         proxies_from_the_environment, loading_needs_a_token)
+         position_mismatch_has_its_code, proxies_from_the_environment, loading_needs_a_token)

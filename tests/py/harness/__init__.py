@@ -4,14 +4,16 @@ A client is a process of its own (`Client`), because the extension reads its con
 environment once and stays loaded; killing one is killing a real application.
 """
 
+from . import ltx
 from .checks import Failed, check, database_content, equal, main, scratch
-from .client import Client, Disconnected, SqlError
+from .client import EXT, Client, Disconnected, SqlError
 from .proxy import SPINNING, Proxy, Recorder
 from .server import ROOT, TOKEN, Server
 
 __all__ = [
     "Client",
     "Disconnected",
+    "EXT",
     "Failed",
     "Proxy",
     "ROOT",
@@ -23,6 +25,7 @@ __all__ = [
     "check",
     "database_content",
     "equal",
+    "ltx",
     "main",
     "scratch",
 ]

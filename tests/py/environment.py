@@ -1,0 +1,135 @@
+"""What the environment and the entry points set: cluster, host, log, default VFS."""
+
+import subprocess
+import sys
+import urllib.parse
+
+from harness import EXT, TOKEN, Client, Proxy, Server, SqlError, check, equal, main, scratch
+
+TALK = ("PRAGMA litevfs_acquire_lease", "CREATE TABLE t (x)", "INSERT INTO t VALUES (1)", "SELECT * FROM t")
+
+
+def targets_seen(proxy):
+    """Collects the request targets that pass; returns the list that grows."""
+    seen = []
+
+    def note(exchange):
+        seen.append((exchange.target, dict(exchange.headers)))
+        return False
+
+    proxy.fault = note
+    return seen
+
+
+def cluster():
+    """LITEFS_CLOUD_CLUSTER goes along with every request; clusters do not see each other."""
+    with scratch() as folder, Server(folder) as server, Proxy(server) as proxy:
+        seen = targets_seen(proxy)
+        with Client(proxy, folder, folder / "c1", "db", LITEFS_CLOUD_CLUSTER="east") as client:
+            for sql in TALK:
+                client.sql(sql)
+        check(seen, "no request was made")
+        for target, headers in seen:
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(target).query)
+            equal(f"the cluster in {target}", query.get("cluster"), ["east"])
+            equal("the token", headers.get("Authorization"), TOKEN)
+        with Client(server, folder, folder / "c2", "db", LITEFS_CLOUD_CLUSTER="west") as client:
+            equal("tables of the other cluster", client.one("SELECT count(*) FROM sqlite_schema"), 0)
+
+
+def host_with_a_path():
+    """A path prefix in LITEFS_CLOUD_HOST is kept."""
+    with scratch() as folder, Server(folder) as server, Proxy(server) as proxy:
+        seen = targets_seen(proxy)
+        client = Client(proxy.url + "/some/prefix/", folder, folder / "c", "db")
+        client.error("SELECT * FROM t")
+        client.close()
+        check(seen and all(target.startswith("/some/prefix/") and "//" not in target for target, _ in seen),
+              f"asked for {seen[:3]}")
+
+
+def bad_settings():
+    """A host, cluster or token that can't be used is refused when loading, by name."""
+    with scratch() as folder:
+        for name, value in (("LITEFS_CLOUD_HOST", "ftp://example.invalid"), ("LITEFS_CLOUD_HOST", "no url"),
+                            ("LITEFS_CLOUD_CLUSTER", ".hidden"), ("LITEFS_CLOUD_CLUSTER", "a" * 33),
+                            ("LITEFS_CLOUD_TOKEN", "two\nlines")):
+            try:
+                Client("http://127.0.0.1:1", folder, folder / "c", **{name: value}).close()
+            except SqlError as error:
+                check(name in str(error), f"{name}={value!r}: the message is {error}")
+            else:
+                raise AssertionError(f"{name}={value!r} was accepted")
+
+
+def logs():
+    """Errors are logged by default, RUST_LOG chooses, LITEVFS_LOG_FILE moves; never a token."""
+    with scratch() as folder, Server(folder) as server:
+        texts = {}
+        for level in (None, "off", "error", "debug", "trace", "litevfs=debug", "other=trace"):
+            log = folder / f"log-{level}"
+            more = {"RUST_LOG": level} if level else {}
+            with Client(server, folder, folder / f"c-{level}", f"db-{level}".replace("=", "-"),
+                        LITEVFS_LOG_FILE=str(log), **more) as client:
+                for sql in TALK:
+                    client.sql(sql)
+                client.error("PRAGMA litevfs_max_reqs_per_query = 'x'")
+                client.sql("PRAGMA litevfs_release_lease")
+                client.error("INSERT INTO t VALUES (2)")
+            texts[level] = log.read_text() if log.exists() else ""
+            check(TOKEN not in texts[level], f"RUST_LOG={level}: the token is in the log")
+            equal(f"RUST_LOG={level}: standard error", client.log.read_text(), "")
+        equal("RUST_LOG=off", texts["off"], "")
+        check("lease" in texts[None], f"the failed write is not in the log: {texts[None]!r}")
+        check(len(texts["trace"]) >= len(texts["debug"]) > len(texts["error"]), "debug says no more than error")
+        check(len(texts["litevfs=debug"]) > len(texts["error"]), "the module's own level is ignored")
+        equal("RUST_LOG=other=trace", texts["other=trace"], "")
+        with Client(server, folder, folder / "c", "db-off") as client:
+            client.error("INSERT INTO t VALUES (2)")
+        check("lease" in client.log.read_text(), "nothing on standard error")
+
+
+def default_vfs():
+    """The second entry point makes litevfs the default: a bare name is a database in the cloud."""
+    program = """
+import os, sqlite3, sys
+db = sqlite3.connect(":memory:")
+db.enable_load_extension(True)
+db.execute("SELECT load_extension(?, 'sqlite3_litevfs_init_default_vfs')", (os.environ["EXT"],))
+db.close()
+db = sqlite3.connect("named", isolation_level=None)
+db.execute("PRAGMA litevfs_acquire_lease")
+db.execute("CREATE TABLE t (x)")
+db.execute("INSERT INTO t VALUES (42)")
+print(db.execute("SELECT x FROM t").fetchone()[0])
+db.close()
+"""
+    with scratch() as folder, Server(folder) as server:
+        run = subprocess.run(
+            [sys.executable, "-B", "-c", program], cwd=folder, capture_output=True, text=True,
+            env={"EXT": EXT, "LITEFS_CLOUD_HOST": server.url, "LITEFS_CLOUD_TOKEN": TOKEN, "PATH": "/usr/bin:/bin"})
+        equal("the program prints", (run.stdout, run.returncode), ("42\n", 0))
+        check(not (folder / "named").exists(), "a local file was made")
+        with Client(server, folder, folder / "c", "named") as client:
+            equal("the row", client.one("SELECT x FROM t"), 42)
+
+
+def database_names():
+    """Names the server would refuse are refused when opening, and nothing local is made."""
+    with scratch() as folder, Server(folder) as server:
+        with Client(server, folder, folder / "cache") as client:
+            for i, name in enumerate(("a", "A-b_c.9", "x" * 200)):
+                client.open(name, name=f"good{i}")
+                equal(f"tables of {name:.20}", client.one("SELECT count(*) FROM sqlite_schema", name=f"good{i}"), 0)
+            for i, name in enumerate((".hidden", "has space", "x" * 257, "semi;colon", "%c3%a4")):
+                try:
+                    client.open(name.replace(" ", "%20"), name=f"bad{i}")
+                    client.error("SELECT count(*) FROM sqlite_schema", name=f"bad{i}")
+                except SqlError:
+                    pass
+        outside = [p for p in folder.iterdir() if p.name not in ("cache", "server.data") and p.suffix != ".log"]
+        equal("files beside the cache", outside, [])
+
+
+if __name__ == "__main__":
+    main(cluster, host_with_a_path, bad_settings, logs, default_vfs, database_names)
