@@ -7,6 +7,8 @@ use litevfs::types::{Checksum, Pgno, Pos};
 use super::convert::{self, Converted, Sound};
 use super::database::{Database, State, grows_completely};
 use super::error::Error;
+use super::history::Step;
+use super::index::PageRef;
 use super::objects::Created;
 use super::{Slot, Store, layout};
 use crate::key::DbKey;
@@ -25,27 +27,26 @@ impl Store {
         F: Fn() -> Result<(), LeaseError>,
     {
         let slot = self.slot(key)?;
-        if let Some(claimed) = convert::peek(&upload)?
-            && let Some(database) = self.open(key, &slot).await?
-            && database.state.read().history.holds(&claimed)
-        {
-            return Ok(database.pos());
-        }
-        fence()?;
         let scratch = self.objects.scratch().to_owned();
         let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
         let converted = offload(len_bytes, move || convert::convert(&upload, &scratch)).await?;
+        if let Ok(Converted {
+            sound: Ok(sound), ..
+        }) = &converted
+            && let Some(pos) = self.held(key, &slot, &sound.step, &sound.pages).await?
+        {
+            return Ok(pos);
+        }
+        fence()?;
         let Converted { header, sound } = converted?;
 
         let _gate = slot.gate.lock().await;
-        let existing = self.open(key, &slot).await?;
-        if let Some(database) = &existing
-            && let Ok(sound) = &sound
-            && database.state.read().history.holds(&sound.step)
+        if let Ok(sound) = &sound
+            && let Some(pos) = self.held(key, &slot, &sound.step, &sound.pages).await?
         {
-            return Ok(database.pos());
+            return Ok(pos);
         }
-        let database = existing.unwrap_or_else(|| {
+        let database = self.open(key, &slot).await?.unwrap_or_else(|| {
             let state = State::new(header.page_size);
             Arc::new(Database::with_state(&self.objects, key, state))
         });
@@ -54,6 +55,20 @@ impl Store {
         database.check(&sound).await?;
         fence()?;
         self.publish(key, &slot, database, sound).await
+    }
+
+    /// The position of a database that holds an upload already.
+    async fn held(
+        &self,
+        key: &DbKey,
+        slot: &Slot,
+        step: &Step,
+        pages: &[PageRef],
+    ) -> Result<Option<Pos>, Error> {
+        match self.open(key, slot).await? {
+            Some(database) if database.holds(step, pages).await? => Ok(Some(database.pos())),
+            _ => Ok(None),
+        }
     }
 
     /// Makes the file and takes it in. The gate is held.
@@ -73,13 +88,12 @@ impl Store {
             Ok(Created::New) => {}
             Ok(Created::Exists) => {
                 slot.forget().await;
-                return match self.open(key, slot).await? {
-                    Some(database) if database.state.read().history.holds(&step) => {
-                        Ok(database.pos())
-                    }
-                    Some(database) => Err(Error::PosMismatch(database.pos())),
-                    None => Err(Error::corrupt(&path, "it is there but not listed")),
-                };
+                if let Some(pos) = self.held(key, slot, &step, &pages).await? {
+                    return Ok(pos);
+                }
+                let database = self.open(key, slot).await?;
+                let pos = database.map_or(Pos::EMPTY, |database| database.pos());
+                return Err(Error::PosMismatch(pos));
             }
             Err(error) => {
                 // It may be there all the same: only the files can tell.
@@ -94,12 +108,36 @@ impl Store {
 }
 
 impl Database {
+    /// Whether an upload is in the history, page for page.
+    ///
+    /// Equal positions do not prove it: the database checksum is linear, so that the same change
+    /// made to two pages cancels out, and one writer's transaction could pass for another's.
+    async fn holds(&self, step: &Step, pages: &[PageRef]) -> Result<bool, Error> {
+        let (number, pgnos) = {
+            let state = self.state.read();
+            let Some(number) = state.history.find_repeated(step) else {
+                return Ok(false);
+            };
+            let held = state.index.pages_of(number).iter();
+            (number, held.map(|page| page.pgno).collect::<Vec<_>>())
+        };
+        if !pgnos.iter().eq(pages.iter().map(|page| &page.pgno)) {
+            return Ok(false);
+        }
+        let checksums = self.checksums(number, &pgnos).await?;
+        Ok(checksums.iter().eq(pages.iter().map(|page| &page.checksum)))
+    }
+
     /// The commit rules after page size and position: page set and checksum.
     async fn check(&self, sound: &Sound) -> Result<(), Error> {
         let Sound { step, pages, .. } = sound;
-        let (pos, old_commit) = {
-            let state = self.state.read();
-            (state.history.pos(), state.history.commit())
+        let (last, pos, old_commit) = {
+            let history = &self.state.read().history;
+            (
+                history.len().checked_sub(1),
+                history.pos(),
+                history.commit(),
+            )
         };
         let lock_pgno = self.page_size.lock_pgno();
         if !grows_completely(old_commit, step.commit, lock_pgno, pages) {
@@ -113,15 +151,20 @@ impl Database {
             .filter_map(Pgno::new)
             .filter(|&pgno| pgno != lock_pgno);
         let gone: Vec<Pgno> = replaced.chain(truncated).collect();
-        let before = if pos.is_empty() {
+        let before = match last {
+            Some(last) => self.checksums(last, &gone).await?,
+            None => Vec::new(),
+        };
+        let start = if pos.is_empty() {
             Checksum::EMPTY
         } else {
             pos.post_apply_checksum
         };
-        let mut checksum = self.without_pages(before, &gone).await?;
-        for page in pages {
-            checksum = checksum.toggle(page.checksum);
-        }
+        let after = pages.iter().map(|page| page.checksum);
+        let checksum = before
+            .into_iter()
+            .chain(after)
+            .fold(start, Checksum::toggle);
         if checksum == step.post_apply_checksum {
             Ok(())
         } else {

@@ -4,15 +4,14 @@ use std::io::{self, BufWriter};
 use std::path::Path;
 
 use litevfs::ltx::{
-    self, Decoder, Encoder, Format, HEADER_LEN, Header, IoRead, IoWrite, StreamError, TRAILER_LEN,
-    Version, page_checksum,
+    self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, Version, page_checksum,
 };
 use litevfs::types::Checksum;
 
 use super::error::Error;
 use super::history::Step;
 use super::index::PageRef;
-use super::open::{page_refs, post_apply_checksum};
+use super::open::page_refs;
 use crate::spool::{Spool, SpoolWriter};
 
 /// An upload that decodes.
@@ -31,17 +30,6 @@ pub(super) struct Sound {
     /// Its pages, with their checksums, and where they are in `file`.
     pub(super) pages: Vec<PageRef>,
     pub(super) file: Spool,
-}
-
-/// What an upload claims to do, unverified; `None` when it is no LTX file at all.
-pub(super) fn peek(upload: &Spool) -> io::Result<Option<Step>> {
-    let Some((head, tail)) = upload.ends::<HEADER_LEN, TRAILER_LEN>()? else {
-        return Ok(None);
-    };
-    let header = Header::decode(&head, Version::V1);
-    Ok(header
-        .ok()
-        .and_then(|(header, _)| Some(Step::new(&header, post_apply_checksum(&tail)?))))
 }
 
 /// Decodes, verifies and converts an upload.

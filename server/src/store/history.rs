@@ -43,7 +43,7 @@ impl Step {
         }
     }
 
-    /// Whether the other step is the same transaction, sent again.
+    /// Whether the other step may be the same, sent again.
     fn repeats(&self, other: &Step) -> bool {
         self.min_txid == other.min_txid
             && self.pre_apply_checksum == other.pre_apply_checksum
@@ -109,12 +109,12 @@ impl History {
             .map(|_| number)
     }
 
-    /// Whether a step is in the history already.
-    pub fn holds(&self, step: &Step) -> bool {
-        let number = self.find(step.pos());
-        number
-            .and_then(|number| self.step(number))
-            .is_some_and(|held| held.repeats(step))
+    /// The number of the step that did what another one claims to do: the same transactions, from
+    /// the same checksum to the same.
+    pub fn find_repeated(&self, claim: &Step) -> Option<usize> {
+        let number = self.find(claim.pos())?;
+        let held = self.step(number)?;
+        held.repeats(claim).then_some(number)
     }
 
     /// Whether a file may be the next: it has the database's page size and follows the last step.
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn a_repeat_is_the_same_transactions_from_and_to_the_same_checksums() {
         let history = history();
-        assert!(history.holds(&step(2, 5, 4, 1, 2)));
-        assert!(!history.holds(&step(3, 5, 4, 1, 2)));
-        assert!(!history.holds(&step(2, 5, 4, 9, 2)));
-        assert!(!history.holds(&step(2, 5, 4, 1, 9)));
+        assert_eq!(history.find_repeated(&step(2, 5, 4, 1, 2)), Some(1));
+        assert_eq!(history.find_repeated(&step(3, 5, 4, 1, 2)), None);
+        assert_eq!(history.find_repeated(&step(2, 5, 4, 9, 2)), None);
+        assert_eq!(history.find_repeated(&step(2, 5, 4, 1, 9)), None);
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl Index {
         self.files.push(pages);
     }
 
+    /// The pages in a file, ascending.
+    pub fn pages_of(&self, number: usize) -> &[PageRef] {
+        self.files.get(number).map_or(&[], Vec::as_slice)
+    }
+
     /// The version of a page at a step, with the number of its file.
     pub fn at(&self, pgno: Pgno, step: usize) -> Option<(usize, PageRef)> {
         let versions = self.versions.get(&pgno)?;

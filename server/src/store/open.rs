@@ -94,7 +94,7 @@ async fn open_file(
 }
 
 /// The post-apply checksum, from the last bytes of a file.
-pub(super) fn post_apply_checksum(tail: &[u8]) -> Option<Checksum> {
+fn post_apply_checksum(tail: &[u8]) -> Option<Checksum> {
     let trailer = tail.last_chunk::<TRAILER_LEN>()?;
     Some(Checksum(u64::from_be_bytes(*trailer.first_chunk()?)))
 }

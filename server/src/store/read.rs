@@ -111,30 +111,26 @@ impl Database {
             .map_err(|what| Error::corrupt(&path, what))
     }
 
-    /// The current checksums of pages, taken out of a database checksum.
+    /// The checksums of pages at a step, in the order asked for.
     ///
     /// Pages whose checksum is not known yet are read for it, and it is remembered.
-    pub(super) async fn without_pages(
+    pub(super) async fn checksums(
         &self,
-        mut checksum: Checksum,
+        step: usize,
         pgnos: &[Pgno],
-    ) -> Result<Checksum, Error> {
-        let Some(step) = self.state.read().history.len().checked_sub(1) else {
-            return Ok(checksum);
-        };
+    ) -> Result<Vec<Checksum>, Error> {
+        let mut checksums = Vec::with_capacity(pgnos.len());
         for batch in pgnos.chunks(CHECKSUM_BATCH) {
-            let (known, unknown): (Vec<_>, Vec<_>) = self
-                .locate(step, batch)?
-                .into_iter()
-                .partition(|located| located.page.checksum.is_set());
-            for located in known {
-                checksum = checksum.toggle(located.page.checksum);
-            }
-            for page_checksum in self.work_out_checksums(unknown).await? {
-                checksum = checksum.toggle(page_checksum);
-            }
+            let located = self.locate(step, batch)?;
+            let is_unknown = |located: &&Located| !located.page.checksum.is_set();
+            let unknown = located.iter().filter(is_unknown).copied().collect();
+            let mut worked_out = self.work_out_checksums(unknown).await?.into_iter();
+            checksums.extend(located.iter().filter_map(|located| {
+                let known = Some(located.page.checksum).filter(|checksum| checksum.is_set());
+                known.or_else(|| worked_out.next())
+            }));
         }
-        Ok(checksum)
+        Ok(checksums)
     }
 
     async fn work_out_checksums(&self, located: Vec<Located>) -> Result<Vec<Checksum>, Error> {

@@ -1,0 +1,16 @@
+//! The server as its clients see it: the real program on a loopback address, over HTTP.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod access;
+mod client;
+mod commit;
+mod files;
+mod lease;
+mod limits;
+mod model;
+mod process;
+mod random;
+mod read;
+mod snapshot;
+mod sync;

@@ -1,0 +1,135 @@
+//! A database in memory: makes LTX files, and knows what every position looks like.
+
+use litevfs::ltx::{Encoder, Format, Header, page_checksum};
+use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
+use serde_json::{Value, json};
+
+/// What a client holds of its database, and what it was.
+#[derive(Clone)]
+pub struct Model {
+    pub page_size: PageSize,
+    pub pages: Vec<Vec<u8>>,
+    pub pos: Pos,
+    /// Every position with its pages.
+    pub history: Vec<(Pos, Vec<Vec<u8>>)>,
+}
+
+/// One transaction, made but perhaps not applied.
+#[derive(Clone)]
+pub struct Tx {
+    pub header: Header,
+    pub pages: Vec<(u32, Vec<u8>)>,
+    pub post: Checksum,
+}
+
+impl Model {
+    pub fn new(page_size: u32) -> Model {
+        Model {
+            page_size: PageSize::new(page_size).unwrap(),
+            pages: Vec::new(),
+            pos: Pos::EMPTY,
+            history: Vec::new(),
+        }
+    }
+
+    /// A page full of a byte, but for its first few.
+    pub fn page(&self, pgno: u32, fill: u8) -> Vec<u8> {
+        let mut page = vec![fill; self.page_size.len_bytes()];
+        page[..4].copy_from_slice(&pgno.to_be_bytes());
+        page
+    }
+
+    /// The next transaction, spanning `txids` of them: pages with their fill, and the new size.
+    pub fn tx_spanning(&self, txids: u64, changes: &[(u32, u8)], commit: u32) -> Tx {
+        let pages: Vec<_> = changes
+            .iter()
+            .map(|&(pgno, fill)| (pgno, self.page(pgno, fill)))
+            .collect();
+        let after = applied(&self.pages, &pages, commit);
+        let min_txid = self.pos.txid.next();
+        let header = Header {
+            page_size: self.page_size,
+            commit,
+            min_txid,
+            max_txid: Txid(self.pos.txid.0 + txids),
+            timestamp_ms: 1_700_000_000_000 + min_txid.0,
+            pre_apply_checksum: self.pos.post_apply_checksum,
+            wal_offset: 0,
+            wal_size: 0,
+            wal_salt: [0; 2],
+            node_id: 0,
+            no_checksum: false,
+        };
+        Tx {
+            header,
+            pages,
+            post: checksum(&after),
+        }
+    }
+
+    pub fn tx(&self, changes: &[(u32, u8)], commit: u32) -> Tx {
+        self.tx_spanning(1, changes, commit)
+    }
+
+    /// Takes a transaction in.
+    pub fn apply(&mut self, tx: &Tx) {
+        self.pages = applied(&self.pages, &tx.pages, tx.header.commit);
+        self.pos = Pos {
+            txid: tx.header.max_txid,
+            post_apply_checksum: tx.post,
+        };
+        self.history.push((self.pos, self.pages.clone()));
+    }
+
+    /// Makes a transaction, takes it in and gives its LTX file.
+    pub fn commit(&mut self, changes: &[(u32, u8)], commit: u32) -> Vec<u8> {
+        let tx = self.tx(changes, commit);
+        self.apply(&tx);
+        tx.ltx()
+    }
+
+    /// The database as SQLite would have it on disk.
+    pub fn file(&self) -> Vec<u8> {
+        self.pages.concat()
+    }
+}
+
+impl Tx {
+    pub fn ltx(&self) -> Vec<u8> {
+        self.encode(Format::V1Lz4)
+    }
+
+    pub fn encode(&self, format: Format) -> Vec<u8> {
+        let mut encoder = Encoder::new(Vec::new(), format, self.header).unwrap();
+        for (pgno, data) in &self.pages {
+            encoder
+                .encode_page(Pgno::new(*pgno).unwrap(), data)
+                .unwrap();
+        }
+        encoder.finish(self.post).unwrap().out
+    }
+}
+
+fn applied(pages: &[Vec<u8>], changes: &[(u32, Vec<u8>)], commit: u32) -> Vec<Vec<u8>> {
+    let mut after = pages.to_vec();
+    after.resize(commit as usize, Vec::new());
+    for (pgno, data) in changes {
+        after[*pgno as usize - 1] = data.clone();
+    }
+    after
+}
+
+/// The database checksum of pages.
+pub fn checksum(pages: &[Vec<u8>]) -> Checksum {
+    let numbered = (1..).filter_map(Pgno::new).zip(pages);
+    numbered.fold(Checksum::EMPTY, |sum, (pgno, data)| {
+        sum.toggle(page_checksum(pgno, data))
+    })
+}
+
+pub fn pos_json(pos: Pos) -> Value {
+    json!({
+        "txid": pos.txid.to_string(),
+        "postApplyChecksum": pos.post_apply_checksum.to_string(),
+    })
+}
