@@ -9,6 +9,10 @@ pub mod backend;
 #[cfg(feature = "vfs")]
 pub mod config;
 #[cfg(feature = "vfs")]
+pub mod db;
+#[cfg(feature = "native")]
+mod entry;
+#[cfg(feature = "vfs")]
 pub mod error;
 #[cfg(feature = "vfs")]
 pub mod http;
@@ -18,3 +22,5 @@ pub mod pager;
 #[cfg(feature = "vfs")]
 pub mod sys;
 pub mod types;
+#[cfg(feature = "vfs")]
+pub mod vfs;

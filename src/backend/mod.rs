@@ -57,12 +57,7 @@ pub trait Backend: Send + Sync {
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>>;
 
     /// Appends a transaction. Durable when it succeeds.
-    fn push(
-        &self,
-        db: &DbName,
-        ltx: &[u8],
-        lease_id: &str,
-    ) -> core::result::Result<(), PushError>;
+    fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str) -> core::result::Result<(), PushError>;
 
     /// Takes the write lease for so long, and answers with its id.
     fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String>;

@@ -120,8 +120,21 @@ impl Cache {
         let mut entries = BTreeMap::new();
         for record in records {
             match record {
-                Record::Put { pgno, slot, since, checksum } => {
-                    entries.insert(pgno, Entry { slot, since, checksum, verified: false });
+                Record::Put {
+                    pgno,
+                    slot,
+                    since,
+                    checksum,
+                } => {
+                    entries.insert(
+                        pgno,
+                        Entry {
+                            slot,
+                            since,
+                            checksum,
+                            verified: false,
+                        },
+                    );
                 }
                 Record::Drop(pgno) => {
                     entries.remove(&pgno);
@@ -133,10 +146,16 @@ impl Cache {
         entries.retain(|_, entry| entry.since <= pos.txid);
         let mut used: BTreeMap<u32, Pgno> = BTreeMap::new();
         entries.retain(|&pgno, entry| used.insert(entry.slot, pgno).is_none());
-        let slots = used.keys().next_back().map_or(0, |slot| slot.saturating_add(1));
+        let slots = used
+            .keys()
+            .next_back()
+            .map_or(0, |slot| slot.saturating_add(1));
         for slot in 0..slots {
             let pgno = used.get(&slot).copied();
-            self.slots.push(Slot { pgno, referenced: false });
+            self.slots.push(Slot {
+                pgno,
+                referenced: false,
+            });
             if pgno.is_none() {
                 self.free_slots.push(slot);
             }
@@ -162,13 +181,19 @@ impl Cache {
 
     /// Whether a page is there for a reader at `view`.
     pub fn contains(&self, pgno: Pgno, view: Txid) -> bool {
-        self.entries.get(&pgno).is_some_and(|entry| entry.since <= view)
+        self.entries
+            .get(&pgno)
+            .is_some_and(|entry| entry.since <= view)
     }
 
     /// Fills `page` for a reader at `view`; `false` when the page is not cached.
     pub fn read(&mut self, pgno: Pgno, view: Txid, page: &mut [u8]) -> bool {
-        let Some(page_size) = self.page_size else { return false };
-        let Some(entry) = self.entries.get_mut(&pgno) else { return false };
+        let Some(page_size) = self.page_size else {
+            return false;
+        };
+        let Some(entry) = self.entries.get_mut(&pgno) else {
+            return false;
+        };
         if entry.since > view || page.len() != page_size.len_bytes() {
             return false;
         }
@@ -186,9 +211,10 @@ impl Cache {
         true
     }
 
-    /// The checksum of a page at the cache's position, if it is cached.
-    pub fn checksum(&self, pgno: Pgno) -> Option<Checksum> {
-        self.entries.get(&pgno).map(|entry| entry.checksum)
+    /// The checksum of a page for a reader at `view`, if it is cached.
+    pub fn checksum(&self, pgno: Pgno, view: Txid) -> Option<Checksum> {
+        let entry = self.entries.get(&pgno).filter(|entry| entry.since <= view);
+        entry.map(|entry| entry.checksum)
     }
 
     /// Forgets everything; further pages are of `pos`.
@@ -222,23 +248,26 @@ impl Cache {
         self.set_pos(pos);
     }
 
-    /// Moves to the position of a transaction of ours, whose pages replace what they changed; pages
-    /// past `commit` leave.
-    pub fn apply<'a>(
+    /// Moves to the position of a transaction of ours, whose `changed` pages, as `read` answers, replace
+    /// the old ones; pages past `commit` leave.
+    pub fn apply(
         &mut self,
         pos: Pos,
         commit: u32,
-        pages: impl IntoIterator<Item = (Pgno, &'a [u8])>,
+        changed: &[Pgno],
+        mut read: impl FnMut(Pgno) -> Option<Vec<u8>>,
     ) {
         let end = Pgno::new(commit.saturating_add(1)).unwrap_or(Pgno::ONE);
         let gone: Vec<Pgno> = self.entries.range(end..).map(|(&pgno, _)| pgno).collect();
         for pgno in gone {
             self.drop_page(pgno);
         }
-        for (pgno, page) in pages {
+        for &pgno in changed {
             // The old version must leave before anything can go wrong with the new one.
             self.drop_page(pgno);
-            self.insert(pgno, pos.txid, page);
+            if let Some(page) = read(pgno) {
+                self.insert(pgno, pos.txid, &page);
+            }
         }
         self.set_pos(pos);
     }
@@ -252,15 +281,33 @@ impl Cache {
             return;
         }
         self.watch_space();
-        let Some(slot) = self.take_slot(pgno) else { return };
+        let Some(slot) = self.take_slot(pgno) else {
+            return;
+        };
         if !self.storage.write(slot, page, page_size) {
-            log!(Warn, "the cache's disk does not take pages; keeping some in memory");
+            log!(
+                Warn,
+                "the cache's disk does not take pages; keeping some in memory"
+            );
             self.fall_back_to_memory();
             return;
         }
         let checksum = page_checksum(pgno, page);
-        self.entries.insert(pgno, Entry { slot, since, checksum, verified: true });
-        self.note(Record::Put { pgno, slot, since, checksum });
+        self.entries.insert(
+            pgno,
+            Entry {
+                slot,
+                since,
+                checksum,
+                verified: true,
+            },
+        );
+        self.note(Record::Put {
+            pgno,
+            slot,
+            since,
+            checksum,
+        });
     }
 
     /// Writes the index records that are due. To be called once after a batch of changes.
@@ -269,7 +316,9 @@ impl Cache {
             self.unlogged.clear();
             return;
         };
-        let needed = (self.entries.len() as u64).saturating_mul(4).saturating_add(LOG_SLACK_RECORDS);
+        let needed = (self.entries.len() as u64)
+            .saturating_mul(4)
+            .saturating_add(LOG_SLACK_RECORDS);
         if log.len_records() > needed {
             self.rewrite_log();
         } else if !self.unlogged.is_empty() {
@@ -280,6 +329,11 @@ impl Cache {
                 self.log = None;
             }
         }
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> CacheLimits {
+        self.limits
     }
 
     /// Changes the bounds, and evicts what is too much.
@@ -324,7 +378,9 @@ impl Cache {
 
     fn rewrite_log(&mut self) {
         self.unlogged.clear();
-        let (Some(log), Some(page_size)) = (&mut self.log, self.page_size) else { return };
+        let (Some(log), Some(page_size)) = (&mut self.log, self.page_size) else {
+            return;
+        };
         let put = |(&pgno, entry): (&Pgno, &Entry)| Record::Put {
             pgno,
             slot: entry.slot,
@@ -343,7 +399,11 @@ impl Cache {
             Storage::File(_) => u32::MAX,
             Storage::Memory(_) => MAX_MEMORY_PAGES,
         };
-        if self.limits.max_pages == 0 { default } else { self.limits.max_pages.min(default) }
+        if self.limits.max_pages == 0 {
+            default
+        } else {
+            self.limits.max_pages.min(default)
+        }
     }
 
     /// A slot for one more page: a free one, a new one, or that of a page not used for long.
@@ -351,12 +411,18 @@ impl Cache {
         let slot = match self.free_slots.pop() {
             Some(slot) => slot,
             None if self.slots.len() < self.max_slots() as usize => {
-                self.slots.push(Slot { pgno: None, referenced: false });
+                self.slots.push(Slot {
+                    pgno: None,
+                    referenced: false,
+                });
                 u32::try_from(self.slots.len().checked_sub(1)?).ok()?
             }
             None => self.evict()?,
         };
-        *self.slots.get_mut(slot as usize)? = Slot { pgno: Some(pgno), referenced: true };
+        *self.slots.get_mut(slot as usize)? = Slot {
+            pgno: Some(pgno),
+            referenced: true,
+        };
         Some(slot)
     }
 
@@ -364,7 +430,10 @@ impl Cache {
     fn evict(&mut self) -> Option<u32> {
         for _ in 0..self.slots.len().saturating_mul(2) {
             let at = self.hand;
-            self.hand = at.checked_add(1).filter(|&next| next < self.slots.len()).unwrap_or(0);
+            self.hand = at
+                .checked_add(1)
+                .filter(|&next| next < self.slots.len())
+                .unwrap_or(0);
             let slot = self.slots.get_mut(at)?;
             match slot.pgno {
                 Some(pgno) if !slot.referenced && pgno != Pgno::ONE => {
@@ -379,7 +448,9 @@ impl Cache {
 
     /// Leaves the file when the disk has less room than must stay free.
     fn watch_space(&mut self) {
-        let (Some(dir), Storage::File(_)) = (&self.dir, &self.storage) else { return };
+        let (Some(dir), Storage::File(_)) = (&self.dir, &self.storage) else {
+            return;
+        };
         self.writes_until_space_check = match self.writes_until_space_check.checked_sub(1) {
             Some(left) => left,
             None => SPACE_CHECK_INTERVAL,
@@ -389,7 +460,10 @@ impl Cache {
         }
         let available = sys::available_space(dir);
         if available.is_some_and(|bytes| bytes < self.limits.min_available_space) {
-            log!(Warn, "{dir}: too little free space for a cache; keeping some pages in memory");
+            log!(
+                Warn,
+                "{dir}: too little free space for a cache; keeping some pages in memory"
+            );
             self.fall_back_to_memory();
         }
     }
@@ -424,7 +498,9 @@ fn open_files(place: &CachePlace) -> Result<Option<CacheFiles>, String> {
     for n in 0..MAX_CACHES_PER_DATABASE {
         let base = format!("{}/{identity:016x}-{n}", place.dir);
         let (index_path, pages_path) = (format!("{base}.index"), format!("{base}.pages"));
-        let Some(index) = sys::File::open_locked(&index_path).map_err(text)? else { continue };
+        let Some(index) = sys::File::open_locked(&index_path).map_err(text)? else {
+            continue;
+        };
         let pages = sys::File::open(&pages_path).map_err(text)?;
         if !place.keep {
             sys::File::unlink(&index_path);

@@ -109,7 +109,9 @@ impl DirtyPages {
 
     /// Forgets the pages past the end of a database of `commit` pages.
     pub fn truncate(&mut self, commit: u32) {
-        let Some(first_gone) = Pgno::new(commit.saturating_add(1)) else { return };
+        let Some(first_gone) = Pgno::new(commit.saturating_add(1)) else {
+            return;
+        };
         for place in self.pages.split_off(&first_gone).into_values() {
             if let Place::Memory(page) = place {
                 self.memory_bytes = self.memory_bytes.saturating_sub(page.len());
@@ -119,7 +121,10 @@ impl DirtyPages {
 
     /// Forgets every page and the spill file.
     pub fn clear(&mut self) {
-        *self = DirtyPages { max_memory_bytes: self.max_memory_bytes, ..Self::new(self.page_size) };
+        *self = DirtyPages {
+            max_memory_bytes: self.max_memory_bytes,
+            ..Self::new(self.page_size)
+        };
     }
 
     fn keep_in_memory(&mut self, pgno: Pgno, page: &[u8]) {
@@ -138,7 +143,10 @@ impl DirtyPages {
                 .inspect_err(|e| log!(Warn, "no temporary file for a large transaction: {e}"))
                 .ok();
         }
-        let written = self.spill.as_ref().is_some_and(|spill| spill.write_at(page, offset).is_ok());
+        let written = self
+            .spill
+            .as_ref()
+            .is_some_and(|spill| spill.write_at(page, offset).is_ok());
         self.can_spill = written;
         written
     }
@@ -176,7 +184,10 @@ mod tests {
             assert_eq!(dirty.read(pgno(n)).unwrap().unwrap(), [n as u8 + 2; 512]);
         }
         assert_eq!(dirty.read(pgno(7)).unwrap(), None);
-        assert_eq!(dirty.pgnos().map(Pgno::get).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(
+            dirty.pgnos().map(Pgno::get).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5, 6]
+        );
     }
 
     #[test]

@@ -69,7 +69,13 @@ impl IndexLog {
     /// Reads the log of a cache that is known by `identity`. Answers with the page size and the
     /// records; none for a new, foreign or unreadable log.
     pub fn open(file: sys::File, identity: u64) -> (IndexLog, Option<PageSize>, Vec<Record>) {
-        let mut log = IndexLog { file, identity, generation: 0, end: 0, records: 0 };
+        let mut log = IndexLog {
+            file,
+            identity,
+            generation: 0,
+            end: 0,
+            records: 0,
+        };
         match log.read() {
             Some((page_size, records)) => (log, Some(page_size), records),
             None => (log, None, Vec::new()),
@@ -77,7 +83,11 @@ impl IndexLog {
     }
 
     fn read(&mut self) -> Option<(PageSize, Vec<Record>)> {
-        let len = self.file.len_bytes().ok().filter(|&len| len <= MAX_LOG_LEN)?;
+        let len = self
+            .file
+            .len_bytes()
+            .ok()
+            .filter(|&len| len <= MAX_LOG_LEN)?;
         let mut bytes = vec![0; usize::try_from(len).ok()?];
         self.file.read_at(&mut bytes, 0).ok()?;
         let (header, rest) = bytes.split_at_checked(HEADER_LEN)?;
@@ -93,7 +103,9 @@ impl IndexLog {
             .collect();
         self.records = records.len() as u64;
         self.end = HEADER_LEN as u64;
-        self.end = self.end.saturating_add(self.records.saturating_mul(RECORD_LEN as u64));
+        self.end = self
+            .end
+            .saturating_add(self.records.saturating_mul(RECORD_LEN as u64));
         Some((page_size, records))
     }
 
@@ -106,14 +118,21 @@ impl IndexLog {
             false => self.generation.wrapping_add(1),
         };
         let mut header = Vec::with_capacity(HEADER_LEN);
-        for word in [MAGIC, self.identity, self.generation, u64::from(page_size.bytes())] {
+        for word in [
+            MAGIC,
+            self.identity,
+            self.generation,
+            u64::from(page_size.bytes()),
+        ] {
             header.extend_from_slice(&word.to_be_bytes());
         }
         let crc = crc_with(HEADER_GENERATION, &header);
         header.extend_from_slice(&crc.to_be_bytes());
         self.records = 0;
         self.end = HEADER_LEN as u64;
-        self.file.set_len(0).is_ok() && self.file.write_at(&header, 0).is_ok() && self.append(records)
+        self.file.set_len(0).is_ok()
+            && self.file.write_at(&header, 0).is_ok()
+            && self.append(records)
     }
 
     /// Appends records; `false` when the disk fails.
@@ -138,7 +157,12 @@ impl IndexLog {
 
 fn encode(record: &Record, generation: u64, out: &mut Vec<u8>) {
     let (kind, pgno, slot, txid, checksum) = match *record {
-        Record::Put { pgno, slot, since, checksum } => (PUT, pgno.get(), slot, since, checksum),
+        Record::Put {
+            pgno,
+            slot,
+            since,
+            checksum,
+        } => (PUT, pgno.get(), slot, since, checksum),
         Record::Drop(pgno) => (DROP, pgno.get(), 0, Txid::ZERO, Checksum::NONE),
         Record::Pos(pos) => (POS, 0, 0, pos.txid, pos.post_apply_checksum),
     };
@@ -162,10 +186,18 @@ fn decode(bytes: &[u8], generation: u64) -> Option<Record> {
     match kind {
         PUT => {
             let slot = (slot_zero >> 32) as u32;
-            Some(Record::Put { pgno: Pgno::new(pgno)?, slot, since, checksum })
+            Some(Record::Put {
+                pgno: Pgno::new(pgno)?,
+                slot,
+                since,
+                checksum,
+            })
         }
         DROP => Some(Record::Drop(Pgno::new(pgno)?)),
-        POS => Some(Record::Pos(Pos { txid: since, post_apply_checksum: checksum })),
+        POS => Some(Record::Pos(Pos {
+            txid: since,
+            post_apply_checksum: checksum,
+        })),
         _ => None,
     }
 }
@@ -178,7 +210,9 @@ fn words(bytes: &[u8]) -> Option<[u64; 5]> {
 
 /// The CRC that belongs at the end of `bytes`, which include one already.
 fn crc_of(generation: u64, bytes: &[u8]) -> u64 {
-    let covered = bytes.get(..bytes.len().saturating_sub(CRC_LEN)).unwrap_or_default();
+    let covered = bytes
+        .get(..bytes.len().saturating_sub(CRC_LEN))
+        .unwrap_or_default();
     crc_with(generation, covered)
 }
 
@@ -199,7 +233,10 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let pgno = |n| Pgno::new(n).unwrap();
-        let pos = Pos { txid: Txid(3), post_apply_checksum: Checksum(Checksum::FLAG | 5) };
+        let pos = Pos {
+            txid: Txid(3),
+            post_apply_checksum: Checksum(Checksum::FLAG | 5),
+        };
         let put = |n| Record::Put {
             pgno: pgno(n),
             slot: n * 2,

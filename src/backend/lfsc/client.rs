@@ -34,7 +34,9 @@ pub struct LfscClient {
 impl LfscClient {
     /// The client for the server of the configuration.
     pub fn new(config: Config, transport: Box<dyn Transport>) -> LfscClient {
-        LfscClient { exchange: Exchange::new(config, transport) }
+        LfscClient {
+            exchange: Exchange::new(config, transport),
+        }
     }
 
     fn call(&self, call: Call) -> Result<Vec<u8>> {
@@ -53,12 +55,15 @@ impl LfscClient {
                 self.exchange.bad_answer(WHAT, &why)
             })?;
             let data = base64::decode(&page.data).ok_or_else(|| {
-                self.exchange.bad_answer(WHAT, &format!("page {pgno} is not base64"))
+                self.exchange
+                    .bad_answer(WHAT, &format!("page {pgno} is not base64"))
             })?;
             pages.push((pgno, data));
         }
         match missing.first() {
-            Some(pgno) => Err(self.exchange.bad_answer(WHAT, &format!("page {pgno} is missing"))),
+            Some(pgno) => Err(self
+                .exchange
+                .bad_answer(WHAT, &format!("page {pgno} is missing"))),
             None => Ok(pages),
         }
     }
@@ -71,8 +76,10 @@ impl LfscClient {
 impl Backend for LfscClient {
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
         const WHAT: &str = "POST /sync";
-        let positions =
-            since.iter().map(|(db, pos)| (db.to_string(), WirePos::new(*pos))).collect();
+        let positions = since
+            .iter()
+            .map(|(db, pos)| (db.to_string(), WirePos::new(*pos)))
+            .collect();
         let body = miniserde::json::to_string(&SyncRequest { positions }).into_bytes();
         let headers = [("Content-Type", "application/json".to_string())].into();
         let call = Call {
@@ -83,7 +90,10 @@ impl Backend for LfscClient {
         };
         let answer: SyncResponse = self.exchange.json(WHAT, &self.call(call)?)?;
         let change = |(db, pos): &(DbName, Pos)| {
-            let bad = || self.exchange.bad_answer(WHAT, &format!("{db}: not a position"));
+            let bad = || {
+                self.exchange
+                    .bad_answer(WHAT, &format!("{db}: not a position"))
+            };
             answer.change(db, *pos).ok_or_else(bad)
         };
         since.iter().map(change).collect()
@@ -91,7 +101,11 @@ impl Backend for LfscClient {
 
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         debug_assert!(pgnos.len() <= MAX_PAGES_PER_REQUEST);
-        let list = pgnos.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
+        let list = pgnos
+            .iter()
+            .map(|pgno| pgno.to_string())
+            .collect::<Vec<_>>()
+            .join(",");
         let call = Call {
             timeout_ms: PAGES_TIMEOUT_MS,
             max_answer_len: pgnos.len().saturating_mul(MAX_PAGE_ANSWER_LEN),
@@ -101,12 +115,7 @@ impl Backend for LfscClient {
         self.decode_pages(pgnos, &body)
     }
 
-    fn push(
-        &self,
-        db: &DbName,
-        ltx: &[u8],
-        lease_id: &str,
-    ) -> core::result::Result<(), PushError> {
+    fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str) -> core::result::Result<(), PushError> {
         let len = u64::try_from(ltx.len()).unwrap_or(u64::MAX);
         let call = Call {
             headers: [
@@ -126,13 +135,23 @@ impl Backend for LfscClient {
     }
 
     fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
-        let call = self.lease_call(Method::Post, db).with("duration", duration_ms);
-        let body = self.exchange.call(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        let call = self
+            .lease_call(Method::Post, db)
+            .with("duration", duration_ms);
+        let body = self
+            .exchange
+            .call(Call {
+                repeatable: false,
+                ..call
+            })
+            .map_err(lease_error)?;
         let answer: LeaseResponse = self.exchange.json("POST /lease", &body)?;
         let usable = (1..=MAX_LEASE_ID_LEN).contains(&answer.id.len())
             && answer.id.bytes().all(|b| b.is_ascii_graphic());
         if !usable {
-            return Err(self.exchange.bad_answer("POST /lease", "the lease id is unusable"));
+            return Err(self
+                .exchange
+                .bad_answer("POST /lease", "the lease id is unusable"));
         }
         Ok(answer.id)
     }
@@ -140,12 +159,20 @@ impl Backend for LfscClient {
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()> {
         let call = self.lease_call(Method::Post, db);
         let call = call.with("duration", duration_ms).with("id", lease_id);
-        self.exchange.call(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        self.exchange
+            .call(Call {
+                repeatable: false,
+                ..call
+            })
+            .map_err(lease_error)?;
         Ok(())
     }
 
     fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()> {
-        match self.exchange.call(self.lease_call(Method::Delete, db).with("id", lease_id)) {
+        match self
+            .exchange
+            .call(self.lease_call(Method::Delete, db).with("id", lease_id))
+        {
             Ok(_) => Ok(()),
             Err(failure) if failure.error.kind() == ErrorKind::Refused => Ok(()),
             Err(failure) => Err(failure.error),

@@ -1,0 +1,361 @@
+//! One opening of a database: SQLite's locks on it, its read view, its open transaction.
+//!
+//! ```text
+//!             lock shared                lock reserved
+//!  unlocked ──────────────▶ reading ─────────────────────▶ writing
+//!     ▲                      ▲   │                            │
+//!     └──────── unlock ──────┘   └────────◀── unlock ─────────┘
+//! ```
+//!
+//! Readers are pinned to a view each, so pending and exclusive locks need not wait for them: whoever
+//! has the reserved lock may have those, too.
+
+use super::database::{Database, View};
+use super::settings::{ReadSettings, SharedSettings};
+use crate::error::{ErrorKind, Result};
+use crate::pager::{DirtyPages, Prefetch};
+use crate::sys::log::log;
+use crate::types::{DbName, PageSize, Pgno, Pos};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// SQLite's locks, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lock {
+    /// No transaction.
+    None,
+    /// Reading.
+    Shared,
+    /// About to write; one at a time.
+    Reserved,
+    /// About to write the file.
+    Pending,
+    /// Writing the file.
+    Exclusive,
+}
+
+/// What a connection does, and what that needs.
+pub(super) enum Phase {
+    Unlocked,
+    Reading(View),
+    Writing(Transaction),
+}
+
+/// An open write transaction. In exclusive locking mode one follows the other without a new lock.
+pub(super) struct Transaction {
+    /// The committed state below the dirty pages.
+    pub view: View,
+    /// The lock held.
+    pub lock: Lock,
+    /// Pages written since `view`; `None` while the page size of a new database is open.
+    pub dirty: Option<DirtyPages>,
+    /// Size of the database with the dirty pages.
+    pub size_pages: u32,
+    /// Transactions committed under this lock.
+    pub commits: u32,
+    /// What was written last was taken for the end of a rollback, and forgotten.
+    pub rolled_back: bool,
+}
+
+impl Transaction {
+    /// Forgets what was written.
+    pub fn discard(&mut self) {
+        self.dirty = None;
+        self.size_pages = self.view.commit;
+    }
+
+    /// Whether nothing was written.
+    pub fn is_clean(&self) -> bool {
+        self.dirty.as_ref().is_none_or(DirtyPages::is_empty) && self.size_pages == self.view.commit
+    }
+}
+
+/// One opening of a database.
+pub struct Connection {
+    pub(super) database: Arc<Database>,
+    pub(super) id: u64,
+    pub(super) phase: Phase,
+    pub(super) settings: ReadSettings,
+    /// Whether SQLite keeps its locks between transactions (`locking_mode=exclusive`).
+    pub(super) keeps_locks: bool,
+    /// The position at which SQLite last saw page 1.
+    pub(super) seen: Option<Pos>,
+    /// Requests made by the running query.
+    pub(super) requests: u32,
+    pub(super) prefetch: Prefetch,
+    /// Pages of a view that is older than the cache.
+    pub(super) old_pages: BTreeMap<Pgno, Vec<u8>>,
+}
+
+impl Connection {
+    /// A connection of that number, without locks.
+    pub(super) fn new(database: Arc<Database>, id: u64) -> Connection {
+        Connection {
+            database,
+            id,
+            phase: Phase::Unlocked,
+            settings: ReadSettings::default(),
+            keeps_locks: false,
+            seen: None,
+            requests: 0,
+            prefetch: Prefetch::default(),
+            old_pages: BTreeMap::new(),
+        }
+    }
+
+    /// The database's name.
+    pub fn name(&self) -> &DbName {
+        self.database.name()
+    }
+
+    /// Whether the database has any transaction.
+    pub fn exists(&self) -> Result<bool> {
+        Ok(!self.database.newest_view()?.pos.is_empty())
+    }
+
+    /// Takes a stronger lock. Shared pins the newest view; reserved needs the lease and the newest
+    /// view, and fails at once without.
+    pub fn lock(&mut self, lock: Lock) -> Result<()> {
+        if lock == Lock::None {
+            return Ok(());
+        }
+        if let Phase::Unlocked = self.phase {
+            self.start_query();
+            self.phase = Phase::Reading(self.database.newest_view()?);
+        }
+        if lock == Lock::Shared {
+            return Ok(());
+        }
+        match &mut self.phase {
+            Phase::Writing(transaction) => {
+                transaction.lock = transaction.lock.max(lock);
+                Ok(())
+            }
+            Phase::Reading(view) => {
+                let view = *view;
+                self.start_writing(view, lock)
+            }
+            Phase::Unlocked => Ok(()),
+        }
+    }
+
+    fn start_writing(&mut self, view: View, lock: Lock) -> Result<()> {
+        self.database.live_lease(self.id)?;
+        let mut state = self.database.state();
+        if state.writer.is_some_and(|writer| writer != self.id) {
+            drop(state);
+            let text = "another connection of this process is writing";
+            return Err(self.database.error(ErrorKind::Busy, text));
+        }
+        if state.cache.pos() != view.pos {
+            drop(state);
+            let text = "the database moved on since this transaction began to read; \
+                        roll back and begin again";
+            return Err(self.database.error(ErrorKind::StaleView, text));
+        }
+        state.writer = Some(self.id);
+        drop(state);
+        self.phase = Phase::Writing(Transaction {
+            view,
+            lock,
+            dirty: None,
+            size_pages: view.commit,
+            commits: 0,
+            rolled_back: false,
+        });
+        Ok(())
+    }
+
+    /// Goes back to a weaker lock. What a transaction wrote and did not commit is gone.
+    pub fn unlock(&mut self, lock: Lock) {
+        let view = match &self.phase {
+            Phase::Writing(transaction) if lock <= Lock::Shared => {
+                if !transaction.is_clean() {
+                    log!(
+                        Debug,
+                        "{}: an unfinished transaction is dropped",
+                        self.name()
+                    );
+                }
+                transaction.view
+            }
+            Phase::Reading(view) => *view,
+            _ => return,
+        };
+        let mut state = self.database.state();
+        state.writer.take_if(|writer| *writer == self.id);
+        drop(state);
+        if lock == Lock::None {
+            self.phase = Phase::Unlocked;
+            self.old_pages.clear();
+        } else {
+            self.phase = Phase::Reading(view);
+        }
+    }
+
+    /// Whether this connection has any lock.
+    pub fn is_locked(&self) -> bool {
+        !matches!(self.phase, Phase::Unlocked)
+    }
+
+    /// Whether there is nothing to commit.
+    pub fn is_clean(&self) -> bool {
+        match &self.phase {
+            Phase::Writing(transaction) => transaction.is_clean(),
+            Phase::Unlocked | Phase::Reading(_) => true,
+        }
+    }
+
+    /// Whether some connection of the process writes.
+    pub fn is_reserved(&self) -> bool {
+        self.database.state().writer.is_some()
+    }
+
+    /// Bytes of the database file as this connection sees it.
+    pub fn size_bytes(&self) -> Result<u64> {
+        let (page_size, pages) = match &self.phase {
+            Phase::Writing(transaction) => (transaction.page_size(), transaction.size_pages),
+            Phase::Reading(view) => (view.page_size, view.commit),
+            Phase::Unlocked => {
+                let view = self.database.newest_view()?;
+                (view.page_size, view.commit)
+            }
+        };
+        let page_size = page_size.map_or(0, PageSize::bytes);
+        Ok(u64::from(pages).saturating_mul(u64::from(page_size)))
+    }
+
+    /// Writes a page of the open transaction.
+    pub fn write_at(&mut self, offset: u64, page: &[u8]) -> Result<()> {
+        let (pgno, page_size) = self.page_at(offset, page.len())?;
+        if let Phase::Writing(Transaction { dirty: None, .. }) = self.phase {
+            // In exclusive locking mode no lock is asked for any more when the lease may be gone.
+            self.database.live_lease(self.id)?;
+        }
+        let Phase::Writing(transaction) = &mut self.phase else {
+            let text = "a write without a reserved lock";
+            return Err(self.database.error(ErrorKind::Internal, text));
+        };
+        if pgno != page_size.lock_pgno() {
+            let dirty = transaction
+                .dirty
+                .get_or_insert_with(|| DirtyPages::new(page_size));
+            dirty.write(pgno, page);
+        }
+        transaction.size_pages = transaction.size_pages.max(pgno.get());
+        Ok(())
+    }
+
+    /// The page that a write of `len` bytes at `offset` is about.
+    fn page_at(&self, offset: u64, len: usize) -> Result<(Pgno, PageSize)> {
+        let known = match &self.phase {
+            Phase::Writing(transaction) => transaction.page_size(),
+            Phase::Reading(view) => view.page_size,
+            Phase::Unlocked => None,
+        };
+        let page_size = u32::try_from(len).ok().and_then(PageSize::new);
+        let Some(page_size) = page_size.filter(|&size| known.is_none_or(|known| known == size))
+        else {
+            let text = match known {
+                Some(known) => format!(
+                    "a write of {len} bytes into a database with pages of {}; \
+                     its page size can't be changed",
+                    known.bytes()
+                ),
+                None => format!("a write of {len} bytes, which is no page size"),
+            };
+            return Err(self.database.error(ErrorKind::Unsupported, &text));
+        };
+        let bytes = u64::from(page_size.bytes());
+        let pgno = offset
+            .checked_div(bytes)
+            .and_then(|index| index.checked_add(1));
+        let pgno = pgno
+            .and_then(|pgno| u32::try_from(pgno).ok())
+            .and_then(Pgno::new);
+        match pgno {
+            Some(pgno) if offset.checked_rem(bytes) == Some(0) => Ok((pgno, page_size)),
+            _ => Err(self
+                .database
+                .error(ErrorKind::Internal, "a write that is no page")),
+        }
+    }
+
+    /// Cuts the file of the open transaction.
+    pub fn truncate(&mut self, size_bytes: u64) -> Result<()> {
+        let Phase::Writing(transaction) = &mut self.phase else {
+            let text = "a truncation without a reserved lock";
+            return Err(self.database.error(ErrorKind::Internal, text));
+        };
+        let page_size = transaction.page_size().map_or(0, PageSize::bytes);
+        let pages = size_bytes.checked_div(u64::from(page_size)).unwrap_or(0);
+        let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+        if let Some(dirty) = &mut transaction.dirty {
+            dirty.truncate(pages);
+        }
+        transaction.size_pages = pages;
+        Ok(())
+    }
+
+    /// Takes the write lease until it is given back or the connection closed.
+    pub fn acquire_lease(&mut self) -> Result<()> {
+        self.database.acquire_lease(self.id)
+    }
+
+    /// Gives the write lease back.
+    pub fn release_lease(&mut self) -> Result<()> {
+        if let Phase::Writing(transaction) = &self.phase
+            && !(self.keeps_locks && transaction.is_clean())
+        {
+            let text = "a transaction is open; commit or roll back before giving the lease back";
+            return Err(self.database.error(ErrorKind::Busy, text));
+        }
+        self.database.release_lease(self.id);
+        Ok(())
+    }
+
+    /// Settings of this connection.
+    pub fn settings(&mut self) -> &mut ReadSettings {
+        &mut self.settings
+    }
+
+    /// Settings of the database in this process.
+    pub fn shared_settings(&self) -> SharedSettings {
+        self.database.state().settings
+    }
+
+    /// Changes the settings of the database in this process.
+    pub fn set_shared_settings(&self, settings: SharedSettings) {
+        self.database.set_settings(settings);
+    }
+
+    /// Tells whether SQLite keeps its locks between transactions.
+    pub fn set_keeps_locks(&mut self, keeps_locks: bool) {
+        self.keeps_locks = keeps_locks;
+    }
+
+    /// A new query begins: what is counted a query begins anew.
+    pub(super) fn start_query(&mut self) {
+        self.requests = 0;
+        self.prefetch.start_query();
+        self.old_pages.clear();
+    }
+}
+
+impl Transaction {
+    /// The page size: the database's, or for a new one that of the first page written.
+    pub fn page_size(&self) -> Option<PageSize> {
+        self.view
+            .page_size
+            .or(self.dirty.as_ref().map(DirtyPages::page_size))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.unlock(Lock::None);
+        self.database.release_lease(self.id);
+    }
+}

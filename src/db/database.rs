@@ -1,0 +1,230 @@
+//! One open database: its cache and what its connections share.
+
+use super::lease::Lease;
+use super::process::Process;
+use super::settings::SharedSettings;
+use crate::backend::{Backend, Page};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pager::header::Header;
+use crate::pager::{Cache, CacheLimits, CachePlace};
+use crate::sys;
+use crate::types::{DbName, PageSize, Pgno, Pos};
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A position that a reader is pinned to, with what it must know of the database there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// The position; empty for a database without transactions.
+    pub pos: Pos,
+    /// Page size; `None` while there is no page.
+    pub page_size: Option<PageSize>,
+    /// Database size in pages.
+    pub commit: u32,
+}
+
+impl View {
+    /// Of a database without transactions.
+    pub const EMPTY: View = View {
+        pos: Pos::EMPTY,
+        page_size: None,
+        commit: 0,
+    };
+}
+
+/// What the connections share.
+pub struct State {
+    /// Pages at the newest known position.
+    pub cache: Cache,
+    /// When the server last confirmed the cache's position. `None`: never in this process.
+    pub confirmed: Option<sys::Tick>,
+    /// When a poll last failed because the server was away, until one succeeds.
+    pub away_since_poll: Option<sys::Tick>,
+    /// The server is known to be elsewhere, or may be: poll before the next transaction.
+    pub distrusted: bool,
+    /// The connection that holds the reserved lock.
+    pub writer: Option<u64>,
+    /// The lease and its holder.
+    pub lease: Option<Lease>,
+    /// Whether the thread that prolongs leases runs.
+    pub keeper_runs: bool,
+    /// What pragmas set.
+    pub settings: SharedSettings,
+}
+
+/// See the module.
+pub struct Database {
+    process: Arc<Process>,
+    name: DbName,
+    state: sys::Mutex<State>,
+    /// Keeps the temporary cache directory until the last database is closed.
+    _private_dir: Option<Arc<sys::PrivateDir>>,
+}
+
+impl Database {
+    /// Opens the database with the cache at `place`.
+    pub fn open(
+        process: Arc<Process>,
+        name: DbName,
+        place: Option<CachePlace>,
+        private_dir: Option<Arc<sys::PrivateDir>>,
+    ) -> Database {
+        let settings = SharedSettings::default();
+        let state = State {
+            cache: Cache::open(place.as_ref(), limits(settings)),
+            confirmed: None,
+            away_since_poll: None,
+            distrusted: false,
+            writer: None,
+            lease: None,
+            keeper_runs: false,
+            settings,
+        };
+        Database {
+            process,
+            name,
+            state: sys::Mutex::new(state),
+            _private_dir: private_dir,
+        }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &DbName {
+        &self.name
+    }
+
+    /// The process it is open in.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// The way to the server.
+    pub fn backend(&self) -> &dyn Backend {
+        self.process.backend()
+    }
+
+    /// What the connections share. To be held shortly, and never during a request.
+    pub fn state(&self) -> sys::MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// An error that begins with the database's name.
+    pub fn error(&self, kind: ErrorKind, text: &str) -> Error {
+        Error::new(kind, format!("{}: {text}", self.name))
+    }
+
+    /// Changes the settings, and the cache with them.
+    pub fn set_settings(&self, settings: SharedSettings) {
+        let mut state = self.state();
+        state.settings = settings;
+        state.cache.set_limits(limits(settings));
+    }
+
+    /// The newest position, polled when what is known is too old, and what must be known of page 1.
+    pub fn newest_view(&self) -> Result<View> {
+        // A position may be gone from the server when we ask for its first page. The second time
+        // round it is the newest; a third failure is not about positions.
+        self.poll_if_due()?;
+        let view = self.view_at_cache();
+        match view {
+            Err(error) if error.kind() == ErrorKind::PosMismatch => {
+                self.poll_now()?;
+                self.view_at_cache()
+            }
+            view => view,
+        }
+    }
+
+    fn view_at_cache(&self) -> Result<View> {
+        let pos = self.state().cache.pos();
+        if pos.is_empty() {
+            return Ok(View::EMPTY);
+        }
+        let header = Header::decode(&self.page1(pos)?).map_err(|error| {
+            self.error(
+                error.kind(),
+                &format!("{error}; the server's database is damaged"),
+            )
+        })?;
+        let commit = header.commit.ok_or_else(|| {
+            let text = "page 1 does not hold the database size: a program older than SQLite 3.7.0 \
+                        wrote it; let a newer SQLite write to it once";
+            self.error(ErrorKind::Unsupported, text)
+        })?;
+        Ok(View {
+            pos,
+            page_size: Some(header.page_size),
+            commit,
+        })
+    }
+
+    /// Page 1 at a position, as it is stored.
+    pub fn page1(&self, pos: Pos) -> Result<Vec<u8>> {
+        {
+            let mut state = self.state();
+            let len = state.cache.page_size().map_or(0, PageSize::len_bytes);
+            let mut page = alloc::vec![0; len];
+            if state.cache.read(Pgno::ONE, pos.txid, &mut page) {
+                return Ok(page);
+            }
+        }
+        let fetched = self.backend().pages(&self.name, pos, &[Pgno::ONE]);
+        let pages = fetched.inspect_err(|error| self.distrust_after(error))?;
+        let Some((_, page)) = pages.into_iter().next() else {
+            return Err(self.error(ErrorKind::BadAnswer, "the server did not send page 1"));
+        };
+        let page_size = Header::decode(&page).map(|header| header.page_size);
+        let whole = page_size
+            .as_ref()
+            .is_ok_and(|size| size.len_bytes() == page.len());
+        let page_size = page_size.ok().filter(|_| whole).ok_or_else(|| {
+            let text = "page 1 from the server is not the first page of a SQLite database";
+            self.error(ErrorKind::BadAnswer, text)
+        })?;
+        let mut state = self.state();
+        if state.cache.pos() == pos {
+            state.cache.set_page_size(page_size);
+            state.cache.insert(Pgno::ONE, pos.txid, &page);
+            state.cache.flush();
+        }
+        Ok(page)
+    }
+
+    /// Fetches pages at a view, and keeps them in the cache where the view is the newest. At most
+    /// [`crate::backend::MAX_PAGES_PER_REQUEST`].
+    pub fn fetch(&self, view: View, pgnos: &[Pgno]) -> Result<Vec<Page>> {
+        let fetched = self.backend().pages(&self.name, view.pos, pgnos);
+        let pages = fetched.inspect_err(|error| self.distrust_after(error))?;
+        let len = view.page_size.map_or(0, PageSize::len_bytes);
+        if let Some((pgno, page)) = pages.iter().find(|(_, page)| page.len() != len) {
+            let text = format!(
+                "page {pgno} from the server has {} bytes, not {len}",
+                page.len()
+            );
+            return Err(self.error(ErrorKind::BadAnswer, &text));
+        }
+        let mut state = self.state();
+        if state.cache.pos() == view.pos && state.cache.page_size() == view.page_size {
+            for (pgno, page) in &pages {
+                state.cache.insert(*pgno, view.pos.txid, page);
+            }
+            state.cache.flush();
+        }
+        Ok(pages)
+    }
+
+    /// Has the next transaction poll first, when an error says that the server moved on.
+    pub fn distrust_after(&self, error: &Error) {
+        if error.kind() == ErrorKind::PosMismatch {
+            self.state().distrusted = true;
+        }
+    }
+}
+
+fn limits(settings: SharedSettings) -> CacheLimits {
+    CacheLimits {
+        max_pages: settings.max_cached_pages,
+        min_available_space: settings.min_available_space,
+    }
+}

@@ -1,0 +1,28 @@
+//! One database as this process knows it: who reads at which position, who writes, under which lease.
+//!
+//! ```text
+//! process.rs      every open database of the process, the backend, where caches lie
+//! database.rs     one of them: its cache and what its connections share
+//! poll.rs         asking for newer positions, for all open databases at once
+//! lease.rs        the remote right to write
+//! connection.rs   one opening of it: locks, read view, open transaction
+//! read.rs         pages for a connection, from its transaction, the cache or the backend
+//! commit.rs       the open transaction becomes an LTX file at the server
+//! settings.rs     what the pragmas set
+//! ```
+//!
+//! The lock of [`database::State`] is held for memory and file work only, never during a request: no
+//! reader waits for a reader's network.
+
+mod commit;
+mod connection;
+mod database;
+mod lease;
+mod poll;
+mod process;
+mod read;
+mod settings;
+
+pub use connection::{Connection, Lock};
+pub use process::Process;
+pub use settings::{ReadSettings, SharedSettings};

@@ -1,0 +1,113 @@
+//! Asking for newer positions: one request for every open database of the process.
+//!
+//! Freshness is measured from the moment a request was sent. While the server is away, what the cache
+//! holds stays readable: at the last confirmed position, with a warning in the log, and with a pause
+//! between two polls, so that not every statement waits for a time-out.
+
+use super::database::{Database, State};
+use crate::backend::{Change, ChangedPages};
+use crate::error::{ErrorKind, Result};
+use crate::sys::{self, log::log};
+use crate::types::{DbName, Pgno, Pos};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// The shortest pause between two polls of a server that is away.
+const MIN_AWAY_PAUSE_MS: u64 = 1_000;
+
+impl Database {
+    /// Polls if what is known of the newest position is older than the sync period.
+    pub fn poll_if_due(&self) -> Result<()> {
+        if !self.state().poll_is_due() {
+            return Ok(());
+        }
+        let Err(error) = self.poll_now() else {
+            return Ok(());
+        };
+        let mut state = self.state();
+        if error.kind() != ErrorKind::Away
+            || !state.cache.contains(Pgno::ONE, state.cache.pos().txid)
+        {
+            return Err(error);
+        }
+        state.away_since_poll = Some(sys::Tick::now());
+        let pos = state.cache.pos();
+        match state.confirmed {
+            Some(confirmed) => log!(
+                Warn,
+                "{error}; reading {} from the cache, {pos}, confirmed {} ms ago",
+                self.name(),
+                confirmed.age_ms()
+            ),
+            None => log!(
+                Warn,
+                "{error}; reading {} from the cache, {pos}, as an earlier process left it",
+                self.name()
+            ),
+        }
+        Ok(())
+    }
+
+    /// Polls, for this and every other open database.
+    pub fn poll_now(&self) -> Result<()> {
+        let databases = self.process().databases();
+        let mut asked: Vec<(Option<&Arc<Database>>, (DbName, Pos))> = Vec::new();
+        let here = (self.name().clone(), self.state().cache.pos());
+        asked.push((None, here));
+        for database in databases
+            .iter()
+            .filter(|database| database.name() != self.name())
+        {
+            let pos = database.state().cache.pos();
+            asked.push((Some(database), (database.name().clone(), pos)));
+        }
+        let since: Vec<(DbName, Pos)> = asked.iter().map(|(_, since)| since.clone()).collect();
+        let sent = sys::Tick::now();
+        let changes = self.backend().changes(&since)?;
+        for ((database, (name, since)), change) in asked.into_iter().zip(changes) {
+            log!(Debug, "{name}: polled, {since} -> {}", change.pos);
+            let database = database.map_or(self, |database| database);
+            database.state().apply(since, change, sent);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn poll_is_due(&self) -> bool {
+        let pause_ms = self.settings.cache_sync_period_ms.max(MIN_AWAY_PAUSE_MS);
+        if self
+            .away_since_poll
+            .is_some_and(|failed| failed.age_ms() < pause_ms)
+        {
+            return false;
+        }
+        let Some(confirmed) = self.confirmed.filter(|_| !self.distrusted) else {
+            return true;
+        };
+        if self.away_since_poll.is_some() {
+            return true;
+        }
+        // Under our own lease nobody else commits.
+        let fenced = self.lease.as_ref().is_some_and(|lease| lease.is_live());
+        let period_ms = self.settings.cache_sync_period_ms;
+        period_ms != 0 && !fenced && confirmed.age_ms() >= period_ms
+    }
+
+    /// Takes in what the server said of the changes since a position.
+    fn apply(&mut self, since: Pos, change: Change, sent: sys::Tick) {
+        if self.cache.pos() != since {
+            // Somebody else was faster; what he found is at least as new.
+            return;
+        }
+        let went_back = change.pos != since && change.pos.txid <= since.txid;
+        match change.pages {
+            ChangedPages::Some(pgnos) if !went_back => self.cache.advance(change.pos, &pgnos),
+            _ => self.cache.reset(change.pos),
+        }
+        self.cache.flush();
+        self.confirmed = Some(sent);
+        self.away_since_poll = None;
+        self.distrusted = false;
+    }
+}

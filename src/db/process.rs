@@ -1,0 +1,124 @@
+//! Every open database of the process.
+
+use super::connection::Connection;
+use super::database::Database;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::pager::CachePlace;
+use crate::sys::{self, log::log};
+use crate::types::DbName;
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+
+/// What all databases of the process share. Lives as long as the process.
+pub struct Process {
+    backend: Box<dyn Backend>,
+    /// Server and cluster, which tell caches of different servers apart.
+    server: String,
+    cache_dir: Option<String>,
+    open: sys::Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    databases: BTreeMap<DbName, Weak<Database>>,
+    private_dir: Weak<sys::PrivateDir>,
+    connections: u64,
+}
+
+impl Process {
+    /// The process's databases at the server of the configuration, which `backend` reaches.
+    pub fn new(config: &Config, backend: Box<dyn Backend>) -> Arc<Process> {
+        let cluster = config
+            .cluster
+            .as_ref()
+            .map_or("", |cluster| cluster.as_str());
+        Arc::new(Process {
+            backend,
+            server: format!("{}\n{cluster}", config.base_url),
+            cache_dir: config.cache_dir.clone(),
+            open: sys::Mutex::new(Open::default()),
+        })
+    }
+
+    /// The way to the server.
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    /// Opens a connection to a database. Nothing is asked of the server yet.
+    pub fn connect(self: &Arc<Process>, name: &DbName) -> Connection {
+        let mut open = self.open.lock();
+        open.connections = open.connections.saturating_add(1);
+        let id = open.connections;
+        open.databases
+            .retain(|_, database| database.strong_count() > 0);
+        let known = open.databases.get(name).and_then(Weak::upgrade);
+        let database = known.unwrap_or_else(|| {
+            let (place, private_dir) = self.cache_place(name, &mut open);
+            let database = Database::open(Arc::clone(self), name.clone(), place, private_dir);
+            let database = Arc::new(database);
+            open.databases
+                .insert(name.clone(), Arc::downgrade(&database));
+            database
+        });
+        Connection::new(database, id)
+    }
+
+    /// Every open database.
+    pub fn databases(&self) -> Vec<Arc<Database>> {
+        self.open
+            .lock()
+            .databases
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// Where the database's cache lies, and the temporary directory to hold on to meanwhile.
+    fn cache_place(
+        &self,
+        name: &DbName,
+        open: &mut Open,
+    ) -> (Option<CachePlace>, Option<Arc<sys::PrivateDir>>) {
+        let identity = format!("{}\n{name}", self.server);
+        if let Some(dir) = &self.cache_dir {
+            return (
+                Some(CachePlace {
+                    dir: dir.clone(),
+                    identity,
+                    keep: true,
+                }),
+                None,
+            );
+        }
+        let private_dir = match open.private_dir.upgrade() {
+            Some(dir) => Some(dir),
+            None => match sys::PrivateDir::create() {
+                Ok(dir) => Some(Arc::new(dir)),
+                Err(e) => {
+                    log!(Warn, "no temporary directory for the cache: {e}");
+                    None
+                }
+            },
+        };
+        open.private_dir = private_dir.as_ref().map(Arc::downgrade).unwrap_or_default();
+        let path = private_dir
+            .as_ref()
+            .and_then(|dir| dir.path())
+            .map(ToOwned::to_owned);
+        (
+            path.map(|dir| CachePlace {
+                dir,
+                identity,
+                keep: false,
+            }),
+            private_dir,
+        )
+    }
+}

@@ -1,0 +1,246 @@
+//! Pages for a connection: from its transaction, the cache, or the backend.
+
+use super::connection::{Connection, Phase};
+use super::database::View;
+use crate::backend::MAX_PAGES_PER_REQUEST;
+use crate::error::{ErrorKind, Result};
+use crate::pager::header::{self, VERSION_LEN, VERSION_OFFSET};
+use crate::sys::log::log;
+use crate::types::{PageSize, Pgno};
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Pages of an old view to remember, before they are forgotten and fetched again.
+const MAX_OLD_PAGES: usize = 1_000;
+
+impl Connection {
+    /// Fills `bytes` from the database file. Answers how many bytes the file has there, at most
+    /// `bytes.len()`; the rest is zero.
+    pub fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> Result<usize> {
+        bytes.fill(0);
+        let is_version = offset == VERSION_OFFSET && bytes.len() == VERSION_LEN;
+        if is_version {
+            self.start_transaction_under_lock()?;
+        }
+        let view = match &self.phase {
+            Phase::Writing(transaction) => View {
+                commit: transaction.size_pages,
+                page_size: transaction.page_size(),
+                ..transaction.view
+            },
+            Phase::Reading(view) => *view,
+            // SQLite reads the header once when it opens a file, before it locks it.
+            Phase::Unlocked => self.database.newest_view()?,
+        };
+        let Some(page_size) = view.page_size else {
+            return Ok(0);
+        };
+        let filled = self.read_pages(view, page_size, offset, bytes)?;
+        if offset <= VERSION_OFFSET {
+            self.show_page1(view, is_version, bytes);
+        }
+        Ok(filled)
+    }
+
+    /// SQLite reads the version fields when a transaction begins and its cached pages may be stale.
+    /// Usually the lock before it did all there is to do. In exclusive locking mode after an error
+    /// there is no such lock: then whatever a failed transaction left is dropped here, and the view
+    /// moves.
+    fn start_transaction_under_lock(&mut self) -> Result<()> {
+        let Phase::Writing(transaction) = &mut self.phase else {
+            return Ok(());
+        };
+        if !transaction.is_clean() {
+            log!(
+                Debug,
+                "{}: an unfinished transaction is dropped",
+                self.database.name()
+            );
+        }
+        transaction.discard();
+        let view = self.database.newest_view()?;
+        transaction.view = view;
+        transaction.size_pages = view.commit;
+        self.start_query();
+        Ok(())
+    }
+
+    /// What SQLite sees of page 1 that is not as it is stored.
+    fn show_page1(&mut self, view: View, is_version: bool, bytes: &mut [u8]) {
+        if !is_version {
+            header::show_as_rollback(bytes);
+        } else if self.seen.is_some_and(|seen| seen != view.pos) {
+            // The position moved, yet the counter may be what it was: a client in exclusive locking
+            // mode does not count, a restored database counts anew. Something that was never there
+            // makes SQLite drop its cached pages and read page 1.
+            for byte in &mut *bytes {
+                *byte = !*byte;
+            }
+        }
+        self.seen = Some(view.pos);
+    }
+
+    fn read_pages(
+        &mut self,
+        view: View,
+        page_size: PageSize,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> Result<usize> {
+        let page_len = u64::from(page_size.bytes());
+        let size = u64::from(view.commit).saturating_mul(page_len);
+        let available = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = bytes.len().min(available);
+        let mut filled = 0;
+        while filled < wanted {
+            let at = offset.saturating_add(filled as u64);
+            let pgno = at
+                .checked_div(page_len)
+                .and_then(|index| u32::try_from(index).ok());
+            let pgno = pgno.and_then(|index| Pgno::new(index.saturating_add(1)));
+            let within = at
+                .checked_rem(page_len)
+                .and_then(|rest| usize::try_from(rest).ok());
+            let (Some(pgno), Some(within)) = (pgno, within) else {
+                break;
+            };
+            let len = page_size
+                .len_bytes()
+                .saturating_sub(within)
+                .min(wanted.saturating_sub(filled));
+            let Some(target) = bytes.get_mut(filled..filled.saturating_add(len)) else {
+                break;
+            };
+            if len == page_size.len_bytes() {
+                self.read_page(view, page_size, pgno, target)?;
+            } else {
+                let mut page = vec![0; page_size.len_bytes()];
+                self.read_page(view, page_size, pgno, &mut page)?;
+                let part = page
+                    .get(within..within.saturating_add(len))
+                    .unwrap_or_default();
+                target.copy_from_slice(part);
+            }
+            filled = filled.saturating_add(len);
+        }
+        Ok(filled)
+    }
+
+    fn read_page(
+        &mut self,
+        view: View,
+        page_size: PageSize,
+        pgno: Pgno,
+        page: &mut [u8],
+    ) -> Result<()> {
+        if let Phase::Writing(transaction) = &self.phase {
+            if let Some(dirty) = &transaction.dirty
+                && let Some(written) = dirty.read(pgno)?
+            {
+                page.copy_from_slice(&written);
+                return Ok(());
+            }
+            if pgno.get() > transaction.view.commit {
+                // Past the committed end and not written: a hole.
+                return Ok(());
+            }
+        }
+        if pgno == page_size.lock_pgno() {
+            return Ok(());
+        }
+        if self.database.state().cache.read(pgno, view.pos.txid, page) {
+            return Ok(());
+        }
+        if let Some(old) = self.old_pages.get(&pgno) {
+            page.copy_from_slice(old);
+            return Ok(());
+        }
+        let fetched = self.fetch_for_query(view, page_size, pgno)?;
+        page.copy_from_slice(&fetched);
+        Ok(())
+    }
+
+    /// Fetches a page that the running query needs, with those that it will want next.
+    fn fetch_for_query(&mut self, view: View, page_size: PageSize, pgno: Pgno) -> Result<Vec<u8>> {
+        let limit = self.settings.max_reqs_per_query;
+        if limit != 0 && self.requests >= limit && !self.keeps_locks {
+            let text = format!(
+                "the query needs more than {limit} requests; raise PRAGMA \
+                 litevfs_max_reqs_per_query (0 for no limit), or run PRAGMA litevfs_cache_db first"
+            );
+            return Err(self.database.error(ErrorKind::RequestLimit, &text));
+        }
+        self.requests = self.requests.saturating_add(1);
+        // The dirty end of a growing database is not at the server.
+        let commit = match &self.phase {
+            Phase::Writing(transaction) => transaction.view.commit,
+            _ => view.commit,
+        };
+        let max_extra = self.settings.max_prefetch_pages;
+        let pgnos = {
+            let state = self.database.state();
+            let has = |pgno| {
+                state.cache.contains(pgno, view.pos.txid) || self.old_pages.contains_key(&pgno)
+            };
+            self.prefetch.pages(pgno, commit, page_size, max_extra, has)
+        };
+        let mut pages = self.database.fetch(View { commit, ..view }, &pgnos)?;
+        let asked = pages.iter().position(|(got, _)| *got == pgno);
+        let (_, page) = asked.map(|at| pages.swap_remove(at)).ok_or_else(|| {
+            self.database.error(
+                ErrorKind::BadAnswer,
+                &format!("no page {pgno} in the answer"),
+            )
+        })?;
+        if self.database.state().cache.pos() != view.pos {
+            if self.old_pages.len() >= MAX_OLD_PAGES {
+                self.old_pages.clear();
+            }
+            self.old_pages.insert(pgno, page.clone());
+            self.old_pages.extend(pages);
+        }
+        Ok(page)
+    }
+
+    /// Fetches every page of the database that is not cached. Answers how many pages it has.
+    pub fn cache_all(&mut self) -> Result<u32> {
+        let view = match &self.phase {
+            Phase::Writing(transaction) => transaction.view,
+            Phase::Reading(view) => *view,
+            Phase::Unlocked => self.database.newest_view()?,
+        };
+        let Some(page_size) = view.page_size else {
+            return Ok(0);
+        };
+        let max = self.shared_settings().max_cached_pages;
+        if max != 0 && max < view.commit {
+            let text = format!(
+                "the database has {} pages and the cache takes {max}; \
+                 raise PRAGMA litevfs_max_cached_pages (0 for no limit)",
+                view.commit
+            );
+            return Err(self.database.error(ErrorKind::Pragma, &text));
+        }
+        let missing: Vec<Pgno> = {
+            let state = self.database.state();
+            let all = (1..=view.commit).filter_map(Pgno::new);
+            all.filter(|&pgno| {
+                pgno != page_size.lock_pgno() && !state.cache.contains(pgno, view.pos.txid)
+            })
+            .collect()
+        };
+        let mut fetched = 0_usize;
+        for pgnos in missing.chunks(MAX_PAGES_PER_REQUEST) {
+            self.database.fetch(view, pgnos)?;
+            fetched = fetched.saturating_add(pgnos.len());
+            log!(
+                Info,
+                "{}: {fetched} of {} pages fetched",
+                self.name(),
+                missing.len()
+            );
+        }
+        Ok(view.commit)
+    }
+}

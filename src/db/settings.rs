@@ -1,0 +1,47 @@
+//! What the pragmas set, with defaults and ranges.
+
+/// Settings of one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadSettings {
+    /// Requests that reading may make in one query; 0 for any number.
+    pub max_reqs_per_query: u32,
+    /// Pages to fetch beside one that is missing.
+    pub max_prefetch_pages: u32,
+}
+
+impl ReadSettings {
+    /// The largest `max_reqs_per_query`.
+    pub const MAX_REQS_PER_QUERY: u32 = 1_024;
+    /// The largest `max_prefetch_pages`.
+    pub const MAX_PREFETCH_PAGES: u32 = 128;
+}
+
+impl Default for ReadSettings {
+    fn default() -> ReadSettings {
+        ReadSettings {
+            max_reqs_per_query: 64,
+            max_prefetch_pages: 32,
+        }
+    }
+}
+
+/// Settings of a database in this process, shared by its connections.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedSettings {
+    /// How old the known position may be when a transaction begins, in ms; 0 for any age.
+    pub cache_sync_period_ms: u64,
+    /// Bytes to leave free on the cache's file system.
+    pub min_available_space: u64,
+    /// Pages in the cache; 0 for any number.
+    pub max_cached_pages: u32,
+}
+
+impl Default for SharedSettings {
+    fn default() -> SharedSettings {
+        SharedSettings {
+            cache_sync_period_ms: 1_000,
+            min_available_space: 10_000_000,
+            max_cached_pages: 0,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Where the host program comes in: `sqlite3_load_extension`, or a start-up hook for programs that
+//! link SQLite and this library together.
+#![allow(unsafe_code)]
+
+#[cfg(feature = "static")]
+mod linked;
+#[cfg(feature = "loadable")]
+mod loadable;
+
+use crate::backend::lfsc::LfscClient;
+use crate::config::Config;
+use crate::db::Process;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::NativeTransport;
+use crate::sys;
+use crate::vfs::{self, Sqlite};
+use alloc::boxed::Box;
+
+/// Reads the environment and registers the VFS.
+fn start(sqlite: Sqlite, make_default: bool) -> Result<()> {
+    sys::init_log().map_err(|text| Error::new(ErrorKind::Config, text))?;
+    vfs::register(sqlite, make_default, || {
+        let config = Config::from_vars(sys::env_var)?;
+        let transport = NativeTransport::new(&config.base_url)?;
+        let client = LfscClient::new(config.clone(), Box::new(transport));
+        Ok(Process::new(&config, Box::new(client)))
+    })
+}

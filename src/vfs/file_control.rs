@@ -1,0 +1,96 @@
+//! What SQLite announces and asks of a main database (`xFileControl`).
+
+use super::VFS_NAME;
+use super::main_file::Database;
+use super::pragma::{self, Answer};
+use super::result_code::result_code;
+use crate::error::{Error, ErrorKind};
+use crate::sys::log::log;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use libsqlite3_sys as ffi;
+
+/// Carries out an operation.
+///
+/// # Safety
+///
+/// `arg` must be what SQLite documents for `op`.
+pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c_int {
+    match op {
+        // SAFETY: passed on from the caller: a string or null.
+        ffi::SQLITE_FCNTL_SYNC => unsafe { commit(database, arg.cast()) },
+        ffi::SQLITE_FCNTL_COMMIT_PHASETWO => {
+            let outcome = database.connection.confirm_commit();
+            database.report("COMMIT", outcome)
+        }
+        // SAFETY: passed on from the caller: an array of three or more strings or nulls.
+        ffi::SQLITE_FCNTL_PRAGMA => unsafe { run_pragma(database, arg.cast()) },
+        ffi::SQLITE_FCNTL_VFSNAME => {
+            let name = database
+                .sqlite()
+                .text(VFS_NAME.to_str().unwrap_or_default());
+            let out: *mut *mut c_char = arg.cast();
+            // SAFETY: for this operation `arg` is a place for a string of SQLite's allocator.
+            unsafe { out.write(name) };
+            ffi::SQLITE_OK
+        }
+        _ => ffi::SQLITE_NOTFOUND,
+    }
+}
+
+/// The point at which a transaction is complete and can still fail: `xSync` and all that follows come
+/// after the decision.
+///
+/// # Safety
+///
+/// `super_journal` must be null or a string.
+unsafe fn commit(database: &mut Database, super_journal: *const c_char) -> c_int {
+    if !super_journal.is_null() && !database.connection.is_clean() {
+        let text = "a transaction over several databases can't be committed atomically; \
+                    write to one database a transaction";
+        let error = Error::new(ErrorKind::Unsupported, text);
+        return database.report("COMMIT", Err(error));
+    }
+    let outcome = database.connection.commit();
+    database.report("COMMIT", outcome)
+}
+
+/// `arg[1]` is the pragma's name, `arg[2]` its value or null; `arg[0]` takes a row or an error text.
+///
+/// # Safety
+///
+/// `args` must point to three strings or nulls, the second not null.
+unsafe fn run_pragma(database: &mut Database, args: *mut *mut c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    let (name, value) = unsafe { (args.add(1).read(), args.add(2).read()) };
+    if name.is_null() {
+        return ffi::SQLITE_NOTFOUND;
+    }
+    // SAFETY: not null, so a string that lives during the call; the value likewise.
+    let name = unsafe { CStr::from_ptr(name) };
+    let value = (!value.is_null()).then(|| {
+        // SAFETY: as above.
+        unsafe { CStr::from_ptr(value) }
+    });
+    let Ok(name) = name.to_str() else {
+        return ffi::SQLITE_NOTFOUND;
+    };
+    // A value that is not UTF-8 is in no pragma's range.
+    let value = value.map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    let last_error = database.last_error.clone();
+    let outcome = pragma::run(&mut database.connection, last_error.as_deref(), name, value);
+    let (rc, text) = match outcome {
+        Ok(Answer::NotOurs) => return ffi::SQLITE_NOTFOUND,
+        Ok(Answer::Done) => return ffi::SQLITE_OK,
+        Ok(Answer::Row(text)) => (ffi::SQLITE_OK, text),
+        Err(error) => {
+            log!(Debug, "PRAGMA {name}: {error}");
+            let rc = result_code(error.kind());
+            database.last_error = Some(error.message().into());
+            (rc, error.message().into())
+        }
+    };
+    let text = database.sqlite().text(&text);
+    // SAFETY: the first of the array is the place for a text of SQLite's allocator.
+    unsafe { args.write(text) };
+    rc
+}

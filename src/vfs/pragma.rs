@@ -1,0 +1,130 @@
+//! The pragmas of a litevfs database.
+
+use super::units::{parse_duration_ms, parse_size, show_duration_ms, show_size};
+use crate::db::{Connection, ReadSettings};
+use crate::error::{Error, ErrorKind, Result};
+use alloc::format;
+use alloc::string::{String, ToString};
+
+/// What a pragma answers with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Not ours: SQLite goes on with it.
+    NotOurs,
+    /// Done; no row.
+    Done,
+    /// One row.
+    Row(String),
+}
+
+const NAMES: &str = "litevfs_acquire_lease, litevfs_release_lease, litevfs_min_available_space, \
+                     litevfs_max_cached_pages, litevfs_max_reqs_per_query, \
+                     litevfs_cache_sync_period, litevfs_max_prefetch_pages, litevfs_cache_db, \
+                     litevfs_last_error";
+
+/// Runs a pragma. `last_error` is the text of the connection's last failure.
+pub fn run(
+    connection: &mut Connection,
+    last_error: Option<&str>,
+    name: &str,
+    value: Option<&str>,
+) -> Result<Answer> {
+    let name = name.to_ascii_lowercase();
+    if name == "locking_mode" {
+        if let Some(mode) = value {
+            connection.set_keeps_locks(mode.trim().eq_ignore_ascii_case("exclusive"));
+        }
+        return Ok(Answer::NotOurs);
+    }
+    let Some(ours) = name.strip_prefix("litevfs_") else {
+        return Ok(Answer::NotOurs);
+    };
+    match ours {
+        "acquire_lease" => connection.acquire_lease().map(|()| Answer::Done),
+        "release_lease" => connection.release_lease().map(|()| Answer::Done),
+        "min_available_space" => min_available_space(connection, value),
+        "max_cached_pages" => max_cached_pages(connection, value),
+        "cache_sync_period" => cache_sync_period(connection, value),
+        "max_reqs_per_query" => {
+            let setting = &mut connection.settings().max_reqs_per_query;
+            set_count(setting, &name, value, ReadSettings::MAX_REQS_PER_QUERY)
+        }
+        "max_prefetch_pages" => {
+            let setting = &mut connection.settings().max_prefetch_pages;
+            set_count(setting, &name, value, ReadSettings::MAX_PREFETCH_PAGES)
+        }
+        "cache_db" => {
+            let pages = connection.cache_all()?;
+            Ok(Answer::Row(format!("{pages} pages cached")))
+        }
+        "last_error" => Ok(Answer::Row(last_error.unwrap_or_default().to_string())),
+        _ => {
+            let text = format!("there is no pragma {name}; there are {NAMES}");
+            Err(Error::new(ErrorKind::Pragma, text))
+        }
+    }
+}
+
+fn min_available_space(connection: &Connection, value: Option<&str>) -> Result<Answer> {
+    let mut settings = connection.shared_settings();
+    let Some(value) = value else {
+        return Ok(Answer::Row(show_size(settings.min_available_space)));
+    };
+    settings.min_available_space = parse_size(value).ok_or_else(|| {
+        out_of_range(
+            "litevfs_min_available_space",
+            value,
+            "a size from 0 on, as 10MB or 1 GiB",
+        )
+    })?;
+    connection.set_shared_settings(settings);
+    Ok(Answer::Done)
+}
+
+fn max_cached_pages(connection: &Connection, value: Option<&str>) -> Result<Answer> {
+    let mut settings = connection.shared_settings();
+    let answer = set_count(
+        &mut settings.max_cached_pages,
+        "litevfs_max_cached_pages",
+        value,
+        u32::MAX,
+    )?;
+    connection.set_shared_settings(settings);
+    Ok(answer)
+}
+
+fn cache_sync_period(connection: &Connection, value: Option<&str>) -> Result<Answer> {
+    let mut settings = connection.shared_settings();
+    let Some(value) = value else {
+        return Ok(Answer::Row(show_duration_ms(settings.cache_sync_period_ms)));
+    };
+    settings.cache_sync_period_ms = parse_duration_ms(value).ok_or_else(|| {
+        let range = "0 for never, or a time as 500ms, 5s, 1m, or a number of seconds";
+        out_of_range("litevfs_cache_sync_period", value, range)
+    })?;
+    connection.set_shared_settings(settings);
+    Ok(Answer::Done)
+}
+
+/// Answers with a number, or sets it to one from 0 to `max`.
+fn set_count(setting: &mut u32, name: &str, value: Option<&str>, max: u32) -> Result<Answer> {
+    let Some(value) = value else {
+        return Ok(Answer::Row(setting.to_string()));
+    };
+    let count = value
+        .trim()
+        .parse::<u32>()
+        .ok()
+        .filter(|&count| count <= max);
+    *setting =
+        count.ok_or_else(|| out_of_range(name, value, &format!("a number from 0 to {max}")))?;
+    Ok(Answer::Done)
+}
+
+fn out_of_range(name: &str, value: &str, range: &str) -> Error {
+    let shown: String = value.chars().take(40).collect();
+    Error::new(
+        ErrorKind::Pragma,
+        format!("{name}: '{shown}' is out of range; give {range}"),
+    )
+}

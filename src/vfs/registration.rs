@@ -1,0 +1,95 @@
+//! The VFS object: made once, registered, and there until the process ends.
+
+use super::journal::JournalFile;
+use super::main_file::MainFile;
+use super::sqlite::Sqlite;
+use super::{VFS_NAME, tables};
+use crate::db::Process;
+use crate::error::{Error, ErrorKind, Result};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use core::ffi::c_int;
+use core::{mem, ptr};
+use libsqlite3_sys as ffi;
+use libsqlite3_sys::sqlite3_vfs;
+
+/// What the methods find behind `pAppData`.
+pub struct Registration {
+    /// SQLite's functions.
+    pub sqlite: Sqlite,
+    /// The VFS that was the default one before us.
+    pub default_vfs: *mut sqlite3_vfs,
+    /// Our databases.
+    pub process: Arc<Process>,
+}
+
+/// Registers the VFS, as the default one if asked to. Doing it again is fine; `process` is called the
+/// first time only.
+pub fn register(
+    sqlite: Sqlite,
+    make_default: bool,
+    process: impl FnOnce() -> Result<Arc<Process>>,
+) -> Result<()> {
+    // SAFETY: `sqlite3_vfs_find` with a string.
+    let registered = unsafe { (sqlite.vfs_find)(VFS_NAME.as_ptr()) };
+    let vfs = if registered.is_null() {
+        make_vfs(sqlite, process()?)?
+    } else {
+        registered
+    };
+    if !registered.is_null() && !make_default {
+        return Ok(());
+    }
+    // SAFETY: `vfs` is a complete VFS object that is never freed or moved.
+    match unsafe { (sqlite.vfs_register)(vfs, c_int::from(make_default)) } {
+        ffi::SQLITE_OK => Ok(()),
+        rc => Err(Error::new(
+            ErrorKind::Config,
+            format!("SQLite does not take the VFS: code {rc}"),
+        )),
+    }
+}
+
+fn make_vfs(sqlite: Sqlite, process: Arc<Process>) -> Result<*mut sqlite3_vfs> {
+    // SAFETY: `sqlite3_vfs_find` with null asks for the default VFS.
+    let default_vfs = unsafe { (sqlite.vfs_find)(ptr::null()) };
+    if default_vfs.is_null() {
+        let text = "SQLite has no default VFS, which litevfs needs for temporary files";
+        return Err(Error::new(ErrorKind::Config, text));
+    }
+    // SAFETY: a registered VFS, which stays.
+    let default_size = unsafe { (*default_vfs).szOsFile };
+    let own_size = mem::size_of::<MainFile>().max(mem::size_of::<JournalFile>());
+    let own_size = c_int::try_from(own_size).unwrap_or(c_int::MAX);
+    let registration = Box::new(Registration {
+        sqlite,
+        default_vfs,
+        process,
+    });
+    let vfs = sqlite3_vfs {
+        iVersion: 2,
+        szOsFile: own_size.saturating_add(default_size),
+        mxPathname: tables::MAX_PATH_LEN,
+        pNext: ptr::null_mut(),
+        zName: VFS_NAME.as_ptr(),
+        pAppData: Box::into_raw(registration).cast(),
+        xOpen: Some(tables::x_open),
+        xDelete: Some(tables::x_delete),
+        xAccess: Some(tables::x_access),
+        xFullPathname: Some(tables::x_full_pathname),
+        xDlOpen: Some(tables::x_dl_open),
+        xDlError: Some(tables::x_dl_error),
+        xDlSym: Some(tables::x_dl_sym),
+        xDlClose: Some(tables::x_dl_close),
+        xRandomness: Some(tables::x_randomness),
+        xSleep: Some(tables::x_sleep),
+        xCurrentTime: Some(tables::x_current_time),
+        xGetLastError: Some(tables::x_get_last_error),
+        xCurrentTimeInt64: Some(tables::x_current_time_int64),
+        xSetSystemCall: None,
+        xGetSystemCall: None,
+        xNextSystemCall: None,
+    };
+    Ok(Box::into_raw(Box::new(vfs)))
+}

@@ -1,0 +1,25 @@
+//! The one map from errors to SQLite's result codes.
+
+use crate::error::ErrorKind;
+use core::ffi::c_int;
+use libsqlite3_sys as ffi;
+
+/// "The server no longer has my position: run the transaction again", the code of upstream.
+pub const SQLITE_IOERR_POS: c_int = ffi::SQLITE_IOERR | (0x50_4f53 << 8);
+
+/// The result code for an error.
+pub fn result_code(kind: ErrorKind) -> c_int {
+    match kind {
+        ErrorKind::Config | ErrorKind::Unsupported | ErrorKind::Pragma => ffi::SQLITE_ERROR,
+        ErrorKind::Name | ErrorKind::NotFound => ffi::SQLITE_CANTOPEN,
+        ErrorKind::NoLease => ffi::SQLITE_READONLY,
+        ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::RequestLimit => ffi::SQLITE_BUSY,
+        ErrorKind::StaleView => ffi::SQLITE_BUSY_SNAPSHOT,
+        ErrorKind::PosMismatch => SQLITE_IOERR_POS,
+        ErrorKind::Away | ErrorKind::Refused | ErrorKind::BadAnswer | ErrorKind::Local => {
+            ffi::SQLITE_IOERR
+        }
+        ErrorKind::Corrupt => ffi::SQLITE_CORRUPT,
+        ErrorKind::Internal => ffi::SQLITE_INTERNAL,
+    }
+}

@@ -1,0 +1,39 @@
+//! No panic gets past here: one that did would abort the host program.
+//!
+//! Builds without `std` abort on panic anyway; there the lints against panicking code must do.
+
+use crate::sys::log::log;
+
+/// Runs `body`; when it panics, logs that and answers with `otherwise`.
+pub fn shielded<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "std")]
+    {
+        // What `body` left half done is a connection's own; shared state is valid at every step.
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
+            Ok(result) => result,
+            Err(_) => {
+                log!(
+                    Error,
+                    "a bug in litevfs: a panic was caught; please report it"
+                );
+                otherwise
+            }
+        }
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        let _ = otherwise;
+        body()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_the_other_result() {
+        assert_eq!(shielded(1, || panic!("on purpose")), 1);
+        assert_eq!(shielded(1, || 2), 2);
+    }
+}

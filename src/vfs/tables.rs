@@ -1,0 +1,252 @@
+//! The VFS's methods (`sqlite3_vfs`), in the order of sqlite3.h.
+//!
+//! What is not about files of ours goes to the VFS that was the default one before.
+
+use super::journal;
+use super::main_file::MainFile;
+use super::registration::Registration;
+use super::result_code::result_code;
+use super::shield::shielded;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::{self, log::log};
+use crate::types::DbName;
+use alloc::format;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ptr;
+use libsqlite3_sys as ffi;
+use libsqlite3_sys::{sqlite3_file, sqlite3_int64, sqlite3_vfs};
+
+/// Bytes of the longest path: a database name, SQLite's suffixes, and room for a name too long to be
+/// taken, so that it is refused by our message.
+pub const MAX_PATH_LEN: c_int = 1024;
+
+/// Milliseconds from the beginning of the Julian calendar to the Unix epoch.
+const JULIAN_EPOCH_MS: sqlite3_int64 = 210_866_760_000_000;
+const MS_PER_DAY: f64 = 86_400_000.0;
+
+const TEMPORARY: c_int = ffi::SQLITE_OPEN_TEMP_DB
+    | ffi::SQLITE_OPEN_TEMP_JOURNAL
+    | ffi::SQLITE_OPEN_SUBJOURNAL
+    | ffi::SQLITE_OPEN_TRANSIENT_DB;
+const JOURNAL: c_int = ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL;
+
+/// Our object behind a VFS pointer.
+///
+/// # Safety
+///
+/// `p_vfs` must be the VFS that `registration.rs` made.
+unsafe fn registration(p_vfs: *mut sqlite3_vfs) -> &'static Registration {
+    // SAFETY: `pAppData` is a registration that is never freed.
+    unsafe { &*(*p_vfs).pAppData.cast::<Registration>() }
+}
+
+/// The VFS that was the default one before us.
+///
+/// # Safety
+///
+/// As [`registration`].
+unsafe fn default_vfs(p_vfs: *mut sqlite3_vfs) -> *mut sqlite3_vfs {
+    // SAFETY: the caller's promise.
+    unsafe { registration(p_vfs) }.default_vfs
+}
+
+pub unsafe extern "C" fn x_open(
+    p_vfs: *mut sqlite3_vfs,
+    z_name: *const c_char,
+    p_file: *mut sqlite3_file,
+    flags: c_int,
+    p_out_flags: *mut c_int,
+) -> c_int {
+    // "SQLite [calls xClose] even if the xOpen call fails, unless xOpen sets pMethods to NULL."
+    // SAFETY: SQLite's memory for a file, of `szOsFile` bytes.
+    unsafe { (*p_file).pMethods = ptr::null() };
+    // SAFETY: SQLite calls this with our VFS.
+    let registration = unsafe { registration(p_vfs) };
+    if z_name.is_null() || flags & TEMPORARY != 0 {
+        let default = registration.default_vfs;
+        // SAFETY: the default VFS gets what SQLite gave us; the file is large enough for its own.
+        return match unsafe { (*default).xOpen } {
+            Some(x_open) => unsafe { x_open(default, z_name, p_file, flags, p_out_flags) },
+            None => ffi::SQLITE_CANTOPEN,
+        };
+    }
+    if !p_out_flags.is_null() {
+        // SAFETY: SQLite's place for the flags.
+        unsafe { p_out_flags.write(flags) };
+    }
+    if flags & JOURNAL != 0 {
+        // SAFETY: the file is large enough for ours and the default VFS's.
+        return unsafe { journal::open(registration, p_file) };
+    }
+    if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 {
+        // A WAL: the methods have no shared memory, so nobody should ask.
+        return ffi::SQLITE_CANTOPEN;
+    }
+    // SAFETY: not null, so a string that lives during the call.
+    let z_name = unsafe { CStr::from_ptr(z_name) };
+    shielded(ffi::SQLITE_INTERNAL, || {
+        match open_database(registration, z_name, p_file, flags) {
+            Ok(()) => ffi::SQLITE_OK,
+            Err(error) => {
+                log!(Error, "open: {error}");
+                result_code(error.kind())
+            }
+        }
+    })
+}
+
+fn open_database(
+    registration: &'static Registration,
+    z_name: &CStr,
+    p_file: *mut sqlite3_file,
+    flags: c_int,
+) -> Result<()> {
+    let name = database_name(z_name)?;
+    let connection = registration.process.connect(&name);
+    if flags & ffi::SQLITE_OPEN_CREATE == 0 && !connection.exists()? {
+        let text = format!("{name}: no such database, and the mode does not allow to create it");
+        return Err(Error::new(ErrorKind::NotFound, text));
+    }
+    // SAFETY: `x_open`'s caller gave a file of `szOsFile` bytes.
+    unsafe { MainFile::open(p_file, connection, registration) };
+    Ok(())
+}
+
+/// The database a path names. `file:///db1` comes as `/db1`.
+fn database_name(z_name: &CStr) -> Result<DbName> {
+    let path = z_name.to_str().unwrap_or_default();
+    let name = path.strip_prefix('/').unwrap_or(path);
+    name.parse().map_err(|e| {
+        let shown: alloc::string::String = path.chars().take(80).collect();
+        Error::new(
+            ErrorKind::Name,
+            format!("'{shown}': {e}; open file:NAME?vfs=litevfs"),
+        )
+    })
+}
+
+/// Journals have no names to delete, and databases are not deleted through SQLite.
+pub unsafe extern "C" fn x_delete(_: *mut sqlite3_vfs, _: *const c_char, _: c_int) -> c_int {
+    ffi::SQLITE_OK
+}
+
+/// Journals are never found: there is none to roll back. Directories are the default VFS's.
+pub unsafe extern "C" fn x_access(
+    p_vfs: *mut sqlite3_vfs,
+    z_name: *const c_char,
+    flags: c_int,
+    p_res_out: *mut c_int,
+) -> c_int {
+    // SAFETY: SQLite's place for the answer.
+    unsafe { p_res_out.write(0) };
+    if flags == ffi::SQLITE_ACCESS_EXISTS {
+        return ffi::SQLITE_OK;
+    }
+    // SAFETY: SQLite calls this with our VFS; its arguments are passed on as they came.
+    unsafe {
+        let default = default_vfs(p_vfs);
+        (*default).xAccess.map_or(ffi::SQLITE_OK, |method| {
+            method(default, z_name, flags, p_res_out)
+        })
+    }
+}
+
+/// Names are the same everywhere: there are no directories.
+pub unsafe extern "C" fn x_full_pathname(
+    _: *mut sqlite3_vfs,
+    z_name: *const c_char,
+    n_out: c_int,
+    z_out: *mut c_char,
+) -> c_int {
+    // SAFETY: a string that lives during the call.
+    let name = unsafe { CStr::from_ptr(z_name) }.to_bytes_with_nul();
+    if usize::try_from(n_out).is_ok_and(|room| name.len() <= room) {
+        // SAFETY: `z_out` has `n_out` bytes, which is enough, and is not the name itself.
+        unsafe { ptr::copy_nonoverlapping(name.as_ptr().cast(), z_out, name.len()) };
+        ffi::SQLITE_OK
+    } else {
+        log!(
+            Error,
+            "open: the database name is too long: at most {} bytes",
+            DbName::MAX_LEN
+        );
+        ffi::SQLITE_CANTOPEN
+    }
+}
+
+/// Calls a method of the default VFS with the arguments ours was called with.
+macro_rules! forward {
+    ($p_vfs:ident . $method:ident ( $($arg:expr),* ), $missing:expr) => {
+        // SAFETY: SQLite calls this with our VFS; the other arguments are passed on as they came.
+        unsafe {
+            let default = default_vfs($p_vfs);
+            match (*default).$method {
+                Some(method) => method(default $(, $arg)*),
+                None => $missing,
+            }
+        }
+    };
+}
+
+pub unsafe extern "C" fn x_dl_open(p_vfs: *mut sqlite3_vfs, z_path: *const c_char) -> *mut c_void {
+    forward!(p_vfs.xDlOpen(z_path), ptr::null_mut())
+}
+
+pub unsafe extern "C" fn x_dl_error(p_vfs: *mut sqlite3_vfs, n_byte: c_int, z_msg: *mut c_char) {
+    forward!(p_vfs.xDlError(n_byte, z_msg), ());
+}
+
+/// The symbol that SQLite looked up in a library.
+type Symbol = Option<unsafe extern "C" fn(*mut sqlite3_vfs, *mut c_void, z_symbol: *const c_char)>;
+
+pub unsafe extern "C" fn x_dl_sym(
+    p_vfs: *mut sqlite3_vfs,
+    p_library: *mut c_void,
+    z_symbol: *const c_char,
+) -> Symbol {
+    forward!(p_vfs.xDlSym(p_library, z_symbol), None)
+}
+
+pub unsafe extern "C" fn x_dl_close(p_vfs: *mut sqlite3_vfs, p_library: *mut c_void) {
+    forward!(p_vfs.xDlClose(p_library), ());
+}
+
+pub unsafe extern "C" fn x_randomness(
+    p_vfs: *mut sqlite3_vfs,
+    n_byte: c_int,
+    z_out: *mut c_char,
+) -> c_int {
+    forward!(p_vfs.xRandomness(n_byte, z_out), 0)
+}
+
+pub unsafe extern "C" fn x_sleep(p_vfs: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
+    forward!(p_vfs.xSleep(microseconds), 0)
+}
+
+pub unsafe extern "C" fn x_current_time(_: *mut sqlite3_vfs, p_days: *mut f64) -> c_int {
+    // SAFETY: SQLite's place for the answer.
+    unsafe { p_days.write(julian_ms() as f64 / MS_PER_DAY) };
+    ffi::SQLITE_OK
+}
+
+pub unsafe extern "C" fn x_get_last_error(
+    p_vfs: *mut sqlite3_vfs,
+    n_byte: c_int,
+    z_msg: *mut c_char,
+) -> c_int {
+    forward!(p_vfs.xGetLastError(n_byte, z_msg), 0)
+}
+
+pub unsafe extern "C" fn x_current_time_int64(
+    _: *mut sqlite3_vfs,
+    p_ms: *mut sqlite3_int64,
+) -> c_int {
+    // SAFETY: SQLite's place for the answer.
+    unsafe { p_ms.write(julian_ms()) };
+    ffi::SQLITE_OK
+}
+
+fn julian_ms() -> sqlite3_int64 {
+    let unix_ms = sqlite3_int64::try_from(sys::unix_ms()).unwrap_or(0);
+    unix_ms.saturating_add(JULIAN_EPOCH_MS)
+}
