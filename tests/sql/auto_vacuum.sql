@@ -1,6 +1,6 @@
 -- auto_vacuum=full shrinks the database with every commit that frees pages.
-PRAGMA auto_vacuum = FULL;
 PRAGMA litevfs_acquire_lease;
+PRAGMA auto_vacuum = FULL;
 CREATE TABLE t (id INTEGER PRIMARY KEY, x);
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
 INSERT INTO t SELECT i, zeroblob(1000) FROM n;

@@ -1,6 +1,7 @@
 -- Writing without the lease fails at once and says which pragma is missing; the connection goes on.
 SELECT 1;
 CREATE TABLE t (x);
+PRAGMA litevfs_last_error;
 SELECT count(*) FROM sqlite_schema;
 PRAGMA litevfs_acquire_lease;
 CREATE TABLE t (x);
