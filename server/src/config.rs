@@ -1,10 +1,48 @@
-//! What the command line means: checked, and ready to run.
+//! The arguments of `serve`, and what they mean: checked, and ready to run.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use clap::Args;
+
 use crate::auth::{Auth, Token};
-use crate::cli::ServeArgs;
+
+/// The arguments of `serve`, as they are given.
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Keep the databases in this directory; it is made if it is missing.
+    #[arg(long, value_name = "DIR", default_value = "./litevfs-data")]
+    pub data: PathBuf,
+    /// Listen on this address; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:20202")]
+    pub listen: String,
+    /// A token that reaches every cluster; may be repeated. Without any token, only loopback
+    /// addresses are served.
+    #[arg(
+        long = "token",
+        value_name = "T",
+        env = "LITEVFS_CLOUD_TOKEN",
+        hide_env_values = true
+    )]
+    pub tokens: Vec<String>,
+    /// A token that reaches one cluster only; may be repeated.
+    #[arg(long = "cluster-token", num_args = 2, value_names = ["CLUSTER", "TOKEN"])]
+    pub cluster_tokens: Vec<String>,
+    /// The longest upload, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    pub max_body: u64,
+}
+
+// Written out so that tokens cannot get into a log by way of a debug print.
+impl std::fmt::Debug for ServeArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServeArgs")
+            .field("data", &self.data)
+            .field("listen", &self.listen)
+            .field("max_body", &self.max_body)
+            .finish_non_exhaustive()
+    }
+}
 
 /// What `serve` runs with.
 pub struct Config {

@@ -1,18 +1,22 @@
 //! `litevfs-cloud`, the open LiteFS Cloud: SQLite databases as LTX files, over HTTP.
 //!
 //! Top to bottom as a request travels: [`cli`] and [`config`] set up what [`serve`] runs; [`routes`]
-//! names the calls, [`auth`] lets them in, one handler each answers, [`store`] keeps the databases in
-//! an object store. Imports go down that list only.
+//! names the calls, one handler each answers, [`app`] is what handlers work with and [`auth`] lets
+//! requests in, [`store`] keeps the databases in an object store. Imports go down that list only.
 #![forbid(unsafe_code)]
 
 pub mod cli;
-pub mod config;
+
 pub mod serve;
 
+pub mod config;
 pub mod routes;
 
-pub mod auth;
 mod handlers;
+
+pub mod app;
+
+pub mod auth;
 
 mod error;
 mod wire;

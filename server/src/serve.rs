@@ -15,10 +15,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::app::App;
 use crate::config::Config;
 use crate::lease::Leases;
 use crate::random;
-use crate::routes::{App, router};
+use crate::routes::router;
 use crate::store::Store;
 use crate::store::local::LocalDir;
 

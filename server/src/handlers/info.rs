@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use crate::app::{Access, App};
 use crate::error::ApiError;
-use crate::routes::{Access, App};
 use crate::wire::PosBody;
 
 #[derive(Serialize)]

@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use crate::app::{Access, App};
 use crate::error::ApiError;
 use crate::random;
-use crate::routes::{Access, App};
 
 #[derive(Serialize)]
 pub(crate) struct LeaseBody {

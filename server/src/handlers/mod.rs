@@ -9,9 +9,9 @@ pub(crate) mod tx;
 
 use std::sync::Arc;
 
+use crate::app::App;
 use crate::error::ApiError;
 use crate::key::DbKey;
-use crate::routes::App;
 use crate::store::{Database, Error};
 
 /// A database that must exist.

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use litevfs::types::Pgno;
 
 use super::existing;
+use crate::app::{Access, App};
 use crate::error::ApiError;
 use crate::offload::offload;
-use crate::routes::{Access, App};
 
 /// The most pages a request may ask for.
 const MAX_PAGES: usize = 1024;

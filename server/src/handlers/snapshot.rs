@@ -21,9 +21,9 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::existing;
+use crate::app::{Access, App};
 use crate::error::ApiError;
 use crate::offload::offload;
-use crate::routes::{Access, App};
 use crate::store::Snapshot;
 
 /// Batches that may wait for the client.
@@ -52,6 +52,10 @@ pub(crate) async fn snapshot(
             Form::Sqlite => send_sqlite(snapshot, &sender).await,
         };
         if let Err(error) = sent {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                tracing::debug!(database = %key, "the client did not wait for its snapshot");
+                return;
+            }
             tracing::error!(database = %key, %error, "a snapshot ended early");
             let _ = sender.send_timeout(Err(error), STALL_LIMIT).await;
         }
@@ -87,7 +91,7 @@ async fn send(batches: &Batches, bytes: Vec<u8>) -> io::Result<()> {
         return Ok(());
     }
     let sent = batches.send_timeout(Ok(bytes.into()), STALL_LIMIT).await;
-    sent.map_err(|_| io::Error::other("the client went away or does not read"))
+    sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
 }
 
 async fn send_sqlite(mut snapshot: Snapshot, batches: &Batches) -> io::Result<()> {

@@ -11,9 +11,9 @@ use axum::http::StatusCode;
 use litevfs::types::{DbName, ParseError, Pos};
 use serde::{Deserialize, Serialize};
 
+use crate::app::{Access, App};
 use crate::error::ApiError;
 use crate::key::DbKey;
-use crate::routes::{Access, App};
 use crate::store::Changes;
 use crate::wire::{ChangesBody, PosBody};
 

@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::app::{Access, App, text_header};
 use crate::error::ApiError;
-use crate::routes::{Access, App, text_header};
 use crate::spool;
 
 /// The lease that the client writes under.
