@@ -1,5 +1,6 @@
 """A client process with the extension loaded, driven from the test one statement at a time."""
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -67,8 +68,12 @@ class Client:
         self.close()
 
     def open(self, db, name="main", parameters=""):
-        """Opens a database of the server under a name of its own within this client."""
+        """Opens a database of the server under a name of its own within this client.
+
+        Whole databases are read here through empty caches, so the limit on requests is off.
+        """
         self._ask("open", name, f"file:{db}?vfs=litevfs{parameters}")
+        self.sql("PRAGMA litevfs_max_reqs_per_query = 0", name=name)
 
     def open_uri(self, uri, name="main"):
         self._ask("open", name, uri)
@@ -109,8 +114,9 @@ class Client:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):  # a request it never read
+                pipe.close()
 
     def close(self):
         """A clean end: every connection is closed, the process exits."""
