@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Sourced by every tests/sh/*.sh and by tests/sql/run: programs, a folder of the test's own, servers
 # that end with the test, and a few checks.
 #

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # `make run` without its build: SQL from standard input runs against a server of its own, the exit code
 # is sqlite3's, the server is gone afterwards, and the next run finds the data again.
 . "$(dirname "$0")/lib.sh"

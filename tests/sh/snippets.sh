@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # The README's Python, Node and Rust programs, run as they stand there (tests/snippets), one after the
 # other on one database: each finds what the ones before wrote.
 . "$(dirname "$0")/lib.sh"
@@ -11,7 +12,7 @@ start_server "$TMP/data"
 # The snippets name the extension by the path it has after a build in the project's folder.
 mkdir -p "$TMP/work/target/release"
 ln -s "$EXT" "$TMP/work/target/release/liblitevfs.so"
-cd "$TMP/work"
+cd "$TMP/work" || exit 2
 
 run_as_another_machine() {
   LITEVFS_CACHE_DIR=$(mktemp -d "$TMP/cache.XXXXXX") LITEVFS_LOG_FILE=$TMP/log limited "$@"

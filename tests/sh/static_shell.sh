@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # `make sqlite3`: a shell with the extension linked in opens a database in the cloud without .load, and
 # is plain SQLite without a token.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Upstream's own extension (LiteVFS 0.1.1, from its npm package) on our server: it creates, writes and
 # reads databases, reads ours, and ours reads its. The other direction of "any client ever written".
 . "$(dirname "$0")/lib.sh"
