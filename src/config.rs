@@ -69,16 +69,8 @@ impl BaseUrl {
             return bad("the URL's path has characters that must be percent-encoded");
         }
         let path = path.trim_matches('/');
-        let prefix = if path.is_empty() {
-            String::new()
-        } else {
-            format!("/{path}")
-        };
-        let base = BaseUrl {
-            https,
-            authority: authority.to_owned(),
-            prefix,
-        };
+        let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
+        let base = BaseUrl { https, authority: authority.to_owned(), prefix };
         match base.port_text().map(str::parse::<u16>) {
             Some(Err(_)) => bad("the port is not a number from 0 to 65535"),
             _ => Ok(base),
@@ -89,10 +81,7 @@ impl BaseUrl {
     pub fn host(&self) -> &str {
         match self.port_text() {
             Some(port) => {
-                let len = self
-                    .authority
-                    .len()
-                    .saturating_sub(port.len().saturating_add(1));
+                let len = self.authority.len().saturating_sub(port.len().saturating_add(1));
                 self.authority.get(..len).unwrap_or(&self.authority)
             }
             None => &self.authority,
@@ -150,12 +139,7 @@ impl Config {
         };
         let host = var("LITEFS_CLOUD_HOST").unwrap_or_else(|| DEFAULT_HOST.to_string());
         let base_url = BaseUrl::parse(host.trim())?;
-        Ok(Config {
-            base_url,
-            token: Token(token),
-            cluster,
-            cache_dir: var("LITEVFS_CACHE_DIR"),
-        })
+        Ok(Config { base_url, token: Token(token), cluster, cache_dir: var("LITEVFS_CACHE_DIR") })
     }
 }
 
@@ -165,19 +149,14 @@ mod tests {
 
     fn config(vars: &[(&str, &str)]) -> Result<Config> {
         Config::from_vars(|name| {
-            vars.iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, value)| value.to_string())
+            vars.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string())
         })
     }
 
     #[test]
     fn the_token_is_mandatory_and_named() {
         let error = config(&[]).unwrap_err();
-        assert!(
-            error.message().contains("LITEFS_CLOUD_TOKEN is not set"),
-            "{error}"
-        );
+        assert!(error.message().contains("LITEFS_CLOUD_TOKEN is not set"), "{error}");
         assert!(config(&[("LITEFS_CLOUD_TOKEN", "a\r\nb")]).is_err());
     }
 
@@ -193,39 +172,22 @@ mod tests {
     #[test]
     fn urls_are_taken_apart() {
         let url = BaseUrl::parse("http://localhost:20202").unwrap();
-        assert_eq!(
-            (url.https, url.host(), url.prefix.as_str()),
-            (false, "localhost", "")
-        );
+        assert_eq!((url.https, url.host(), url.prefix.as_str()), (false, "localhost", ""));
         let url = BaseUrl::parse("https://[::1]:8443/some/prefix/?q=1#f").unwrap();
         assert_eq!((url.host(), url.prefix.as_str()), ("[::1]", "/some/prefix"));
         assert_eq!(url.to_string(), "https://[::1]:8443/some/prefix");
         assert_eq!(BaseUrl::parse("http://[::1]").unwrap().host(), "[::1]");
-        for bad in [
-            "",
-            "localhost",
-            "ftp://x",
-            "http://",
-            "http://a b",
-            "http://u:p@h",
-            "http://h:x",
-        ] {
+        for bad in
+            ["", "localhost", "ftp://x", "http://", "http://a b", "http://u:p@h", "http://h:x"]
+        {
             let error = BaseUrl::parse(bad).unwrap_err();
-            assert!(
-                error.message().contains("LITEFS_CLOUD_HOST"),
-                "{bad}: {error}"
-            );
+            assert!(error.message().contains("LITEFS_CLOUD_HOST"), "{bad}: {error}");
         }
     }
 
     #[test]
     fn a_bad_cluster_is_named() {
         let error = config(&[("LITEFS_CLOUD_TOKEN", "t"), ("LITEFS_CLOUD_CLUSTER", "a/b")]);
-        assert!(
-            error
-                .unwrap_err()
-                .message()
-                .contains("LITEFS_CLOUD_CLUSTER")
-        );
+        assert!(error.unwrap_err().message().contains("LITEFS_CLOUD_CLUSTER"));
     }
 }

@@ -58,10 +58,7 @@ pub type Result<T> = core::result::Result<T, Error>;
 impl Error {
     /// An error of that kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error {
-            kind,
-            message: message.into(),
-        }
+        Error { kind, message: message.into() }
     }
 
     /// What went wrong.

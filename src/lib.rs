@@ -11,7 +11,7 @@ pub mod config;
 #[cfg(feature = "vfs")]
 pub mod db;
 #[cfg(feature = "native")]
-mod entry;
+pub mod entry;
 #[cfg(feature = "vfs")]
 pub mod error;
 #[cfg(feature = "vfs")]

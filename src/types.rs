@@ -87,9 +87,7 @@ impl PageSize {
 
     /// Offset of a page in the database file, in bytes.
     pub const fn offset_of(self, pgno: Pgno) -> u64 {
-        (pgno.get() as u64)
-            .saturating_sub(1)
-            .saturating_mul(self.0 as u64)
+        (pgno.get() as u64).saturating_sub(1).saturating_mul(self.0 as u64)
     }
 }
 
@@ -117,9 +115,7 @@ impl FromStr for Txid {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Txid, ParseError> {
-        parse_hex16(text)
-            .map(Txid)
-            .ok_or(ParseError("a transaction id is 16 hex digits"))
+        parse_hex16(text).map(Txid).ok_or(ParseError("a transaction id is 16 hex digits"))
     }
 }
 
@@ -157,9 +153,7 @@ impl FromStr for Checksum {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Checksum, ParseError> {
-        parse_hex16(text)
-            .map(Checksum)
-            .ok_or(ParseError("a checksum is 16 hex digits"))
+        parse_hex16(text).map(Checksum).ok_or(ParseError("a checksum is 16 hex digits"))
     }
 }
 
@@ -175,10 +169,7 @@ pub struct Pos {
 
 impl Pos {
     /// The position of a database without transactions.
-    pub const EMPTY: Pos = Pos {
-        txid: Txid::ZERO,
-        post_apply_checksum: Checksum::NONE,
-    };
+    pub const EMPTY: Pos = Pos { txid: Txid::ZERO, post_apply_checksum: Checksum::NONE };
 
     /// Whether no transaction was applied yet.
     pub const fn is_empty(self) -> bool {
@@ -207,11 +198,7 @@ impl FromStr for Pos {
 
 fn parse_hex16(text: &str) -> Option<u64> {
     let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if digits {
-        u64::from_str_radix(text, 16).ok()
-    } else {
-        None
-    }
+    if digits { u64::from_str_radix(text, 16).ok() } else { None }
 }
 
 /// A database name: 1 to 256 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.
@@ -295,9 +282,8 @@ mod tests {
 
     #[test]
     fn page_sizes_are_powers_of_two_from_512_to_65536() {
-        let valid: alloc::vec::Vec<u32> = (0..=131_072)
-            .filter(|&n| PageSize::new(n).is_some())
-            .collect();
+        let valid: alloc::vec::Vec<u32> =
+            (0..=131_072).filter(|&n| PageSize::new(n).is_some()).collect();
         assert_eq!(valid, [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536]);
     }
 
@@ -307,12 +293,7 @@ mod tests {
         let pos: Pos = text.parse().unwrap();
         assert_eq!(pos.txid, Txid(255));
         assert_eq!(pos.to_string(), text);
-        for bad in [
-            "",
-            "/",
-            "ff/8000000000000001",
-            "00000000000000ff-8000000000000001",
-        ] {
+        for bad in ["", "/", "ff/8000000000000001", "00000000000000ff-8000000000000001"] {
             assert!(bad.parse::<Pos>().is_err(), "{bad}");
         }
         assert!("+0000000000000ff/8000000000000001".parse::<Pos>().is_err());

@@ -39,19 +39,13 @@ impl Change<'_> {
         if pgno == Pgno::ONE {
             return Ok(self.page1.clone());
         }
-        Ok(self
-            .dirty
-            .read(pgno)?
-            .unwrap_or_else(|| vec![0; self.page_size.len_bytes()]))
+        Ok(self.dirty.read(pgno)?.unwrap_or_else(|| vec![0; self.page_size.len_bytes()]))
     }
 
     /// The pages that may differ from the base: dirty ones, and all that are new.
     fn candidates(&self) -> impl Iterator<Item = Pgno> + '_ {
         let last_old = self.base.commit.min(self.commit);
-        let old = self
-            .dirty
-            .pgnos()
-            .filter(move |pgno| pgno.get() <= last_old);
+        let old = self.dirty.pgnos().filter(move |pgno| pgno.get() <= last_old);
         let new = (self.base.commit.saturating_add(1)..=self.commit).filter_map(Pgno::new);
         let lock_pgno = self.page_size.lock_pgno();
         old.chain(new).filter(move |&pgno| pgno != lock_pgno)
@@ -114,17 +108,9 @@ fn commit(database: &Arc<Database>, connection: u64, transaction: &Transaction) 
     let Some(page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Outcome::RolledBack);
     };
-    let commit = Header::decode(&page1)?
-        .commit
-        .unwrap_or(transaction.size_pages);
+    let commit = Header::decode(&page1)?.commit.unwrap_or(transaction.size_pages);
     let page_size = dirty.page_size();
-    let mut change = Change {
-        base,
-        page_size,
-        commit,
-        page1,
-        dirty,
-    };
+    let mut change = Change { base, page_size, commit, page1, dirty };
     let mut diff = diff(database, &change)?;
     if diff.changed.is_empty() && commit == base.commit {
         return Ok(Outcome::Unchanged);
@@ -132,18 +118,11 @@ fn commit(database: &Arc<Database>, connection: u64, transaction: &Transaction) 
     if transaction.commits > 0 {
         count_up(database, &mut change, &mut diff)?;
     }
-    let pos = Pos {
-        txid: base.pos.txid.next(),
-        post_apply_checksum: diff.checksum,
-    };
+    let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: diff.checksum };
     let file = encode(&change, &diff.changed, pos)?;
     push(database, connection, base.pos, pos, &file)?;
     publish(database, &change, &diff.changed, pos);
-    Ok(Outcome::Committed(View {
-        pos,
-        page_size: Some(page_size),
-        commit,
-    }))
+    Ok(Outcome::Committed(View { pos, page_size: Some(page_size), commit }))
 }
 
 /// Page 1 as it will be stored; `None` when this is no commit but the end of a rollback.
@@ -196,9 +175,7 @@ fn count_up(database: &Database, change: &mut Change, diff: &mut Diff) -> Result
         }
     });
     header::set_change_counter(&mut change.page1, counter.wrapping_add(1));
-    diff.checksum = diff
-        .checksum
-        .toggle(page_checksum(Pgno::ONE, &change.page1));
+    diff.checksum = diff.checksum.toggle(page_checksum(Pgno::ONE, &change.page1));
     Ok(())
 }
 
@@ -214,11 +191,7 @@ struct Diff {
 /// request as possible.
 fn diff(database: &Database, change: &Change) -> Result<Diff> {
     let base = change.base;
-    let mut sum = if base.commit == 0 {
-        Checksum::EMPTY
-    } else {
-        base.pos.post_apply_checksum
-    };
+    let mut sum = if base.commit == 0 { Checksum::EMPTY } else { base.pos.post_apply_checksum };
     let mut changed = Vec::new();
     let mut unknown = Vec::new();
     for pgno in change.candidates() {
@@ -240,10 +213,7 @@ fn diff(database: &Database, change: &Change) -> Result<Diff> {
         }
     }
     let removed = change.commit.saturating_add(1)..=base.commit;
-    for pgno in removed
-        .filter_map(Pgno::new)
-        .filter(|&p| p != change.page_size.lock_pgno())
-    {
+    for pgno in removed.filter_map(Pgno::new).filter(|&p| p != change.page_size.lock_pgno()) {
         let old = database.state().cache.checksum(pgno, base.pos.txid);
         match old {
             Some(old) => sum = sum.toggle(old),
@@ -265,28 +235,18 @@ fn diff(database: &Database, change: &Change) -> Result<Diff> {
         }
     }
     changed.sort_unstable();
-    Ok(Diff {
-        changed,
-        checksum: sum,
-    })
+    Ok(Diff { changed, checksum: sum })
 }
 
 /// Whether the cached page is the same, which equal checksums only make likely.
 fn is_cached_as(database: &Database, base: View, pgno: Pgno, page: &[u8]) -> bool {
     let mut cached = vec![0; page.len()];
-    database
-        .state()
-        .cache
-        .read(pgno, base.pos.txid, &mut cached)
-        && cached == page
+    database.state().cache.read(pgno, base.pos.txid, &mut cached) && cached == page
 }
 
 fn encode(change: &Change, changed: &[Pgno], pos: Pos) -> Result<Vec<u8>> {
     let failed = |error: &dyn core::fmt::Display| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("encoding the transaction: {error}"),
-        )
+        Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
     };
     let header = ltx::Header {
         page_size: change.page_size,
@@ -304,13 +264,9 @@ fn encode(change: &Change, changed: &[Pgno], pos: Pos) -> Result<Vec<u8>> {
     let format = ltx::Format::V1Lz4;
     let mut encoder = ltx::Encoder::new(Vec::new(), format, header).map_err(|e| failed(&e))?;
     for &pgno in changed {
-        encoder
-            .encode_page(pgno, &change.page(pgno)?)
-            .map_err(|e| failed(&e))?;
+        encoder.encode_page(pgno, &change.page(pgno)?).map_err(|e| failed(&e))?;
     }
-    let finished = encoder
-        .finish(pos.post_apply_checksum)
-        .map_err(|e| failed(&e))?;
+    let finished = encoder.finish(pos.post_apply_checksum).map_err(|e| failed(&e))?;
     Ok(finished.out)
 }
 
@@ -369,14 +325,9 @@ fn push(database: &Arc<Database>, connection: u64, base: Pos, pos: Pos, file: &[
 
 /// Where the server is now.
 fn server_pos(database: &Database, base: Pos) -> Result<Pos> {
-    let changes = database
-        .backend()
-        .changes(&[(database.name().clone(), base)])?;
+    let changes = database.backend().changes(&[(database.name().clone(), base)])?;
     let change = changes.into_iter().next().ok_or_else(|| {
-        database.error(
-            ErrorKind::BadAnswer,
-            "the server did not answer with a position",
-        )
+        database.error(ErrorKind::BadAnswer, "the server did not answer with a position")
     })?;
     debug_assert!(change.pos != base || change.pages != ChangedPages::All || base.is_empty());
     Ok(change.pos)
@@ -391,8 +342,6 @@ fn publish(database: &Database, change: &Change, changed: &[Pgno], pos: Pos) {
         return;
     }
     state.cache.set_page_size(change.page_size);
-    state
-        .cache
-        .apply(pos, change.commit, changed, |pgno| change.page(pgno).ok());
+    state.cache.apply(pos, change.commit, changed, |pgno| change.page(pgno).ok());
     state.cache.flush();
 }

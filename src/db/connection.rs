@@ -1,10 +1,10 @@
 //! One opening of a database: SQLite's locks on it, its read view, its open transaction.
 //!
 //! ```text
-//!             lock shared                lock reserved
-//!  unlocked ──────────────▶ reading ─────────────────────▶ writing
-//!     ▲                      ▲   │                            │
-//!     └──────── unlock ──────┘   └────────◀── unlock ─────────┘
+//!             lock shared            lock reserved
+//!   unlocked ------------> reading ----------------> writing
+//!      ^                   |    ^                       |
+//!      +------ unlock -----+    +------- unlock --------+
 //! ```
 //!
 //! Readers are pinned to a view each, so pending and exclusive locks need not wait for them: whoever
@@ -173,11 +173,7 @@ impl Connection {
         let view = match &self.phase {
             Phase::Writing(transaction) if lock <= Lock::Shared => {
                 if !transaction.is_clean() {
-                    log!(
-                        Debug,
-                        "{}: an unfinished transaction is dropped",
-                        self.name()
-                    );
+                    log!(Debug, "{}: an unfinished transaction is dropped", self.name());
                 }
                 transaction.view
             }
@@ -239,9 +235,7 @@ impl Connection {
             return Err(self.database.error(ErrorKind::Internal, text));
         };
         if pgno != page_size.lock_pgno() {
-            let dirty = transaction
-                .dirty
-                .get_or_insert_with(|| DirtyPages::new(page_size));
+            let dirty = transaction.dirty.get_or_insert_with(|| DirtyPages::new(page_size));
             dirty.write(pgno, page);
         }
         transaction.size_pages = transaction.size_pages.max(pgno.get());
@@ -269,17 +263,11 @@ impl Connection {
             return Err(self.database.error(ErrorKind::Unsupported, &text));
         };
         let bytes = u64::from(page_size.bytes());
-        let pgno = offset
-            .checked_div(bytes)
-            .and_then(|index| index.checked_add(1));
-        let pgno = pgno
-            .and_then(|pgno| u32::try_from(pgno).ok())
-            .and_then(Pgno::new);
+        let pgno = offset.checked_div(bytes).and_then(|index| index.checked_add(1));
+        let pgno = pgno.and_then(|pgno| u32::try_from(pgno).ok()).and_then(Pgno::new);
         match pgno {
             Some(pgno) if offset.checked_rem(bytes) == Some(0) => Ok((pgno, page_size)),
-            _ => Err(self
-                .database
-                .error(ErrorKind::Internal, "a write that is no page")),
+            _ => Err(self.database.error(ErrorKind::Internal, "a write that is no page")),
         }
     }
 
@@ -347,9 +335,7 @@ impl Connection {
 impl Transaction {
     /// The page size: the database's, or for a new one that of the first page written.
     pub fn page_size(&self) -> Option<PageSize> {
-        self.view
-            .page_size
-            .or(self.dirty.as_ref().map(DirtyPages::page_size))
+        self.view.page_size.or(self.dirty.as_ref().map(DirtyPages::page_size))
     }
 }
 

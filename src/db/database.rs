@@ -26,11 +26,7 @@ pub struct View {
 
 impl View {
     /// Of a database without transactions.
-    pub const EMPTY: View = View {
-        pos: Pos::EMPTY,
-        page_size: None,
-        commit: 0,
-    };
+    pub const EMPTY: View = View { pos: Pos::EMPTY, page_size: None, commit: 0 };
 }
 
 /// What the connections share.
@@ -81,12 +77,7 @@ impl Database {
             keeper_runs: false,
             settings,
         };
-        Database {
-            process,
-            name,
-            state: sys::Mutex::new(state),
-            _private_dir: private_dir,
-        }
+        Database { process, name, state: sys::Mutex::new(state), _private_dir: private_dir }
     }
 
     /// The name.
@@ -142,21 +133,14 @@ impl Database {
             return Ok(View::EMPTY);
         }
         let header = Header::decode(&self.page1(pos)?).map_err(|error| {
-            self.error(
-                error.kind(),
-                &format!("{error}; the server's database is damaged"),
-            )
+            self.error(error.kind(), &format!("{error}; the server's database is damaged"))
         })?;
         let commit = header.commit.ok_or_else(|| {
             let text = "page 1 does not hold the database size: a program older than SQLite 3.7.0 \
                         wrote it; let a newer SQLite write to it once";
             self.error(ErrorKind::Unsupported, text)
         })?;
-        Ok(View {
-            pos,
-            page_size: Some(header.page_size),
-            commit,
-        })
+        Ok(View { pos, page_size: Some(header.page_size), commit })
     }
 
     /// Page 1 at a position, as it is stored.
@@ -175,9 +159,7 @@ impl Database {
             return Err(self.error(ErrorKind::BadAnswer, "the server did not send page 1"));
         };
         let page_size = Header::decode(&page).map(|header| header.page_size);
-        let whole = page_size
-            .as_ref()
-            .is_ok_and(|size| size.len_bytes() == page.len());
+        let whole = page_size.as_ref().is_ok_and(|size| size.len_bytes() == page.len());
         let page_size = page_size.ok().filter(|_| whole).ok_or_else(|| {
             let text = "page 1 from the server is not the first page of a SQLite database";
             self.error(ErrorKind::BadAnswer, text)
@@ -198,10 +180,7 @@ impl Database {
         let pages = fetched.inspect_err(|error| self.distrust_after(error))?;
         let len = view.page_size.map_or(0, PageSize::len_bytes);
         if let Some((pgno, page)) = pages.iter().find(|(_, page)| page.len() != len) {
-            let text = format!(
-                "page {pgno} from the server has {} bytes, not {len}",
-                page.len()
-            );
+            let text = format!("page {pgno} from the server has {} bytes, not {len}", page.len());
             return Err(self.error(ErrorKind::BadAnswer, &text));
         }
         let mut state = self.state();

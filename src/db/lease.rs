@@ -1,10 +1,12 @@
 //! The remote right to write.
 //!
 //! ```text
-//!            acquire                 expired, refused
-//!   none ──────────────▶ live ◀────────────────────────▶ lost
-//!     ▲                    │        acquired again         │
-//!     └────────────────────┴───────────── release ─────────┘
+//!          acquire           expired or refused
+//!   none ----------> live ---------------------> lost
+//!    ^                |  <---------------------   |
+//!    |                |      acquired again       |
+//!    +----------------+---------------------------+
+//!                        release
 //! ```
 //!
 //! A connection that acquired the lease wants it until it gives it back or is closed. A background
@@ -66,10 +68,7 @@ impl Database {
         if let Some(id) = lease.and_then(|lease| lease.id)
             && let Err(error) = self.backend().release_lease(self.name(), &id)
         {
-            log!(
-                Warn,
-                "the lease was not given back, it will expire: {error}"
-            );
+            log!(Warn, "the lease was not given back, it will expire: {error}");
         }
     }
 
@@ -78,10 +77,7 @@ impl Database {
     pub fn live_lease(self: &Arc<Database>, connection: u64) -> Result<String> {
         {
             let state = self.state();
-            let lease = state
-                .lease
-                .as_ref()
-                .filter(|lease| lease.holder == connection);
+            let lease = state.lease.as_ref().filter(|lease| lease.holder == connection);
             let lease = lease.ok_or_else(|| {
                 let text = "no write lease; run PRAGMA litevfs_acquire_lease before writing";
                 self.error(ErrorKind::NoLease, text)
@@ -90,11 +86,7 @@ impl Database {
                 return Ok(id.clone());
             }
         }
-        log!(
-            Info,
-            "{}: the write lease ran out, acquiring it again",
-            self.name()
-        );
+        log!(Info, "{}: the write lease ran out, acquiring it again", self.name());
         self.acquire_anew(connection)?;
         let state = self.state();
         let id = state.lease.as_ref().and_then(|lease| lease.id.clone());
@@ -110,34 +102,21 @@ impl Database {
 
     fn acquire_anew(self: &Arc<Database>, connection: u64) -> Result<()> {
         let sent = sys::Tick::now();
-        let id = self
-            .backend()
-            .acquire_lease(self.name(), LEASE_DURATION_MS)
-            .map_err(|error| {
-                self.error(
-                    error.kind(),
-                    &format!("the write lease is not to be had: {error}"),
-                )
-            })?;
+        let id = self.backend().acquire_lease(self.name(), LEASE_DURATION_MS).map_err(|error| {
+            self.error(error.kind(), &format!("the write lease is not to be had: {error}"))
+        })?;
         {
             let mut state = self.state();
-            state.lease = Some(Lease {
-                holder: connection,
-                id: Some(id),
-                granted: sent,
-            });
+            state.lease = Some(Lease { holder: connection, id: Some(id), granted: sent });
             if !state.keeper_runs {
                 state.keeper_runs = true;
                 let database = Arc::downgrade(self);
                 sys::spawn_every(REFRESH_INTERVAL_MS, move || {
-                    database
-                        .upgrade()
-                        .and_then(|database| database.prolong_lease())
+                    database.upgrade().and_then(|database| database.prolong_lease())
                 });
             }
         }
-        self.poll_now()
-            .inspect_err(|_| self.release_lease(connection))
+        self.poll_now().inspect_err(|_| self.release_lease(connection))
     }
 
     /// One step of the background thread: the pause before the next, `None` when there is no lease.
@@ -156,22 +135,13 @@ impl Database {
             return Some(REFRESH_INTERVAL_MS);
         };
         let sent = sys::Tick::now();
-        let outcome = self
-            .backend()
-            .refresh_lease(self.name(), &id, LEASE_DURATION_MS);
+        let outcome = self.backend().refresh_lease(self.name(), &id, LEASE_DURATION_MS);
         let mut state = self.state();
-        let lease = state
-            .lease
-            .as_mut()
-            .filter(|lease| lease.id.as_ref() == Some(&id));
+        let lease = state.lease.as_mut().filter(|lease| lease.id.as_ref() == Some(&id));
         match (outcome, lease) {
             (Ok(()), Some(lease)) => lease.granted = sent,
             (Err(error), Some(lease)) => {
-                log!(
-                    Info,
-                    "{}: the lease was not prolonged: {error}",
-                    self.name()
-                );
+                log!(Info, "{}: the lease was not prolonged: {error}", self.name());
                 // A server that is away may come back in time; one that refuses has decided.
                 if error.kind() != ErrorKind::Away {
                     lease.id = None;

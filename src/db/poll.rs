@@ -54,10 +54,7 @@ impl Database {
         let mut asked: Vec<(Option<&Arc<Database>>, (DbName, Pos))> = Vec::new();
         let here = (self.name().clone(), self.state().cache.pos());
         asked.push((None, here));
-        for database in databases
-            .iter()
-            .filter(|database| database.name() != self.name())
-        {
+        for database in databases.iter().filter(|database| database.name() != self.name()) {
             let pos = database.state().cache.pos();
             asked.push((Some(database), (database.name().clone(), pos)));
         }
@@ -76,10 +73,7 @@ impl Database {
 impl State {
     fn poll_is_due(&self) -> bool {
         let pause_ms = self.settings.cache_sync_period_ms.max(MIN_AWAY_PAUSE_MS);
-        if self
-            .away_since_poll
-            .is_some_and(|failed| failed.age_ms() < pause_ms)
-        {
+        if self.away_since_poll.is_some_and(|failed| failed.age_ms() < pause_ms) {
             return false;
         }
         let Some(confirmed) = self.confirmed.filter(|_| !self.distrusted) else {

@@ -9,7 +9,6 @@ use crate::sys::{self, log::log};
 use crate::types::DbName;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
@@ -26,7 +25,7 @@ pub struct Process {
 
 #[derive(Default)]
 struct Open {
-    databases: BTreeMap<DbName, Weak<Database>>,
+    databases: Vec<(DbName, Weak<Database>)>,
     private_dir: Weak<sys::PrivateDir>,
     connections: u64,
 }
@@ -34,10 +33,7 @@ struct Open {
 impl Process {
     /// The process's databases at the server of the configuration, which `backend` reaches.
     pub fn new(config: &Config, backend: Box<dyn Backend>) -> Arc<Process> {
-        let cluster = config
-            .cluster
-            .as_ref()
-            .map_or("", |cluster| cluster.as_str());
+        let cluster = config.cluster.as_ref().map_or("", |cluster| cluster.as_str());
         Arc::new(Process {
             backend,
             server: format!("{}\n{cluster}", config.base_url),
@@ -56,15 +52,14 @@ impl Process {
         let mut open = self.open.lock();
         open.connections = open.connections.saturating_add(1);
         let id = open.connections;
-        open.databases
-            .retain(|_, database| database.strong_count() > 0);
-        let known = open.databases.get(name).and_then(Weak::upgrade);
+        open.databases.retain(|(_, database)| database.strong_count() > 0);
+        let known = open.databases.iter().find(|(known, _)| known == name);
+        let known = known.and_then(|(_, database)| database.upgrade());
         let database = known.unwrap_or_else(|| {
             let (place, private_dir) = self.cache_place(name, &mut open);
             let database = Database::open(Arc::clone(self), name.clone(), place, private_dir);
             let database = Arc::new(database);
-            open.databases
-                .insert(name.clone(), Arc::downgrade(&database));
+            open.databases.push((name.clone(), Arc::downgrade(&database)));
             database
         });
         Connection::new(database, id)
@@ -72,12 +67,8 @@ impl Process {
 
     /// Every open database.
     pub fn databases(&self) -> Vec<Arc<Database>> {
-        self.open
-            .lock()
-            .databases
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
+        let open = self.open.lock();
+        open.databases.iter().filter_map(|(_, database)| database.upgrade()).collect()
     }
 
     /// Where the database's cache lies, and the temporary directory to hold on to meanwhile.
@@ -88,14 +79,7 @@ impl Process {
     ) -> (Option<CachePlace>, Option<Arc<sys::PrivateDir>>) {
         let identity = format!("{}\n{name}", self.server);
         if let Some(dir) = &self.cache_dir {
-            return (
-                Some(CachePlace {
-                    dir: dir.clone(),
-                    identity,
-                    keep: true,
-                }),
-                None,
-            );
+            return (Some(CachePlace { dir: dir.clone(), identity, keep: true }), None);
         }
         let private_dir = match open.private_dir.upgrade() {
             Some(dir) => Some(dir),
@@ -108,17 +92,7 @@ impl Process {
             },
         };
         open.private_dir = private_dir.as_ref().map(Arc::downgrade).unwrap_or_default();
-        let path = private_dir
-            .as_ref()
-            .and_then(|dir| dir.path())
-            .map(ToOwned::to_owned);
-        (
-            path.map(|dir| CachePlace {
-                dir,
-                identity,
-                keep: false,
-            }),
-            private_dir,
-        )
+        let path = private_dir.as_ref().and_then(|dir| dir.path()).map(ToOwned::to_owned);
+        (path.map(|dir| CachePlace { dir, identity, keep: false }), private_dir)
     }
 }

@@ -52,11 +52,7 @@ impl Connection {
             return Ok(());
         };
         if !transaction.is_clean() {
-            log!(
-                Debug,
-                "{}: an unfinished transaction is dropped",
-                self.database.name()
-            );
+            log!(Debug, "{}: an unfinished transaction is dropped", self.database.name());
         }
         transaction.discard();
         let view = self.database.newest_view()?;
@@ -95,20 +91,14 @@ impl Connection {
         let mut filled = 0;
         while filled < wanted {
             let at = offset.saturating_add(filled as u64);
-            let pgno = at
-                .checked_div(page_len)
-                .and_then(|index| u32::try_from(index).ok());
+            let pgno = at.checked_div(page_len).and_then(|index| u32::try_from(index).ok());
             let pgno = pgno.and_then(|index| Pgno::new(index.saturating_add(1)));
-            let within = at
-                .checked_rem(page_len)
-                .and_then(|rest| usize::try_from(rest).ok());
+            let within = at.checked_rem(page_len).and_then(|rest| usize::try_from(rest).ok());
             let (Some(pgno), Some(within)) = (pgno, within) else {
                 break;
             };
-            let len = page_size
-                .len_bytes()
-                .saturating_sub(within)
-                .min(wanted.saturating_sub(filled));
+            let len =
+                page_size.len_bytes().saturating_sub(within).min(wanted.saturating_sub(filled));
             let Some(target) = bytes.get_mut(filled..filled.saturating_add(len)) else {
                 break;
             };
@@ -117,9 +107,7 @@ impl Connection {
             } else {
                 let mut page = vec![0; page_size.len_bytes()];
                 self.read_page(view, page_size, pgno, &mut page)?;
-                let part = page
-                    .get(within..within.saturating_add(len))
-                    .unwrap_or_default();
+                let part = page.get(within..within.saturating_add(len)).unwrap_or_default();
                 target.copy_from_slice(part);
             }
             filled = filled.saturating_add(len);
@@ -188,10 +176,7 @@ impl Connection {
         let mut pages = self.database.fetch(View { commit, ..view }, &pgnos)?;
         let asked = pages.iter().position(|(got, _)| *got == pgno);
         let (_, page) = asked.map(|at| pages.swap_remove(at)).ok_or_else(|| {
-            self.database.error(
-                ErrorKind::BadAnswer,
-                &format!("no page {pgno} in the answer"),
-            )
+            self.database.error(ErrorKind::BadAnswer, &format!("no page {pgno} in the answer"))
         })?;
         if self.database.state().cache.pos() != view.pos {
             if self.old_pages.len() >= MAX_OLD_PAGES {
@@ -234,12 +219,7 @@ impl Connection {
         for pgnos in missing.chunks(MAX_PAGES_PER_REQUEST) {
             self.database.fetch(view, pgnos)?;
             fetched = fetched.saturating_add(pgnos.len());
-            log!(
-                Info,
-                "{}: {fetched} of {} pages fetched",
-                self.name(),
-                missing.len()
-            );
+            log!(Info, "{}: {fetched} of {} pages fetched", self.name(), missing.len());
         }
         Ok(view.commit)
     }

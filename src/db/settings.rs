@@ -18,10 +18,7 @@ impl ReadSettings {
 
 impl Default for ReadSettings {
     fn default() -> ReadSettings {
-        ReadSettings {
-            max_reqs_per_query: 64,
-            max_prefetch_pages: 32,
-        }
+        ReadSettings { max_reqs_per_query: 64, max_prefetch_pages: 32 }
     }
 }
 

@@ -76,11 +76,7 @@ unsafe fn load(
 }
 
 fn routines(api: &ApiRoutines) -> Option<Sqlite> {
-    Some(Sqlite {
-        malloc: api.malloc?,
-        vfs_find: api.vfs_find?,
-        vfs_register: api.vfs_register?,
-    })
+    Some(Sqlite { malloc: api.malloc?, vfs_find: api.vfs_find?, vfs_register: api.vfs_register? })
 }
 
 const _: () = assert!(

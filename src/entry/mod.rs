@@ -7,6 +7,11 @@ mod linked;
 #[cfg(feature = "loadable")]
 mod loadable;
 
+#[cfg(feature = "static")]
+pub use linked::litevfs_static_init;
+#[cfg(feature = "loadable")]
+pub use loadable::{ApiRoutines, sqlite3_litevfs_init, sqlite3_litevfs_init_default_vfs};
+
 use crate::backend::lfsc::LfscClient;
 use crate::config::Config;
 use crate::db::Process;

@@ -33,14 +33,9 @@ impl NativeTransport {
         if base.https {
             let message = "LITEFS_CLOUD_HOST: this build has no TLS; \
                            use an http:// URL or a build with the feature `tls`";
-            return Err(crate::error::Error::new(
-                crate::error::ErrorKind::Config,
-                message,
-            ));
+            return Err(crate::error::Error::new(crate::error::ErrorKind::Config, message));
         }
-        Ok(NativeTransport {
-            proxy: proxy_for(base, sys::env_var)?,
-        })
+        Ok(NativeTransport { proxy: proxy_for(base, sys::env_var)? })
     }
 }
 
@@ -74,23 +69,14 @@ fn read_answer(
     incoming: minreq::ResponseLazy,
     max_len: usize,
 ) -> core::result::Result<Response, TransportError> {
-    let broken = |retryable, reason| TransportError {
-        maybe_sent: true,
-        retryable,
-        reason,
-    };
+    let broken = |retryable, reason| TransportError { maybe_sent: true, retryable, reason };
     let (status, headers) = (incoming.status_code, incoming.headers.clone());
-    let mut response = Response {
-        status: u16::try_from(status).unwrap_or(0),
-        headers,
-        body: Vec::new(),
-    };
+    let mut response =
+        Response { status: u16::try_from(status).unwrap_or(0), headers, body: Vec::new() };
     if !(100..1000).contains(&response.status) {
         return Err(broken(false, "the answer is not HTTP".to_string()));
     }
-    let declared = response
-        .header("content-length")
-        .and_then(|len| len.trim().parse().ok());
+    let declared = response.header("content-length").and_then(|len| len.trim().parse().ok());
     let too_long = || format!("the answer is longer than {max_len} bytes");
     if declared.is_some_and(|len: usize| len > max_len) {
         return Err(broken(false, too_long()));
@@ -134,11 +120,7 @@ fn describe(error: minreq::Error) -> TransportError {
         E::InvalidProxyCreds => (false, false, format!("by the proxy: {error}")),
         _ => (true, false, error.to_string()),
     };
-    TransportError {
-        maybe_sent,
-        retryable,
-        reason,
-    }
+    TransportError { maybe_sent, retryable, reason }
 }
 
 /// A certificate that does not hold today does not hold in a second either.

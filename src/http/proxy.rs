@@ -23,30 +23,23 @@ pub fn proxy_for(
     let Some((name, proxy)) = names.iter().find_map(|name| Some((name, var(name)?))) else {
         return Ok(None);
     };
-    let exempt = var("no_proxy")
-        .or_else(|| var("NO_PROXY"))
-        .unwrap_or_default();
+    let exempt = var("no_proxy").or_else(|| var("NO_PROXY")).unwrap_or_default();
     if is_exempt(base.host(), &exempt) {
         return Ok(None);
     }
-    minreq::Proxy::new(proxy.trim_end_matches('/'))
-        .map(Some)
-        .map_err(|_| {
-            let message = format!("{name}: only HTTP proxies, as http://[USER:PASSWORD@]HOST:PORT");
-            Error::new(ErrorKind::Config, message)
-        })
+    minreq::Proxy::new(proxy.trim_end_matches('/')).map(Some).map_err(|_| {
+        let message = format!("{name}: only HTTP proxies, as http://[USER:PASSWORD@]HOST:PORT");
+        Error::new(ErrorKind::Config, message)
+    })
 }
 
 /// Whether `no_proxy` lists the host: `*`, the host itself, or a domain that it is in.
 fn is_exempt(host: &str, no_proxy: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
-    no_proxy
-        .split([',', ' '])
-        .filter(|entry| !entry.is_empty())
-        .any(|entry| {
-            let domain = entry.trim_start_matches('.');
-            entry == "*" || host.eq_ignore_ascii_case(domain) || is_subdomain(host, domain)
-        })
+    no_proxy.split([',', ' ']).filter(|entry| !entry.is_empty()).any(|entry| {
+        let domain = entry.trim_start_matches('.');
+        entry == "*" || host.eq_ignore_ascii_case(domain) || is_subdomain(host, domain)
+    })
 }
 
 fn is_subdomain(host: &str, domain: &str) -> bool {
@@ -66,26 +59,15 @@ mod tests {
     use alloc::string::ToString;
 
     fn chosen(url: &str, vars: &[(&str, &str)]) -> bool {
-        let var = |name: &str| {
-            vars.iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, value)| value.to_string())
-        };
-        proxy_for(&BaseUrl::parse(url).unwrap(), var)
-            .unwrap()
-            .is_some()
+        let var =
+            |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string());
+        proxy_for(&BaseUrl::parse(url).unwrap(), var).unwrap().is_some()
     }
 
     #[test]
     fn the_scheme_chooses_the_variable() {
-        assert!(chosen(
-            "https://a.example",
-            &[("HTTPS_PROXY", "http://p:8080")]
-        ));
-        assert!(!chosen(
-            "http://a.example",
-            &[("HTTPS_PROXY", "http://p:8080")]
-        ));
+        assert!(chosen("https://a.example", &[("HTTPS_PROXY", "http://p:8080")]));
+        assert!(!chosen("http://a.example", &[("HTTPS_PROXY", "http://p:8080")]));
         assert!(chosen("http://a.example", &[("http_proxy", "p:8080")]));
         assert!(!chosen("http://a.example", &[("HTTP_PROXY", "p:8080")]));
         assert!(chosen("http://a.example", &[("ALL_PROXY", "p:8080")]));
@@ -96,18 +78,9 @@ mod tests {
     fn no_proxy_lists_hosts_and_domains() {
         let with = |no_proxy| [("https_proxy", "http://p:1"), ("NO_PROXY", no_proxy)];
         for exempt in ["*", "a.example.com", "x, example.com", ".example.com"] {
-            assert!(
-                !chosen("https://a.example.com:1", &with(exempt)),
-                "{exempt}"
-            );
+            assert!(!chosen("https://a.example.com:1", &with(exempt)), "{exempt}");
         }
-        for through in [
-            "",
-            "b.example.com",
-            "ample.com",
-            "com.",
-            "a.example.com.org",
-        ] {
+        for through in ["", "b.example.com", "ample.com", "com.", "a.example.com.org"] {
             assert!(chosen("https://a.example.com", &with(through)), "{through}");
         }
         assert!(!chosen("https://[::1]:9", &with("::1")));
@@ -117,11 +90,6 @@ mod tests {
     fn an_unusable_proxy_is_an_error_that_names_the_variable() {
         let base = BaseUrl::parse("https://a").unwrap();
         let var = |name: &str| (name == "HTTPS_PROXY").then(|| "socks5://p:1".to_string());
-        assert!(
-            proxy_for(&base, var)
-                .unwrap_err()
-                .message()
-                .contains("HTTPS_PROXY")
-        );
+        assert!(proxy_for(&base, var).unwrap_err().message().contains("HTTPS_PROXY"));
     }
 }

@@ -59,15 +59,10 @@ mod tests {
     impl Transport for Script {
         fn send(&self, _: &Request) -> Result<Response, TransportError> {
             match self.0.lock().pop().expect("an unexpected request") {
-                Ok(status) => Ok(Response {
-                    status,
-                    ..Response::default()
-                }),
-                Err(retryable) => Err(TransportError {
-                    maybe_sent: true,
-                    retryable,
-                    reason: String::new(),
-                }),
+                Ok(status) => Ok(Response { status, ..Response::default() }),
+                Err(retryable) => {
+                    Err(TransportError { maybe_sent: true, retryable, reason: String::new() })
+                }
             }
         }
     }
@@ -82,19 +77,14 @@ mod tests {
             timeout_ms,
             max_answer_len: 0,
         };
-        let status = send(&script, request, |_| ())
-            .ok()
-            .map(|response| response.status);
+        let status = send(&script, request, |_| ()).ok().map(|response| response.status);
         let unsent = script.0.lock().len();
         (status, unsent)
     }
 
     #[test]
     fn overload_and_cut_connections_are_tried_again() {
-        assert_eq!(
-            outcome(&[Ok(503), Err(true), Ok(200)], 10_000),
-            (Some(200), 0)
-        );
+        assert_eq!(outcome(&[Ok(503), Err(true), Ok(200)], 10_000), (Some(200), 0));
     }
 
     #[test]

@@ -90,11 +90,7 @@ mod tests {
         for byte in bytes {
             crc ^= u64::from(*byte);
             for _ in 0..8 {
-                crc = if crc & 1 == 1 {
-                    (crc >> 1) ^ 0xd800_0000_0000_0000
-                } else {
-                    crc >> 1
-                };
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xd800_0000_0000_0000 } else { crc >> 1 };
             }
         }
         !crc

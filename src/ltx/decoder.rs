@@ -62,14 +62,7 @@ impl<R: Read> Decoder<R> {
             Version::V3 => PageBlock::V3(PageReader::default(), IndexCheck::default()),
         };
         let order = PageOrder::new(header);
-        Ok(Decoder {
-            input,
-            crc,
-            header,
-            order,
-            block,
-            state: State::InPages,
-        })
+        Ok(Decoder { input, crc, header, order, block, state: State::InPages })
     }
 
     /// The header.
@@ -90,11 +83,7 @@ impl<R: Read> Decoder<R> {
             PageBlock::V1Raw | PageBlock::V1Lz4(_) => self.next_v1(data)?,
             PageBlock::V3(..) => self.next_v3(data)?,
         };
-        self.state = if pgno.is_some() {
-            State::InPages
-        } else {
-            State::AfterPages
-        };
+        self.state = if pgno.is_some() { State::InPages } else { State::AfterPages };
         Ok(pgno)
     }
 
@@ -116,10 +105,7 @@ impl<R: Read> Decoder<R> {
         }
         self.order.post_apply(post_apply_checksum)?;
         self.input.expect_end()?;
-        Ok(Trailer {
-            post_apply_checksum,
-            file_checksum,
-        })
+        Ok(Trailer { post_apply_checksum, file_checksum })
     }
 
     fn next_v1(&mut self, page: &mut [u8]) -> Result<Option<Pgno>, StreamError<R::Error>> {
@@ -171,9 +157,7 @@ impl<R: Read> Decoder<R> {
 /// The longest page block of v1 that the header allows.
 fn v1_content_limit(header: &Header) -> u64 {
     let page = u64::from(header.page_size.bytes()).saturating_add(V1_HEADER_LEN);
-    u64::from(header.commit)
-        .saturating_mul(page)
-        .saturating_add(V1_HEADER_LEN)
+    u64::from(header.commit).saturating_mul(page).saturating_add(V1_HEADER_LEN)
 }
 
 /// Tells the version of a whole file, which the file itself does not say; the file checksum has the

@@ -142,15 +142,8 @@ impl<W: Write> Encoder<W> {
         self.put(&post_apply_checksum.0.to_be_bytes())?;
         let file_checksum = self.crc.checksum();
         self.out.write(&file_checksum.0.to_be_bytes())?;
-        let trailer = Trailer {
-            post_apply_checksum,
-            file_checksum,
-        };
-        Ok(Finished {
-            out: self.out.into_inner(),
-            trailer,
-            index: self.index,
-        })
+        let trailer = Trailer { post_apply_checksum, file_checksum };
+        Ok(Finished { out: self.out.into_inner(), trailer, index: self.index })
     }
 
     /// Writes bytes that the file checksum covers as they are.

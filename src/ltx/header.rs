@@ -95,11 +95,7 @@ impl Header {
     /// The bytes of a valid header.
     pub fn encode(&self, format: Format) -> [u8; HEADER_LEN] {
         let lz4 = if format == Format::V1Lz4 { FLAG_LZ4 } else { 0 };
-        let no_checksum = if self.no_checksum {
-            FLAG_NO_CHECKSUM
-        } else {
-            0
-        };
+        let no_checksum = if self.no_checksum { FLAG_NO_CHECKSUM } else { 0 };
         let [salt_1, salt_2] = self.wal_salt;
         let fields: [&[u8]; 13] = [
             &MAGIC,
@@ -117,10 +113,7 @@ impl Header {
             &self.node_id.to_be_bytes(),
         ];
         let mut bytes = [0; HEADER_LEN];
-        bytes
-            .iter_mut()
-            .zip(fields.into_iter().flatten())
-            .for_each(|(to, from)| *to = *from);
+        bytes.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = *from);
         bytes
     }
 
@@ -206,22 +199,12 @@ mod tests {
             (Format::V3Block, false),
         ] {
             let bytes = header().encode(format);
-            assert_eq!(
-                Header::decode(&bytes, format.version()),
-                Ok((header(), lz4))
-            );
+            assert_eq!(Header::decode(&bytes, format.version()), Ok((header(), lz4)));
         }
-        let none = Header {
-            no_checksum: true,
-            pre_apply_checksum: Checksum::NONE,
-            ..header()
-        };
+        let none = Header { no_checksum: true, pre_apply_checksum: Checksum::NONE, ..header() };
         let bytes = none.encode(Format::V3Block);
         assert_eq!(Header::decode(&bytes, Version::V3), Ok((none, false)));
-        assert_eq!(
-            Header::decode(&bytes, Version::V1),
-            Err(Error::BadHeaderFlags)
-        );
+        assert_eq!(Header::decode(&bytes, Version::V1), Err(Error::BadHeaderFlags));
     }
 
     #[test]
@@ -256,28 +239,13 @@ mod tests {
 
     #[test]
     fn only_a_snapshot_has_no_pre_apply_checksum() {
-        let snapshot = Header {
-            min_txid: Txid(1),
-            ..header()
-        };
-        assert_eq!(
-            snapshot.validate(Version::V1),
-            Err(Error::BadPreApplyChecksum)
-        );
-        let snapshot = Header {
-            pre_apply_checksum: Checksum::NONE,
-            ..snapshot
-        };
+        let snapshot = Header { min_txid: Txid(1), ..header() };
+        assert_eq!(snapshot.validate(Version::V1), Err(Error::BadPreApplyChecksum));
+        let snapshot = Header { pre_apply_checksum: Checksum::NONE, ..snapshot };
         assert_eq!(snapshot.validate(Version::V1), Ok(()));
-        let other = Header {
-            pre_apply_checksum: Checksum::NONE,
-            ..header()
-        };
+        let other = Header { pre_apply_checksum: Checksum::NONE, ..header() };
         assert_eq!(other.validate(Version::V1), Err(Error::BadPreApplyChecksum));
-        let other = Header {
-            no_checksum: true,
-            ..other
-        };
+        let other = Header { no_checksum: true, ..other };
         assert_eq!(other.validate(Version::V3), Ok(()));
         assert_eq!(other.validate(Version::V1), Err(Error::ChecksumsRequired));
     }

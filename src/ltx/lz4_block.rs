@@ -82,10 +82,7 @@ mod tests {
     fn a_block_that_holds_more_than_fits_is_refused() {
         let mut compressor = Compressor::default();
         let block = compressor.compress(&[0; 600]).unwrap();
-        assert_eq!(
-            decompress(block, &[], &mut [0; 512]),
-            Err(Error::DecompressedTooLong)
-        );
+        assert_eq!(decompress(block, &[], &mut [0; 512]), Err(Error::DecompressedTooLong));
         assert_eq!(decompress(&[], &[], &mut [0; 512]), Err(Error::BadLz4Block));
     }
 }

@@ -17,11 +17,7 @@ pub(super) struct PageOrder {
 
 impl PageOrder {
     pub(super) const fn new(header: Header) -> PageOrder {
-        PageOrder {
-            header,
-            last: 0,
-            database_checksum: Checksum::EMPTY,
-        }
+        PageOrder { header, last: 0, database_checksum: Checksum::EMPTY }
     }
 
     /// Accepts the number of the next page.
@@ -52,11 +48,7 @@ impl PageOrder {
     /// Accepts the end of the pages.
     pub(super) fn end(&self) -> Result<(), Error> {
         let complete = self.after_last() > u64::from(self.header.commit);
-        if self.header.is_snapshot() && !complete {
-            Err(Error::SnapshotGap)
-        } else {
-            Ok(())
-        }
+        if self.header.is_snapshot() && !complete { Err(Error::SnapshotGap) } else { Ok(()) }
     }
 
     /// Accepts the post-apply checksum: only a snapshot holds all that is needed to compute it.
@@ -151,10 +143,7 @@ mod tests {
 
     #[test]
     fn the_largest_commit_is_no_exception() {
-        let mut order = PageOrder::new(Header {
-            commit: u32::MAX,
-            ..header(2, 0)
-        });
+        let mut order = PageOrder::new(Header { commit: u32::MAX, ..header(2, 0) });
         assert_eq!(next(&mut order, u32::MAX), Ok(()));
         assert_eq!(order.end(), Ok(()));
     }
@@ -166,41 +155,23 @@ mod tests {
         next(&mut order, 1).unwrap();
         order.data(Pgno::ONE, &page);
         assert_eq!(order.post_apply(page_checksum(Pgno::ONE, &page)), Ok(()));
-        assert_eq!(
-            order.post_apply(Checksum::EMPTY),
-            Err(Error::DatabaseChecksum)
-        );
-        assert_eq!(
-            order.post_apply(Checksum(1)),
-            Err(Error::BadPostApplyChecksum)
-        );
+        assert_eq!(order.post_apply(Checksum::EMPTY), Err(Error::DatabaseChecksum));
+        assert_eq!(order.post_apply(Checksum(1)), Err(Error::BadPostApplyChecksum));
     }
 
     #[test]
     fn a_file_without_database_checksums_has_none() {
-        let order = PageOrder::new(Header {
-            no_checksum: true,
-            ..header(2, 1)
-        });
+        let order = PageOrder::new(Header { no_checksum: true, ..header(2, 1) });
         assert_eq!(order.post_apply(Checksum::NONE), Ok(()));
-        assert_eq!(
-            order.post_apply(Checksum::EMPTY),
-            Err(Error::BadPostApplyChecksum)
-        );
+        assert_eq!(order.post_apply(Checksum::EMPTY), Err(Error::BadPostApplyChecksum));
         let order = PageOrder::new(header(2, 1));
-        assert_eq!(
-            order.post_apply(Checksum::NONE),
-            Err(Error::BadPostApplyChecksum)
-        );
+        assert_eq!(order.post_apply(Checksum::NONE), Err(Error::BadPostApplyChecksum));
     }
 
     #[test]
     fn a_dropped_database_has_the_empty_checksum() {
         let order = PageOrder::new(header(2, 0));
         assert_eq!(order.post_apply(Checksum::EMPTY), Ok(()));
-        assert_eq!(
-            order.post_apply(Checksum(u64::MAX)),
-            Err(Error::BadPostApplyChecksum)
-        );
+        assert_eq!(order.post_apply(Checksum(u64::MAX)), Err(Error::BadPostApplyChecksum));
     }
 }

@@ -34,11 +34,8 @@ pub(super) struct FrameHeader {
 
 impl FrameHeader {
     /// The header that ends the pages.
-    pub(super) const END: FrameHeader = FrameHeader {
-        pgno: None,
-        block_len: None,
-        bytes: [0; LONG_LEN],
-    };
+    pub(super) const END: FrameHeader =
+        FrameHeader { pgno: None, block_len: None, bytes: [0; LONG_LEN] };
 
     /// The header of a page in an LZ4 frame.
     pub(super) const fn frame(pgno: Pgno) -> FrameHeader {
@@ -57,11 +54,7 @@ impl FrameHeader {
             Some(len) => len.to_be_bytes(),
             None => [0; 4],
         };
-        FrameHeader {
-            pgno: Some(pgno),
-            block_len,
-            bytes: [a, b, c, d, e, f, g, h, i, j],
-        }
+        FrameHeader { pgno: Some(pgno), block_len, bytes: [a, b, c, d, e, f, g, h, i, j] }
     }
 
     pub(super) fn read<R: Read>(
@@ -85,11 +78,7 @@ impl FrameHeader {
 
     /// The header as it lies in the file.
     pub(super) fn bytes(&self) -> &[u8] {
-        let len = if self.block_len.is_some() {
-            LONG_LEN
-        } else {
-            SHORT_LEN
-        };
+        let len = if self.block_len.is_some() { LONG_LEN } else { SHORT_LEN };
         self.bytes.get(..len).unwrap_or_default()
     }
 }
@@ -121,11 +110,7 @@ impl PageReader {
         self.packed.resize(block_len, 0);
         input.read_exact(&mut self.packed)?;
         let len = decompress(&self.packed, &[], page)?;
-        if len == page.len() {
-            Ok(())
-        } else {
-            Err(Error::BadPageLength.into())
-        }
+        if len == page.len() { Ok(()) } else { Err(Error::BadPageLength.into()) }
     }
 }
 

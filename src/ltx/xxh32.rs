@@ -19,18 +19,8 @@ pub(super) struct Xxh32 {
 
 impl Xxh32 {
     pub(super) const fn new() -> Xxh32 {
-        let lanes = [
-            PRIME_1.wrapping_add(PRIME_2),
-            PRIME_2,
-            0,
-            0_u32.wrapping_sub(PRIME_1),
-        ];
-        Xxh32 {
-            lanes,
-            pending: [0; STRIPE_LEN],
-            pending_len: 0,
-            total: 0,
-        }
+        let lanes = [PRIME_1.wrapping_add(PRIME_2), PRIME_2, 0, 0_u32.wrapping_sub(PRIME_1)];
+        Xxh32 { lanes, pending: [0; STRIPE_LEN], pending_len: 0, total: 0 }
     }
 
     /// The hash of these bytes alone.
@@ -77,17 +67,11 @@ impl Xxh32 {
         let (words, bytes) = pending.as_chunks::<4>();
         for word in words {
             let word = u32::from_le_bytes(*word).wrapping_mul(PRIME_3);
-            hash = hash
-                .wrapping_add(word)
-                .rotate_left(17)
-                .wrapping_mul(PRIME_4);
+            hash = hash.wrapping_add(word).rotate_left(17).wrapping_mul(PRIME_4);
         }
         for byte in bytes {
             let byte = u32::from(*byte).wrapping_mul(PRIME_5);
-            hash = hash
-                .wrapping_add(byte)
-                .rotate_left(11)
-                .wrapping_mul(PRIME_1);
+            hash = hash.wrapping_add(byte).rotate_left(11).wrapping_mul(PRIME_1);
         }
         hash = (hash ^ (hash >> 15)).wrapping_mul(PRIME_2);
         hash = (hash ^ (hash >> 13)).wrapping_mul(PRIME_3);
@@ -98,9 +82,7 @@ impl Xxh32 {
     fn keep<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let room = self.pending.get_mut(self.pending_len..).unwrap_or_default();
         let count = room.len().min(bytes.len());
-        room.iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
+        room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         self.pending_len = self.pending_len.saturating_add(count);
         bytes.get(count..).unwrap_or_default()
     }
@@ -109,10 +91,7 @@ impl Xxh32 {
         let (words, _) = stripe.as_chunks::<4>();
         for (lane, word) in self.lanes.iter_mut().zip(words) {
             let word = u32::from_le_bytes(*word).wrapping_mul(PRIME_2);
-            *lane = lane
-                .wrapping_add(word)
-                .rotate_left(13)
-                .wrapping_mul(PRIME_1);
+            *lane = lane.wrapping_add(word).rotate_left(13).wrapping_mul(PRIME_1);
         }
     }
 }
@@ -126,10 +105,7 @@ mod tests {
         assert_eq!(Xxh32::of(b""), 0x02cc_5d05);
         assert_eq!(Xxh32::of(b"a"), 0x550d_7456);
         assert_eq!(Xxh32::of(b"abc"), 0x32d1_53ff);
-        assert_eq!(
-            Xxh32::of(b"Nobody inspects the spammish repetition"),
-            0xe229_3b2f
-        );
+        assert_eq!(Xxh32::of(b"Nobody inspects the spammish repetition"), 0xe229_3b2f);
     }
 
     #[test]

@@ -120,21 +120,8 @@ impl Cache {
         let mut entries = BTreeMap::new();
         for record in records {
             match record {
-                Record::Put {
-                    pgno,
-                    slot,
-                    since,
-                    checksum,
-                } => {
-                    entries.insert(
-                        pgno,
-                        Entry {
-                            slot,
-                            since,
-                            checksum,
-                            verified: false,
-                        },
-                    );
+                Record::Put { pgno, slot, since, checksum } => {
+                    entries.insert(pgno, Entry { slot, since, checksum, verified: false });
                 }
                 Record::Drop(pgno) => {
                     entries.remove(&pgno);
@@ -144,21 +131,22 @@ impl Cache {
         }
         // Pages of a transaction whose position was not reached any more, and slots claimed twice.
         entries.retain(|_, entry| entry.since <= pos.txid);
-        let mut used: BTreeMap<u32, Pgno> = BTreeMap::new();
-        entries.retain(|&pgno, entry| used.insert(entry.slot, pgno).is_none());
-        let slots = used
-            .keys()
-            .next_back()
-            .map_or(0, |slot| slot.saturating_add(1));
-        for slot in 0..slots {
-            let pgno = used.get(&slot).copied();
-            self.slots.push(Slot {
-                pgno,
-                referenced: false,
-            });
-            if pgno.is_none() {
-                self.free_slots.push(slot);
+        let mut used: Vec<(u32, Pgno)> = entries.iter().map(|(&pgno, e)| (e.slot, pgno)).collect();
+        used.sort_unstable();
+        for pair in used.windows(2) {
+            if let [(slot, _), (next_slot, pgno)] = pair
+                && slot == next_slot
+            {
+                entries.remove(pgno);
             }
+        }
+        used.dedup_by_key(|(slot, _)| *slot);
+        for (slot, pgno) in used {
+            while self.slots.len() < slot as usize {
+                self.free_slots.push(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+                self.slots.push(Slot { pgno: None, referenced: false });
+            }
+            self.slots.push(Slot { pgno: Some(pgno), referenced: false });
         }
         self.pos = pos;
         self.entries = entries;
@@ -181,9 +169,7 @@ impl Cache {
 
     /// Whether a page is there for a reader at `view`.
     pub fn contains(&self, pgno: Pgno, view: Txid) -> bool {
-        self.entries
-            .get(&pgno)
-            .is_some_and(|entry| entry.since <= view)
+        self.entries.get(&pgno).is_some_and(|entry| entry.since <= view)
     }
 
     /// Fills `page` for a reader at `view`; `false` when the page is not cached.
@@ -285,29 +271,13 @@ impl Cache {
             return;
         };
         if !self.storage.write(slot, page, page_size) {
-            log!(
-                Warn,
-                "the cache's disk does not take pages; keeping some in memory"
-            );
+            log!(Warn, "the cache's disk does not take pages; keeping some in memory");
             self.fall_back_to_memory();
             return;
         }
         let checksum = page_checksum(pgno, page);
-        self.entries.insert(
-            pgno,
-            Entry {
-                slot,
-                since,
-                checksum,
-                verified: true,
-            },
-        );
-        self.note(Record::Put {
-            pgno,
-            slot,
-            since,
-            checksum,
-        });
+        self.entries.insert(pgno, Entry { slot, since, checksum, verified: true });
+        self.note(Record::Put { pgno, slot, since, checksum });
     }
 
     /// Writes the index records that are due. To be called once after a batch of changes.
@@ -316,9 +286,8 @@ impl Cache {
             self.unlogged.clear();
             return;
         };
-        let needed = (self.entries.len() as u64)
-            .saturating_mul(4)
-            .saturating_add(LOG_SLACK_RECORDS);
+        let needed =
+            (self.entries.len() as u64).saturating_mul(4).saturating_add(LOG_SLACK_RECORDS);
         if log.len_records() > needed {
             self.rewrite_log();
         } else if !self.unlogged.is_empty() {
@@ -399,11 +368,7 @@ impl Cache {
             Storage::File(_) => u32::MAX,
             Storage::Memory(_) => MAX_MEMORY_PAGES,
         };
-        if self.limits.max_pages == 0 {
-            default
-        } else {
-            self.limits.max_pages.min(default)
-        }
+        if self.limits.max_pages == 0 { default } else { self.limits.max_pages.min(default) }
     }
 
     /// A slot for one more page: a free one, a new one, or that of a page not used for long.
@@ -411,18 +376,12 @@ impl Cache {
         let slot = match self.free_slots.pop() {
             Some(slot) => slot,
             None if self.slots.len() < self.max_slots() as usize => {
-                self.slots.push(Slot {
-                    pgno: None,
-                    referenced: false,
-                });
+                self.slots.push(Slot { pgno: None, referenced: false });
                 u32::try_from(self.slots.len().checked_sub(1)?).ok()?
             }
             None => self.evict()?,
         };
-        *self.slots.get_mut(slot as usize)? = Slot {
-            pgno: Some(pgno),
-            referenced: true,
-        };
+        *self.slots.get_mut(slot as usize)? = Slot { pgno: Some(pgno), referenced: true };
         Some(slot)
     }
 
@@ -430,10 +389,7 @@ impl Cache {
     fn evict(&mut self) -> Option<u32> {
         for _ in 0..self.slots.len().saturating_mul(2) {
             let at = self.hand;
-            self.hand = at
-                .checked_add(1)
-                .filter(|&next| next < self.slots.len())
-                .unwrap_or(0);
+            self.hand = at.checked_add(1).filter(|&next| next < self.slots.len()).unwrap_or(0);
             let slot = self.slots.get_mut(at)?;
             match slot.pgno {
                 Some(pgno) if !slot.referenced && pgno != Pgno::ONE => {
@@ -460,10 +416,7 @@ impl Cache {
         }
         let available = sys::available_space(dir);
         if available.is_some_and(|bytes| bytes < self.limits.min_available_space) {
-            log!(
-                Warn,
-                "{dir}: too little free space for a cache; keeping some pages in memory"
-            );
+            log!(Warn, "{dir}: too little free space for a cache; keeping some pages in memory");
             self.fall_back_to_memory();
         }
     }

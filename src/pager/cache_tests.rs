@@ -4,20 +4,14 @@ use super::*;
 use std::string::ToString;
 use std::vec;
 
-const NO_LIMITS: CacheLimits = CacheLimits {
-    max_pages: 0,
-    min_available_space: 0,
-};
+const NO_LIMITS: CacheLimits = CacheLimits { max_pages: 0, min_available_space: 0 };
 
 fn pgno(n: u32) -> Pgno {
     Pgno::new(n).unwrap()
 }
 
 fn pos(txid: u64) -> Pos {
-    Pos {
-        txid: Txid(txid),
-        post_apply_checksum: Checksum(Checksum::FLAG | txid),
-    }
+    Pos { txid: Txid(txid), post_apply_checksum: Checksum(Checksum::FLAG | txid) }
 }
 
 fn page(fill: u8) -> Vec<u8> {
@@ -34,11 +28,7 @@ fn read(cache: &mut Cache, n: u32, view: u64) -> Option<u8> {
 
 fn place(dir: &sys::PrivateDir) -> CachePlace {
     let dir = dir.path().unwrap().to_string();
-    CachePlace {
-        dir,
-        identity: "host/db".into(),
-        keep: true,
-    }
+    CachePlace { dir, identity: "host/db".into(), keep: true }
 }
 
 /// A cache at position 1 with pages 1 to 4, each filled with its number.
@@ -69,9 +59,7 @@ fn changed_pages_leave_and_the_others_stay() {
 #[test]
 fn a_transaction_replaces_and_truncates() {
     let mut cache = filled(None);
-    cache.apply(pos(2), 3, &[pgno(1), pgno(2)], |pgno| {
-        Some(page(10 + pgno.get() as u8))
-    });
+    cache.apply(pos(2), 3, &[pgno(1), pgno(2)], |pgno| Some(page(10 + pgno.get() as u8)));
     assert_eq!(cache.pos(), pos(2));
     let all: Vec<_> = (1..=4).map(|n| read(&mut cache, n, 2)).collect();
     assert_eq!(all, [Some(11), Some(12), Some(3), None]);
@@ -85,10 +73,7 @@ fn the_next_process_finds_what_was_there() {
     let mut cache = Cache::open(Some(&place), NO_LIMITS);
     assert_eq!((cache.pos(), cache.len_pages()), (pos(1), 4));
     assert_eq!(read(&mut cache, 3, 1), Some(3));
-    let other = CachePlace {
-        identity: "host/db2".into(),
-        ..place
-    };
+    let other = CachePlace { identity: "host/db2".into(), ..place };
     assert_eq!(Cache::open(Some(&other), NO_LIMITS).len_pages(), 0);
 }
 
@@ -104,10 +89,7 @@ fn two_at_once_do_not_share() {
 #[test]
 fn a_private_cache_leaves_no_files() {
     let dir = sys::PrivateDir::create().unwrap();
-    let place = CachePlace {
-        keep: false,
-        ..place(&dir)
-    };
+    let place = CachePlace { keep: false, ..place(&dir) };
     let mut cache = filled(Some(&place));
     assert_eq!(read(&mut cache, 4, 1), Some(4));
     assert_eq!(std::fs::read_dir(dir.path().unwrap()).unwrap().count(), 0);
@@ -118,14 +100,9 @@ fn damaged_pages_are_dropped_not_shown() {
     let dir = sys::PrivateDir::create().unwrap();
     let place = place(&dir);
     drop(filled(Some(&place)));
-    let paths: Vec<_> = std::fs::read_dir(&place.dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    let pages = paths
-        .iter()
-        .find(|path| path.extension().unwrap() == "pages")
-        .unwrap();
+    let paths: Vec<_> =
+        std::fs::read_dir(&place.dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let pages = paths.iter().find(|path| path.extension().unwrap() == "pages").unwrap();
     let mut bytes = std::fs::read(pages).unwrap();
     bytes[600] ^= 1;
     bytes.truncate(1500);
@@ -140,14 +117,8 @@ fn a_crash_before_the_position_was_written_forgets_the_transaction() {
     let dir = sys::PrivateDir::create().unwrap();
     let place = place(&dir);
     let mut cache = filled(Some(&place));
-    cache.apply(pos(2), 5, &[pgno(1), pgno(5)], |pgno| {
-        Some(page(10 + pgno.get() as u8))
-    });
-    cache
-        .unlogged
-        .pop()
-        .filter(|last| *last == Record::Pos(pos(2)))
-        .unwrap();
+    cache.apply(pos(2), 5, &[pgno(1), pgno(5)], |pgno| Some(page(10 + pgno.get() as u8)));
+    cache.unlogged.pop().filter(|last| *last == Record::Pos(pos(2))).unwrap();
     drop(cache);
     let mut cache = Cache::open(Some(&place), NO_LIMITS);
     assert_eq!(cache.pos(), pos(1));
@@ -157,13 +128,7 @@ fn a_crash_before_the_position_was_written_forgets_the_transaction() {
 
 #[test]
 fn a_bounded_cache_keeps_page_one_and_what_was_used() {
-    let mut cache = Cache::open(
-        None,
-        CacheLimits {
-            max_pages: 8,
-            ..NO_LIMITS
-        },
-    );
+    let mut cache = Cache::open(None, CacheLimits { max_pages: 8, ..NO_LIMITS });
     cache.reset(pos(1));
     cache.set_page_size(PageSize::new(512).unwrap());
     for n in 1..=100 {
@@ -172,10 +137,7 @@ fn a_bounded_cache_keeps_page_one_and_what_was_used() {
         assert_eq!(read(&mut cache, 1, 1), Some(1));
         assert_eq!(read(&mut cache, n, 1), Some(n as u8));
     }
-    cache.set_limits(CacheLimits {
-        max_pages: 3,
-        ..NO_LIMITS
-    });
+    cache.set_limits(CacheLimits { max_pages: 3, ..NO_LIMITS });
     assert!(cache.len_pages() <= 3);
     for n in 1..=100 {
         assert!(read(&mut cache, n, 1).is_none_or(|fill| fill == n as u8));
@@ -184,18 +146,11 @@ fn a_bounded_cache_keeps_page_one_and_what_was_used() {
 
 #[test]
 fn an_unusable_disk_means_memory() {
-    let place = CachePlace {
-        dir: "/dev/null/x".into(),
-        identity: "i".into(),
-        keep: true,
-    };
+    let place = CachePlace { dir: "/dev/null/x".into(), identity: "i".into(), keep: true };
     let mut cache = filled(Some(&place));
     assert_eq!(read(&mut cache, 4, 1), Some(4));
     let dir = sys::PrivateDir::create().unwrap();
-    let limits = CacheLimits {
-        min_available_space: u64::MAX,
-        ..NO_LIMITS
-    };
+    let limits = CacheLimits { min_available_space: u64::MAX, ..NO_LIMITS };
     let mut cache = Cache::open(Some(&self::place(&dir)), limits);
     cache.reset(pos(1));
     cache.set_page_size(PageSize::new(512).unwrap());
@@ -215,8 +170,5 @@ fn the_log_does_not_grow_without_end() {
     assert!(cache.log.as_ref().unwrap().len_records() < 2 * LOG_SLACK_RECORDS);
     drop(cache);
     let mut cache = Cache::open(Some(&place(&dir)), NO_LIMITS);
-    assert_eq!(
-        (cache.pos(), read(&mut cache, 1, 9_999)),
-        (pos(9_999), Some(9_999_u64 as u8))
-    );
+    assert_eq!((cache.pos(), read(&mut cache, 1, 9_999)), (pos(9_999), Some(9_999_u64 as u8)));
 }

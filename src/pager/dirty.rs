@@ -121,10 +121,7 @@ impl DirtyPages {
 
     /// Forgets every page and the spill file.
     pub fn clear(&mut self) {
-        *self = DirtyPages {
-            max_memory_bytes: self.max_memory_bytes,
-            ..Self::new(self.page_size)
-        };
+        *self = DirtyPages { max_memory_bytes: self.max_memory_bytes, ..Self::new(self.page_size) };
     }
 
     fn keep_in_memory(&mut self, pgno: Pgno, page: &[u8]) {
@@ -143,10 +140,7 @@ impl DirtyPages {
                 .inspect_err(|e| log!(Warn, "no temporary file for a large transaction: {e}"))
                 .ok();
         }
-        let written = self
-            .spill
-            .as_ref()
-            .is_some_and(|spill| spill.write_at(page, offset).is_ok());
+        let written = self.spill.as_ref().is_some_and(|spill| spill.write_at(page, offset).is_ok());
         self.can_spill = written;
         written
     }
@@ -184,10 +178,7 @@ mod tests {
             assert_eq!(dirty.read(pgno(n)).unwrap().unwrap(), [n as u8 + 2; 512]);
         }
         assert_eq!(dirty.read(pgno(7)).unwrap(), None);
-        assert_eq!(
-            dirty.pgnos().map(Pgno::get).collect::<Vec<_>>(),
-            [1, 2, 3, 4, 5, 6]
-        );
+        assert_eq!(dirty.pgnos().map(Pgno::get).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

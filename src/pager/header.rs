@@ -49,19 +49,13 @@ impl Header {
         let page_size = PageSize::new(page_size).ok_or_else(not_a_database)?;
         let (change_counter, commit) = (u32_at(header, 24), u32_at(header, 28));
         let valid = commit != 0 && change_counter == u32_at(header, 92);
-        Ok(Header {
-            page_size,
-            commit: valid.then_some(commit),
-            change_counter,
-        })
+        Ok(Header { page_size, commit: valid.then_some(commit), change_counter })
     }
 }
 
 /// Whether page 1 says that the database is in WAL mode.
 pub fn is_wal(page1: &[u8]) -> bool {
-    page1
-        .get(FORMAT_VERSIONS)
-        .is_some_and(|versions| versions.contains(&WAL_VERSION))
+    page1.get(FORMAT_VERSIONS).is_some_and(|versions| versions.contains(&WAL_VERSION))
 }
 
 /// Makes page 1 of a WAL database look like one with a rollback journal, which SQLite can write
@@ -125,11 +119,7 @@ mod tests {
         assert_eq!(header.page_size.bytes(), 65_536);
         assert_eq!((header.commit, header.change_counter), (Some(3), 7));
         assert_eq!(Header::decode(&page1(512, 7, 3, 6)).unwrap().commit, None);
-        for bad in [
-            &page1(100, 1, 1, 1)[..],
-            &[0; 512][..],
-            b"SQLite format 3\0",
-        ] {
+        for bad in [&page1(100, 1, 1, 1)[..], &[0; 512][..], b"SQLite format 3\0"] {
             assert_eq!(Header::decode(bad).unwrap_err().kind(), ErrorKind::Corrupt);
         }
     }

@@ -69,13 +69,7 @@ impl IndexLog {
     /// Reads the log of a cache that is known by `identity`. Answers with the page size and the
     /// records; none for a new, foreign or unreadable log.
     pub fn open(file: sys::File, identity: u64) -> (IndexLog, Option<PageSize>, Vec<Record>) {
-        let mut log = IndexLog {
-            file,
-            identity,
-            generation: 0,
-            end: 0,
-            records: 0,
-        };
+        let mut log = IndexLog { file, identity, generation: 0, end: 0, records: 0 };
         match log.read() {
             Some((page_size, records)) => (log, Some(page_size), records),
             None => (log, None, Vec::new()),
@@ -83,11 +77,7 @@ impl IndexLog {
     }
 
     fn read(&mut self) -> Option<(PageSize, Vec<Record>)> {
-        let len = self
-            .file
-            .len_bytes()
-            .ok()
-            .filter(|&len| len <= MAX_LOG_LEN)?;
+        let len = self.file.len_bytes().ok().filter(|&len| len <= MAX_LOG_LEN)?;
         let mut bytes = vec![0; usize::try_from(len).ok()?];
         self.file.read_at(&mut bytes, 0).ok()?;
         let (header, rest) = bytes.split_at_checked(HEADER_LEN)?;
@@ -97,15 +87,11 @@ impl IndexLog {
         }
         let page_size = PageSize::new(u32::try_from(page_size).ok()?)?;
         self.generation = generation;
-        let records: Vec<Record> = rest
-            .chunks_exact(RECORD_LEN)
-            .map_while(|bytes| decode(bytes, generation))
-            .collect();
+        let records: Vec<Record> =
+            rest.chunks_exact(RECORD_LEN).map_while(|bytes| decode(bytes, generation)).collect();
         self.records = records.len() as u64;
         self.end = HEADER_LEN as u64;
-        self.end = self
-            .end
-            .saturating_add(self.records.saturating_mul(RECORD_LEN as u64));
+        self.end = self.end.saturating_add(self.records.saturating_mul(RECORD_LEN as u64));
         Some((page_size, records))
     }
 
@@ -118,12 +104,7 @@ impl IndexLog {
             false => self.generation.wrapping_add(1),
         };
         let mut header = Vec::with_capacity(HEADER_LEN);
-        for word in [
-            MAGIC,
-            self.identity,
-            self.generation,
-            u64::from(page_size.bytes()),
-        ] {
+        for word in [MAGIC, self.identity, self.generation, u64::from(page_size.bytes())] {
             header.extend_from_slice(&word.to_be_bytes());
         }
         let crc = crc_with(HEADER_GENERATION, &header);
@@ -157,12 +138,7 @@ impl IndexLog {
 
 fn encode(record: &Record, generation: u64, out: &mut Vec<u8>) {
     let (kind, pgno, slot, txid, checksum) = match *record {
-        Record::Put {
-            pgno,
-            slot,
-            since,
-            checksum,
-        } => (PUT, pgno.get(), slot, since, checksum),
+        Record::Put { pgno, slot, since, checksum } => (PUT, pgno.get(), slot, since, checksum),
         Record::Drop(pgno) => (DROP, pgno.get(), 0, Txid::ZERO, Checksum::NONE),
         Record::Pos(pos) => (POS, 0, 0, pos.txid, pos.post_apply_checksum),
     };
@@ -186,18 +162,10 @@ fn decode(bytes: &[u8], generation: u64) -> Option<Record> {
     match kind {
         PUT => {
             let slot = (slot_zero >> 32) as u32;
-            Some(Record::Put {
-                pgno: Pgno::new(pgno)?,
-                slot,
-                since,
-                checksum,
-            })
+            Some(Record::Put { pgno: Pgno::new(pgno)?, slot, since, checksum })
         }
         DROP => Some(Record::Drop(Pgno::new(pgno)?)),
-        POS => Some(Record::Pos(Pos {
-            txid: since,
-            post_apply_checksum: checksum,
-        })),
+        POS => Some(Record::Pos(Pos { txid: since, post_apply_checksum: checksum })),
         _ => None,
     }
 }
@@ -210,9 +178,7 @@ fn words(bytes: &[u8]) -> Option<[u64; 5]> {
 
 /// The CRC that belongs at the end of `bytes`, which include one already.
 fn crc_of(generation: u64, bytes: &[u8]) -> u64 {
-    let covered = bytes
-        .get(..bytes.len().saturating_sub(CRC_LEN))
-        .unwrap_or_default();
+    let covered = bytes.get(..bytes.len().saturating_sub(CRC_LEN)).unwrap_or_default();
     crc_with(generation, covered)
 }
 
@@ -233,10 +199,7 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let pgno = |n| Pgno::new(n).unwrap();
-        let pos = Pos {
-            txid: Txid(3),
-            post_apply_checksum: Checksum(Checksum::FLAG | 5),
-        };
+        let pos = Pos { txid: Txid(3), post_apply_checksum: Checksum(Checksum::FLAG | 5) };
         let put = |n| Record::Put {
             pgno: pgno(n),
             slot: n * 2,

@@ -43,16 +43,9 @@ impl Prefetch {
         let scattered = 1_u32
             .checked_shl((self.misses.saturating_sub(1)) / SCATTERED_MISSES_PER_DOUBLING)
             .unwrap_or(u32::MAX);
-        let run = if in_run {
-            self.window_pages.saturating_mul(2)
-        } else {
-            1
-        };
+        let run = if in_run { self.window_pages.saturating_mul(2) } else { 1 };
         self.window_pages = run.max(scattered).min(max_extra.saturating_add(1));
-        let end = pgno
-            .get()
-            .saturating_add(self.window_pages)
-            .min(commit.saturating_add(1));
+        let end = pgno.get().saturating_add(self.window_pages).min(commit.saturating_add(1));
         self.run_end = end.max(pgno.get().saturating_add(1));
         let lock_pgno = page_size.lock_pgno();
         let following = (pgno.get().saturating_add(1)..end).filter_map(Pgno::new);
@@ -92,9 +85,7 @@ mod tests {
     #[test]
     fn many_scattered_misses_widen_the_window() {
         let mut prefetch = Prefetch::default();
-        let lens: Vec<usize> = (1..=12)
-            .map(|i| asked(&mut prefetch, i * 50, 32).len())
-            .collect();
+        let lens: Vec<usize> = (1..=12).map(|i| asked(&mut prefetch, i * 50, 32).len()).collect();
         assert_eq!(lens, [1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4]);
         prefetch.start_query();
         assert_eq!(asked(&mut prefetch, 50, 32), [50]);
@@ -110,11 +101,7 @@ mod tests {
 
     #[test]
     fn cached_pages_and_the_lock_page_are_left_out() {
-        let mut prefetch = Prefetch {
-            misses: 20,
-            window_pages: 8,
-            run_end: 262_143,
-        };
+        let mut prefetch = Prefetch { misses: 20, window_pages: 8, run_end: 262_143 };
         let size = PageSize::new(4096).unwrap();
         let pgno = Pgno::new(262_143).unwrap();
         let pages = prefetch.pages(pgno, 300_000, size, 4, |pgno| pgno.get() == 262_146);

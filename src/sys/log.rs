@@ -64,10 +64,7 @@ impl Filter {
 
     /// Whether a line of that level from that module is shown.
     pub fn shows(&self, level: Level, module: &str) -> bool {
-        let rule = self
-            .rules
-            .iter()
-            .find(|(prefix, _)| is_module_prefix(prefix, module));
+        let rule = self.rules.iter().find(|(prefix, _)| is_module_prefix(prefix, module));
         rule.is_some_and(|(_, max)| max.is_some_and(|max| level <= max))
     }
 }
@@ -86,10 +83,7 @@ fn parse_level(text: &str) -> Option<Option<Level>> {
         ("debug", Some(Level::Debug)),
         ("trace", Some(Level::Trace)),
     ];
-    levels
-        .into_iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(text))
-        .map(|(_, level)| level)
+    levels.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, level)| level)
 }
 
 /// Writes a log line: `log!(Warn, "{name}: {error}")`.
@@ -118,9 +112,8 @@ mod tests {
 
     #[test]
     fn the_longest_module_decides() {
-        let filter = Filter::parse(Some(
-            "warn, litevfs::http=debug,litevfs::http::retry=off,x=bogus",
-        ));
+        let filter =
+            Filter::parse(Some("warn, litevfs::http=debug,litevfs::http::retry=off,x=bogus"));
         assert!(filter.shows(Level::Warn, "litevfs::db"));
         assert!(!filter.shows(Level::Info, "litevfs::db"));
         assert!(filter.shows(Level::Debug, "litevfs::http::native"));

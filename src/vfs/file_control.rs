@@ -25,9 +25,7 @@ pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c
         // SAFETY: passed on from the caller: an array of three or more strings or nulls.
         ffi::SQLITE_FCNTL_PRAGMA => unsafe { run_pragma(database, arg.cast()) },
         ffi::SQLITE_FCNTL_VFSNAME => {
-            let name = database
-                .sqlite()
-                .text(VFS_NAME.to_str().unwrap_or_default());
+            let name = database.sqlite().text(VFS_NAME.to_str().unwrap_or_default());
             let out: *mut *mut c_char = arg.cast();
             // SAFETY: for this operation `arg` is a place for a string of SQLite's allocator.
             unsafe { out.write(name) };

@@ -70,20 +70,11 @@ impl MainFile {
         connection: Connection,
         registration: &'static Registration,
     ) {
-        let database = Box::new(Database {
-            connection,
-            last_error: None,
-            registration,
-        });
-        let base = sqlite3_file {
-            pMethods: &raw const METHODS,
-        };
+        let database = Box::new(Database { connection, last_error: None, registration });
+        let base = sqlite3_file { pMethods: &raw const METHODS };
         // SAFETY: the caller's promise; the memory holds nothing that must be dropped.
         unsafe {
-            p_file.cast::<MainFile>().write(MainFile {
-                base,
-                database: Box::into_raw(database),
-            });
+            p_file.cast::<MainFile>().write(MainFile { base, database: Box::into_raw(database) });
         }
     }
 }
@@ -252,11 +243,7 @@ unsafe extern "C" fn x_file_control(
     p_arg: *mut c_void,
 ) -> c_int {
     // SAFETY: SQLite calls this with an open file of ours and the argument that belongs to `op`.
-    unsafe {
-        with(p_file, |database| {
-            file_control::control(database, op, p_arg)
-        })
-    }
+    unsafe { with(p_file, |database| file_control::control(database, op, p_arg)) }
 }
 
 /// With "powersafe overwrite" SQLite journals single pages whatever this says.

@@ -71,11 +71,7 @@ fn min_available_space(connection: &Connection, value: Option<&str>) -> Result<A
         return Ok(Answer::Row(show_size(settings.min_available_space)));
     };
     settings.min_available_space = parse_size(value).ok_or_else(|| {
-        out_of_range(
-            "litevfs_min_available_space",
-            value,
-            "a size from 0 on, as 10MB or 1 GiB",
-        )
+        out_of_range("litevfs_min_available_space", value, "a size from 0 on, as 10MB or 1 GiB")
     })?;
     connection.set_shared_settings(settings);
     Ok(Answer::Done)
@@ -83,12 +79,8 @@ fn min_available_space(connection: &Connection, value: Option<&str>) -> Result<A
 
 fn max_cached_pages(connection: &Connection, value: Option<&str>) -> Result<Answer> {
     let mut settings = connection.shared_settings();
-    let answer = set_count(
-        &mut settings.max_cached_pages,
-        "litevfs_max_cached_pages",
-        value,
-        u32::MAX,
-    )?;
+    let answer =
+        set_count(&mut settings.max_cached_pages, "litevfs_max_cached_pages", value, u32::MAX)?;
     connection.set_shared_settings(settings);
     Ok(answer)
 }
@@ -111,11 +103,7 @@ fn set_count(setting: &mut u32, name: &str, value: Option<&str>, max: u32) -> Re
     let Some(value) = value else {
         return Ok(Answer::Row(setting.to_string()));
     };
-    let count = value
-        .trim()
-        .parse::<u32>()
-        .ok()
-        .filter(|&count| count <= max);
+    let count = value.trim().parse::<u32>().ok().filter(|&count| count <= max);
     *setting =
         count.ok_or_else(|| out_of_range(name, value, &format!("a number from 0 to {max}")))?;
     Ok(Answer::Done)
@@ -123,8 +111,5 @@ fn set_count(setting: &mut u32, name: &str, value: Option<&str>, max: u32) -> Re
 
 fn out_of_range(name: &str, value: &str, range: &str) -> Error {
     let shown: String = value.chars().take(40).collect();
-    Error::new(
-        ErrorKind::Pragma,
-        format!("{name}: '{shown}' is out of range; give {range}"),
-    )
+    Error::new(ErrorKind::Pragma, format!("{name}: '{shown}' is out of range; give {range}"))
 }

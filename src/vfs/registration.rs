@@ -33,21 +33,16 @@ pub fn register(
 ) -> Result<()> {
     // SAFETY: `sqlite3_vfs_find` with a string.
     let registered = unsafe { (sqlite.vfs_find)(VFS_NAME.as_ptr()) };
-    let vfs = if registered.is_null() {
-        make_vfs(sqlite, process()?)?
-    } else {
-        registered
-    };
+    let vfs = if registered.is_null() { make_vfs(sqlite, process()?)? } else { registered };
     if !registered.is_null() && !make_default {
         return Ok(());
     }
     // SAFETY: `vfs` is a complete VFS object that is never freed or moved.
     match unsafe { (sqlite.vfs_register)(vfs, c_int::from(make_default)) } {
         ffi::SQLITE_OK => Ok(()),
-        rc => Err(Error::new(
-            ErrorKind::Config,
-            format!("SQLite does not take the VFS: code {rc}"),
-        )),
+        rc => {
+            Err(Error::new(ErrorKind::Config, format!("SQLite does not take the VFS: code {rc}")))
+        }
     }
 }
 
@@ -62,11 +57,7 @@ fn make_vfs(sqlite: Sqlite, process: Arc<Process>) -> Result<*mut sqlite3_vfs> {
     let default_size = unsafe { (*default_vfs).szOsFile };
     let own_size = mem::size_of::<MainFile>().max(mem::size_of::<JournalFile>());
     let own_size = c_int::try_from(own_size).unwrap_or(c_int::MAX);
-    let registration = Box::new(Registration {
-        sqlite,
-        default_vfs,
-        process,
-    });
+    let registration = Box::new(Registration { sqlite, default_vfs, process });
     let vfs = sqlite3_vfs {
         iVersion: 2,
         szOsFile: own_size.saturating_add(default_size),

@@ -12,10 +12,7 @@ pub fn shielded<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
             Ok(result) => result,
             Err(_) => {
-                log!(
-                    Error,
-                    "a bug in litevfs: a panic was caught; please report it"
-                );
+                log!(Error, "a bug in litevfs: a panic was caught; please report it");
                 otherwise
             }
         }

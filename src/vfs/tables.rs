@@ -84,13 +84,11 @@ pub unsafe extern "C" fn x_open(
     }
     // SAFETY: not null, so a string that lives during the call.
     let z_name = unsafe { CStr::from_ptr(z_name) };
-    shielded(ffi::SQLITE_INTERNAL, || {
-        match open_database(registration, z_name, p_file, flags) {
-            Ok(()) => ffi::SQLITE_OK,
-            Err(error) => {
-                log!(Error, "open: {error}");
-                result_code(error.kind())
-            }
+    shielded(ffi::SQLITE_INTERNAL, || match open_database(registration, z_name, p_file, flags) {
+        Ok(()) => ffi::SQLITE_OK,
+        Err(error) => {
+            log!(Error, "open: {error}");
+            result_code(error.kind())
         }
     })
 }
@@ -118,10 +116,7 @@ fn database_name(z_name: &CStr) -> Result<DbName> {
     let name = path.strip_prefix('/').unwrap_or(path);
     name.parse().map_err(|e| {
         let shown: alloc::string::String = path.chars().take(80).collect();
-        Error::new(
-            ErrorKind::Name,
-            format!("'{shown}': {e}; open file:NAME?vfs=litevfs"),
-        )
+        Error::new(ErrorKind::Name, format!("'{shown}': {e}; open file:NAME?vfs=litevfs"))
     })
 }
 
@@ -145,9 +140,9 @@ pub unsafe extern "C" fn x_access(
     // SAFETY: SQLite calls this with our VFS; its arguments are passed on as they came.
     unsafe {
         let default = default_vfs(p_vfs);
-        (*default).xAccess.map_or(ffi::SQLITE_OK, |method| {
-            method(default, z_name, flags, p_res_out)
-        })
+        (*default)
+            .xAccess
+            .map_or(ffi::SQLITE_OK, |method| method(default, z_name, flags, p_res_out))
     }
 }
 
@@ -165,11 +160,7 @@ pub unsafe extern "C" fn x_full_pathname(
         unsafe { ptr::copy_nonoverlapping(name.as_ptr().cast(), z_out, name.len()) };
         ffi::SQLITE_OK
     } else {
-        log!(
-            Error,
-            "open: the database name is too long: at most {} bytes",
-            DbName::MAX_LEN
-        );
+        log!(Error, "open: the database name is too long: at most {} bytes", DbName::MAX_LEN);
         ffi::SQLITE_CANTOPEN
     }
 }

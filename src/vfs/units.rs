@@ -31,50 +31,31 @@ pub fn parse_duration_ms(text: &str) -> Option<u64> {
 
 /// A size in its largest whole unit.
 pub fn show_size(bytes: u64) -> String {
-    let units = [
-        ("GB", 1_000_000_000),
-        ("GiB", 1 << 30),
-        ("MB", 1_000_000),
-        ("MiB", 1 << 20),
-    ];
+    let units = [("GB", 1_000_000_000), ("GiB", 1 << 30), ("MB", 1_000_000), ("MiB", 1 << 20)];
     show(bytes, &units).unwrap_or_else(|| bytes.to_string())
 }
 
 /// A duration in its largest whole unit.
 pub fn show_duration_ms(ms: u64) -> String {
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    show(ms, &units).unwrap_or_else(|| {
-        if ms == 0 {
-            "0".into()
-        } else {
-            format!("{ms}ms")
-        }
-    })
+    show(ms, &units).unwrap_or_else(|| if ms == 0 { "0".into() } else { format!("{ms}ms") })
 }
 
 fn show(value: u64, units: &[(&str, u64)]) -> Option<String> {
-    let (unit, factor) = units
-        .iter()
-        .find(|(_, factor)| value != 0 && value.checked_rem(*factor) == Some(0))?;
+    let (unit, factor) =
+        units.iter().find(|(_, factor)| value != 0 && value.checked_rem(*factor) == Some(0))?;
     Some(format!("{}{unit}", value.checked_div(*factor)?))
 }
 
 /// A decimal number, with a fraction if it likes, times its unit, without what is less than one.
 fn parse(text: &str, units: &[(&str, u64)], bare: u64) -> Option<u64> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     let unit = unit.trim();
     let factor = match unit {
         "" => bare,
-        _ => {
-            units
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(unit))?
-                .1
-        }
+        _ => units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || fraction.len() > 9 || fraction.contains('.') {
@@ -83,11 +64,7 @@ fn parse(text: &str, units: &[(&str, u64)], bare: u64) -> Option<u64> {
     let mut value = whole.parse::<u64>().ok()?.checked_mul(factor)?;
     if !fraction.is_empty() {
         let scale = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-        let part = fraction
-            .parse::<u64>()
-            .ok()?
-            .checked_mul(factor)?
-            .checked_div(scale)?;
+        let part = fraction.parse::<u64>().ok()?.checked_mul(factor)?.checked_div(scale)?;
         value = value.checked_add(part)?;
     }
     Some(value)
@@ -109,31 +86,16 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), Some(bytes), "{text}");
         }
-        for bad in [
-            "",
-            "MB",
-            "-1",
-            "1 XB",
-            "1.2.3",
-            "99999999999 GB",
-            "1e6",
-            "ten",
-            ".5MB",
-        ] {
+        for bad in ["", "MB", "-1", "1 XB", "1.2.3", "99999999999 GB", "1e6", "ten", ".5MB"] {
             assert_eq!(parse_size(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn durations() {
-        for (text, ms) in [
-            ("500ms", 500),
-            ("5s", 5_000),
-            ("1m", 60_000),
-            ("2", 2_000),
-            ("0", 0),
-            ("0.25", 250),
-        ] {
+        for (text, ms) in
+            [("500ms", 500), ("5s", 5_000), ("1m", 60_000), ("2", 2_000), ("0", 0), ("0.25", 250)]
+        {
             assert_eq!(parse_duration_ms(text), Some(ms), "{text}");
         }
         for bad in ["", "s", "-5s", "5 years"] {

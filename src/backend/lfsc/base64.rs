@@ -23,11 +23,7 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
         let mut bits = 0_u32;
         for (at, &symbol) in group.iter().enumerate() {
             let pad = at >= 4_usize.saturating_sub(padding);
-            let value = if pad {
-                0
-            } else {
-                *VALUES.get(usize::from(symbol))?
-            };
+            let value = if pad { 0 } else { *VALUES.get(usize::from(symbol))? };
             if value > 63 {
                 return None;
             }
@@ -74,9 +70,7 @@ mod tests {
 
     #[test]
     fn rubbish_is_refused() {
-        for text in [
-            "Z", "Zg=", "Zg", "Z===", "====", "Zg==Zg==", "Zm9!", "Zm9v\n", "-_-_",
-        ] {
+        for text in ["Z", "Zg=", "Zg", "Z===", "====", "Zg==Zg==", "Zm9!", "Zm9v\n", "-_-_"] {
             assert_eq!(decode(text), None, "{text}");
         }
     }

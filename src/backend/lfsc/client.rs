@@ -9,7 +9,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Method, Transport};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -34,9 +33,7 @@ pub struct LfscClient {
 impl LfscClient {
     /// The client for the server of the configuration.
     pub fn new(config: Config, transport: Box<dyn Transport>) -> LfscClient {
-        LfscClient {
-            exchange: Exchange::new(config, transport),
-        }
+        LfscClient { exchange: Exchange::new(config, transport) }
     }
 
     fn call(&self, call: Call) -> Result<Vec<u8>> {
@@ -46,24 +43,21 @@ impl LfscClient {
     fn decode_pages(&self, asked: &[Pgno], body: &[u8]) -> Result<Vec<Page>> {
         const WHAT: &str = "GET /db/page";
         let answer: PagesResponse = self.exchange.json(WHAT, body)?;
-        let mut missing: BTreeSet<Pgno> = asked.iter().copied().collect();
+        let mut missing = asked.to_vec();
         let mut pages = Vec::with_capacity(asked.len());
         for page in answer.pages {
-            let pgno = Pgno::new(page.pgno).filter(|pgno| missing.remove(pgno));
-            let pgno = pgno.ok_or_else(|| {
+            let at = missing.iter().position(|pgno| pgno.get() == page.pgno);
+            let pgno = at.map(|at| missing.swap_remove(at)).ok_or_else(|| {
                 let why = format!("the answer has page {}, which was not asked for", page.pgno);
                 self.exchange.bad_answer(WHAT, &why)
             })?;
             let data = base64::decode(&page.data).ok_or_else(|| {
-                self.exchange
-                    .bad_answer(WHAT, &format!("page {pgno} is not base64"))
+                self.exchange.bad_answer(WHAT, &format!("page {pgno} is not base64"))
             })?;
             pages.push((pgno, data));
         }
         match missing.first() {
-            Some(pgno) => Err(self
-                .exchange
-                .bad_answer(WHAT, &format!("page {pgno} is missing"))),
+            Some(pgno) => Err(self.exchange.bad_answer(WHAT, &format!("page {pgno} is missing"))),
             None => Ok(pages),
         }
     }
@@ -76,10 +70,8 @@ impl LfscClient {
 impl Backend for LfscClient {
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
         const WHAT: &str = "POST /sync";
-        let positions = since
-            .iter()
-            .map(|(db, pos)| (db.to_string(), WirePos::new(*pos)))
-            .collect();
+        let positions =
+            since.iter().map(|(db, pos)| (db.to_string(), WirePos::new(*pos))).collect();
         let body = miniserde::json::to_string(&SyncRequest { positions }).into_bytes();
         let headers = [("Content-Type", "application/json".to_string())].into();
         let call = Call {
@@ -90,10 +82,7 @@ impl Backend for LfscClient {
         };
         let answer: SyncResponse = self.exchange.json(WHAT, &self.call(call)?)?;
         let change = |(db, pos): &(DbName, Pos)| {
-            let bad = || {
-                self.exchange
-                    .bad_answer(WHAT, &format!("{db}: not a position"))
-            };
+            let bad = || self.exchange.bad_answer(WHAT, &format!("{db}: not a position"));
             answer.change(db, *pos).ok_or_else(bad)
         };
         since.iter().map(change).collect()
@@ -101,11 +90,7 @@ impl Backend for LfscClient {
 
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         debug_assert!(pgnos.len() <= MAX_PAGES_PER_REQUEST);
-        let list = pgnos
-            .iter()
-            .map(|pgno| pgno.to_string())
-            .collect::<Vec<_>>()
-            .join(",");
+        let list = pgnos.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
         let call = Call {
             timeout_ms: PAGES_TIMEOUT_MS,
             max_answer_len: pgnos.len().saturating_mul(MAX_PAGE_ANSWER_LEN),
@@ -135,23 +120,13 @@ impl Backend for LfscClient {
     }
 
     fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
-        let call = self
-            .lease_call(Method::Post, db)
-            .with("duration", duration_ms);
-        let body = self
-            .exchange
-            .call(Call {
-                repeatable: false,
-                ..call
-            })
-            .map_err(lease_error)?;
+        let call = self.lease_call(Method::Post, db).with("duration", duration_ms);
+        let body = self.exchange.call(Call { repeatable: false, ..call }).map_err(lease_error)?;
         let answer: LeaseResponse = self.exchange.json("POST /lease", &body)?;
         let usable = (1..=MAX_LEASE_ID_LEN).contains(&answer.id.len())
             && answer.id.bytes().all(|b| b.is_ascii_graphic());
         if !usable {
-            return Err(self
-                .exchange
-                .bad_answer("POST /lease", "the lease id is unusable"));
+            return Err(self.exchange.bad_answer("POST /lease", "the lease id is unusable"));
         }
         Ok(answer.id)
     }
@@ -159,20 +134,12 @@ impl Backend for LfscClient {
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()> {
         let call = self.lease_call(Method::Post, db);
         let call = call.with("duration", duration_ms).with("id", lease_id);
-        self.exchange
-            .call(Call {
-                repeatable: false,
-                ..call
-            })
-            .map_err(lease_error)?;
+        self.exchange.call(Call { repeatable: false, ..call }).map_err(lease_error)?;
         Ok(())
     }
 
     fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()> {
-        match self
-            .exchange
-            .call(self.lease_call(Method::Delete, db).with("id", lease_id))
-        {
+        match self.exchange.call(self.lease_call(Method::Delete, db).with("id", lease_id)) {
             Ok(_) => Ok(()),
             Err(failure) if failure.error.kind() == ErrorKind::Refused => Ok(()),
             Err(failure) => Err(failure.error),

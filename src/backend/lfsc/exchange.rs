@@ -81,11 +81,7 @@ pub struct Exchange {
 impl Exchange {
     /// The exchange with the server of the configuration.
     pub fn new(config: Config, transport: Box<dyn Transport>) -> Exchange {
-        Exchange {
-            transport,
-            config,
-            instance: sys::Mutex::new(None),
-        }
+        Exchange { transport, config, instance: sys::Mutex::new(None) }
     }
 
     /// Calls the server and answers with its body when the status is 200 to 299.
@@ -97,9 +93,7 @@ impl Exchange {
         let outcome = if repeatable {
             retry::send(&*self.transport, request, |request| {
                 self.forget_instance();
-                request
-                    .headers
-                    .retain(|(name, _)| *name != INSTANCE_TO_SERVER);
+                request.headers.retain(|(name, _)| *name != INSTANCE_TO_SERVER);
             })
         } else {
             self.transport.send(&request)
@@ -107,12 +101,7 @@ impl Exchange {
         let outcome = self.judge(&what, outcome);
         match &outcome {
             Ok(body) => {
-                log!(
-                    Debug,
-                    "{what}: ok, {} bytes, {} ms",
-                    body.len(),
-                    started.age_ms()
-                )
+                log!(Debug, "{what}: ok, {} bytes, {} ms", body.len(), started.age_ms())
             }
             Err(failure) => log!(Debug, "{what}: {}, {} ms", failure.error, started.age_ms()),
         }
@@ -122,11 +111,7 @@ impl Exchange {
     fn request(&self, call: Call) -> Request {
         let mut url = self.config.base_url.to_string();
         url.push_str(call.path);
-        let cluster = self
-            .config
-            .cluster
-            .as_ref()
-            .map(|name| ("cluster", name.to_string()));
+        let cluster = self.config.cluster.as_ref().map(|name| ("cluster", name.to_string()));
         for (i, (name, value)) in call.query.into_iter().chain(cluster).enumerate() {
             url.push(if i == 0 { '?' } else { '&' });
             url.push_str(name);
@@ -135,10 +120,7 @@ impl Exchange {
         }
         let mut headers = call.headers;
         headers.push(("Authorization", self.config.token.reveal().to_owned()));
-        headers.push((
-            "User-Agent",
-            concat!("litevfs/", env!("CARGO_PKG_VERSION")).to_owned(),
-        ));
+        headers.push(("User-Agent", concat!("litevfs/", env!("CARGO_PKG_VERSION")).to_owned()));
         // One request a connection: without this a server would wait for more.
         headers.push(("Connection", "close".to_owned()));
         if let Some(instance) = &*self.instance.lock() {
@@ -169,11 +151,7 @@ impl Exchange {
             Ok(response) => response,
             Err(error) => {
                 self.forget_instance();
-                let kind = if error.retryable {
-                    ErrorKind::Away
-                } else {
-                    ErrorKind::BadAnswer
-                };
+                let kind = if error.retryable { ErrorKind::Away } else { ErrorKind::BadAnswer };
                 let text = format!("{host}: {what}: {}", error.reason);
                 return Err(fail(kind, String::new(), error.maybe_sent, text));
             }
@@ -197,10 +175,9 @@ impl Exchange {
         }
         let (kind, advice) = match (status, code.as_str()) {
             (_, "EPOSMISMATCH") => (ErrorKind::PosMismatch, "; run the transaction again"),
-            (401 | 403, _) => (
-                ErrorKind::Refused,
-                "; check LITEFS_CLOUD_TOKEN and LITEFS_CLOUD_CLUSTER",
-            ),
+            (401 | 403, _) => {
+                (ErrorKind::Refused, "; check LITEFS_CLOUD_TOKEN and LITEFS_CLOUD_CLUSTER")
+            }
             (300..=399, _) => (ErrorKind::Refused, "; check LITEFS_CLOUD_HOST"),
             _ => (ErrorKind::Refused, ""),
         };

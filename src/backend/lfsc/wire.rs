@@ -61,10 +61,7 @@ impl SyncResponse {
     /// no sense. A database that is left out does not exist.
     pub fn change(&self, db: &DbName, since: Pos) -> Option<Change> {
         let Some(change) = self.changes.get(db.as_str()) else {
-            return Some(Change {
-                pos: Pos::EMPTY,
-                pages: ChangedPages::All,
-            });
+            return Some(Change { pos: Pos::EMPTY, pages: ChangedPages::All });
         };
         let pos = change.pos.pos()?;
         let pages = if change.all == Some(true) || since.is_empty() && pos != since {
@@ -76,10 +73,7 @@ impl SyncResponse {
                 ChangedPages::All
             } else {
                 ChangedPages::Some(
-                    pgnos
-                        .iter()
-                        .map(|&pgno| Pgno::new(pgno))
-                        .collect::<Option<_>>()?,
+                    pgnos.iter().map(|&pgno| Pgno::new(pgno)).collect::<Option<_>>()?,
                 )
             }
         };
@@ -123,10 +117,7 @@ pub struct ErrorResponse {
 pub fn error_of(body: &[u8]) -> (String, String) {
     let text = core::str::from_utf8(body).unwrap_or_default();
     match miniserde::json::from_str::<ErrorResponse>(text) {
-        Ok(error) => (
-            error.code.unwrap_or_default(),
-            error.error.unwrap_or_default(),
-        ),
+        Ok(error) => (error.code.unwrap_or_default(), error.error.unwrap_or_default()),
         Err(_) => {
             let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
             (String::new(), shown.trim().to_owned())
@@ -154,28 +145,16 @@ mod tests {
         assert_eq!(some.pos, two);
         let pgnos = [2, 5].map(|pgno| Pgno::new(pgno).unwrap());
         assert_eq!(some.pages, ChangedPages::Some(pgnos.to_vec()));
-        let all = change(
-            r#"{"changes":{"db":{"pos":POS,"pgnos":null,"all":true}}}"#,
-            since,
-        );
+        let all = change(r#"{"changes":{"db":{"pos":POS,"pgnos":null,"all":true}}}"#, since);
         assert_eq!(all.unwrap().pages, ChangedPages::All);
-        let same = change(
-            r#"{"changes":{"db":{"pos":POS,"pgnos":null,"all":false}}}"#,
-            two,
-        );
+        let same = change(r#"{"changes":{"db":{"pos":POS,"pgnos":null,"all":false}}}"#, two);
         assert_eq!(same.unwrap().pages, ChangedPages::Some(Vec::new()));
     }
 
     #[test]
     fn a_database_left_out_does_not_exist() {
         let gone = change(r#"{"changes":{}}"#, Pos::EMPTY).unwrap();
-        assert_eq!(
-            gone,
-            Change {
-                pos: Pos::EMPTY,
-                pages: ChangedPages::All
-            }
-        );
+        assert_eq!(gone, Change { pos: Pos::EMPTY, pages: ChangedPages::All });
     }
 
     #[test]
@@ -196,19 +175,13 @@ mod tests {
             assert_eq!(change(body, since), None, "{body}");
         }
         let since: Pos = "0000000000000001/8000000000000009".parse().unwrap();
-        assert_eq!(
-            change(r#"{"changes":{"db":{"pos":POS,"pgnos":[0]}}}"#, since),
-            None
-        );
+        assert_eq!(change(r#"{"changes":{"db":{"pos":POS,"pgnos":[0]}}}"#, since), None);
     }
 
     #[test]
     fn errors_that_are_not_json_are_shown_in_part() {
         assert_eq!(error_of(b"<html>\r\nBad Gateway").1, "<html>Bad Gateway");
         assert_eq!(error_of(&[0xff, 0xfe]).1, "");
-        assert_eq!(
-            error_of(br#"{"code":"EX","error":"why"}"#),
-            ("EX".into(), "why".into())
-        );
+        assert_eq!(error_of(br#"{"code":"EX","error":"why"}"#), ("EX".into(), "why".into()));
     }
 }

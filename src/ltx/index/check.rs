@@ -63,10 +63,7 @@ mod tests {
     fn a_check_accepts_only_the_expected_index() {
         let check = || {
             let mut check = IndexCheck::default();
-            index()
-                .entries()
-                .iter()
-                .for_each(|entry| check.expect(entry));
+            index().entries().iter().for_each(|entry| check.expect(entry));
             check
         };
         let read = |bytes: &[u8]| {

@@ -55,21 +55,11 @@ pub struct PageIndex {
 impl PageIndex {
     /// How many bytes of the file's end [`PageIndex::decode`] needs; any 24 or more of them tell.
     pub fn tail_len(tail: &[u8]) -> Result<u64, Error> {
-        let (rest, _trailer) = tail
-            .split_last_chunk::<TRAILER_LEN>()
-            .ok_or(Error::Truncated)?;
-        let (_, size) = rest
-            .split_last_chunk::<SIZE_LEN>()
-            .ok_or(Error::Truncated)?;
+        let (rest, _trailer) = tail.split_last_chunk::<TRAILER_LEN>().ok_or(Error::Truncated)?;
+        let (_, size) = rest.split_last_chunk::<SIZE_LEN>().ok_or(Error::Truncated)?;
         let after = (SIZE_LEN + TRAILER_LEN) as u64;
-        let len = u64::from_be_bytes(*size)
-            .checked_add(after)
-            .ok_or(Error::BadIndex)?;
-        if len < MIN_TAIL_LEN {
-            Err(Error::BadIndex)
-        } else {
-            Ok(len)
-        }
+        let len = u64::from_be_bytes(*size).checked_add(after).ok_or(Error::BadIndex)?;
+        if len < MIN_TAIL_LEN { Err(Error::BadIndex) } else { Ok(len) }
     }
 
     /// Reads the index from the last bytes of a file of `file_len` bytes, without its pages.
@@ -78,10 +68,7 @@ impl PageIndex {
         let tail_len = PageIndex::tail_len(tail)?;
         let block_end = file_len.checked_sub(tail_len).ok_or(Error::BadIndex)?;
         let tail_len = usize::try_from(tail_len).map_err(|_| Error::IndexOutOfReach)?;
-        let start = tail
-            .len()
-            .checked_sub(tail_len)
-            .ok_or(Error::IndexOutOfReach)?;
+        let start = tail.len().checked_sub(tail_len).ok_or(Error::IndexOutOfReach)?;
         let end = tail.len().saturating_sub(SIZE_LEN + TRAILER_LEN);
         let mut rest = tail.get(start..end).ok_or(Error::BadIndex)?;
 
@@ -89,11 +76,8 @@ impl PageIndex {
         let mut offset = FIRST_OFFSET;
         let mut last_pgno = 0;
         while let Some(pgno) = take_pgno(&mut rest)? {
-            let entry = IndexEntry {
-                pgno,
-                offset: take_varint(&mut rest)?,
-                len: take_varint(&mut rest)?,
-            };
+            let entry =
+                IndexEntry { pgno, offset: take_varint(&mut rest)?, len: take_varint(&mut rest)? };
             if pgno.get() <= last_pgno || entry.offset != offset || entry.len == 0 {
                 return Err(Error::BadIndex);
             }
@@ -115,10 +99,7 @@ impl PageIndex {
 
     /// The entry of one page.
     pub fn get(&self, pgno: Pgno) -> Option<IndexEntry> {
-        let at = self
-            .entries
-            .binary_search_by_key(&pgno, |entry| entry.pgno)
-            .ok()?;
+        let at = self.entries.binary_search_by_key(&pgno, |entry| entry.pgno).ok()?;
         self.entries.get(at).copied()
     }
 
@@ -162,11 +143,7 @@ mod tests {
         let mut index = PageIndex::default();
         let mut offset = FIRST_OFFSET;
         for (pgno, len) in [(1, 300), (2, 7), (200, 70_000), (u32::MAX, 40)] {
-            index.push(IndexEntry {
-                pgno: Pgno::new(pgno).unwrap(),
-                offset,
-                len,
-            });
+            index.push(IndexEntry { pgno: Pgno::new(pgno).unwrap(), offset, len });
             offset += len;
         }
         index
@@ -188,34 +165,20 @@ mod tests {
         let longer = [vec![0x55; 100], tail.clone()].concat();
         assert_eq!(PageIndex::decode(&longer, file_len), Ok(index()));
         let shorter = &tail[1..];
-        assert_eq!(
-            PageIndex::decode(shorter, file_len),
-            Err(Error::IndexOutOfReach)
-        );
-        assert_eq!(
-            PageIndex::tail_len(&tail[tail.len() - 24..]),
-            Ok(tail.len() as u64)
-        );
+        assert_eq!(PageIndex::decode(shorter, file_len), Err(Error::IndexOutOfReach));
+        assert_eq!(PageIndex::tail_len(&tail[tail.len() - 24..]), Ok(tail.len() as u64));
     }
 
     #[test]
     fn an_index_that_does_not_fit_its_file_is_refused() {
         let (tail, file_len) = tail();
         for wrong in [0, 100, file_len - 1, file_len + 1, u64::MAX] {
-            assert_eq!(
-                PageIndex::decode(&tail, wrong),
-                Err(Error::BadIndex),
-                "{wrong} bytes"
-            );
+            assert_eq!(PageIndex::decode(&tail, wrong), Err(Error::BadIndex), "{wrong} bytes");
         }
         for at in 0..tail.len() - TRAILER_LEN {
             let mut damaged = tail.clone();
             damaged[at] ^= 0x01;
-            assert_ne!(
-                PageIndex::decode(&damaged, file_len),
-                Ok(index()),
-                "byte {at}"
-            );
+            assert_ne!(PageIndex::decode(&damaged, file_len), Ok(index()), "byte {at}");
         }
         for len in 0..24 {
             assert_eq!(PageIndex::tail_len(&tail[..len]), Err(Error::Truncated));

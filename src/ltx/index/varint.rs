@@ -27,11 +27,7 @@ pub(super) fn take_varint(rest: &mut &[u8]) -> Result<u64, Error> {
         value |= placed;
         if byte & 0x80 == 0 {
             let shortest = *byte != 0 || shift == 0;
-            return if shortest {
-                Ok(value)
-            } else {
-                Err(Error::BadIndex)
-            };
+            return if shortest { Ok(value) } else { Err(Error::BadIndex) };
         }
     }
     Err(Error::BadIndex)
@@ -43,16 +39,7 @@ mod tests {
 
     #[test]
     fn varints_have_one_form() {
-        for value in [
-            0,
-            1,
-            127,
-            128,
-            16_383,
-            16_384,
-            u64::from(u32::MAX),
-            u64::MAX,
-        ] {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
             let mut bytes = Vec::new();
             put_varint(&mut bytes, value);
             assert_eq!(take_varint(&mut bytes.as_slice()), Ok(value));
@@ -63,9 +50,6 @@ mod tests {
         }
         let mut past_64_bits = [[0xff; 9].as_slice(), &[2]].concat();
         past_64_bits.push(0);
-        assert_eq!(
-            take_varint(&mut past_64_bits.as_slice()),
-            Err(Error::BadIndex)
-        );
+        assert_eq!(take_varint(&mut past_64_bits.as_slice()), Err(Error::BadIndex));
     }
 }

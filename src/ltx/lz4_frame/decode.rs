@@ -70,10 +70,7 @@ impl Frame {
             let size: [u8; 8] = input.read_array()?;
             let [a, b, c, d, e, f, g, h] = size;
             let descriptor = [flags, block_code, a, b, c, d, e, f, g, h];
-            (
-                Some(u64::from_le_bytes(size)),
-                descriptor_check(&descriptor),
-            )
+            (Some(u64::from_le_bytes(size)), descriptor_check(&descriptor))
         };
         if input.read_array()? != [check] {
             return Err(Error::FrameHeaderChecksum.into());

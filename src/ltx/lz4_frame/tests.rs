@@ -12,10 +12,7 @@ const TEXT_LEN: usize = 150_000;
 
 macro_rules! frame {
     ($name:literal) => {
-        (
-            include_bytes!(concat!("../../../tests/data/lz4/", $name, ".lz4")).as_slice(),
-            $name,
-        )
+        (include_bytes!(concat!("../../../tests/data/lz4/", $name, ".lz4")).as_slice(), $name)
     };
 }
 
@@ -94,10 +91,7 @@ fn a_frame_comes_back_as_it_was_written() {
     for checksum in [ContentChecksum::No, ContentChecksum::Yes] {
         for len in [0, 1, 65_535, 65_536, 65_537, 200_000] {
             for content in [vec![9; len], noise(len)] {
-                assert!(
-                    decode(&encode(&content, checksum), len) == Ok(content),
-                    "{len} bytes"
-                );
+                assert!(decode(&encode(&content, checksum), len) == Ok(content), "{len} bytes");
             }
         }
     }
@@ -105,40 +99,26 @@ fn a_frame_comes_back_as_it_was_written() {
 
 #[test]
 fn the_content_has_the_expected_length() {
-    for (bytes, name) in [
-        frame!("linked"),
-        frame!("content-size-4m"),
-        frame!("linked-all-checks"),
-    ] {
+    for (bytes, name) in [frame!("linked"), frame!("content-size-4m"), frame!("linked-all-checks")]
+    {
         let longer = decode(bytes, TEXT_LEN + 1);
         assert_eq!(longer, Err(Error::FrameContentSize), "{name}");
         let shorter = decode(bytes, TEXT_LEN - 1);
-        let refused = [
-            Err(Error::FrameContentSize),
-            Err(Error::DecompressedTooLong),
-        ];
+        let refused = [Err(Error::FrameContentSize), Err(Error::DecompressedTooLong)];
         assert!(refused.contains(&shorter), "{name}");
     }
 }
 
 #[test]
 fn a_cut_frame_is_refused() {
-    for (bytes, name) in [
-        frame!("linked-all-checks"),
-        frame!("plain-blocks"),
-        frame!("empty"),
-    ] {
+    for (bytes, name) in [frame!("linked-all-checks"), frame!("plain-blocks"), frame!("empty")] {
         let len = match name {
             "plain-blocks" => 5000,
             "empty" => 0,
             _ => TEXT_LEN,
         };
         for end in (0..bytes.len()).step_by(13) {
-            assert_eq!(
-                decode(&bytes[..end], len),
-                Err(Error::Truncated),
-                "{name}, {end} bytes"
-            );
+            assert_eq!(decode(&bytes[..end], len), Err(Error::Truncated), "{name}, {end} bytes");
         }
     }
 }
@@ -176,10 +156,7 @@ fn no_flipped_bit_changes_the_content_unnoticed() {
             damaged[at] ^= 1 << bit;
             let result = decode(&damaged, content.len());
             // Text that repeats itself can be repeated from more than one distance.
-            assert!(
-                result.is_err() || result.as_ref() == Ok(&content),
-                "byte {at}, bit {bit}"
-            );
+            assert!(result.is_err() || result.as_ref() == Ok(&content), "byte {at}, bit {bit}");
         }
     }
 }

@@ -16,10 +16,7 @@ pub struct Tick {
 impl Tick {
     /// Now.
     pub fn now() -> Tick {
-        Tick {
-            running_ms: running_ms(),
-            wall_ms: unix_ms(),
-        }
+        Tick { running_ms: running_ms(), wall_ms: unix_ms() }
     }
 
     /// Milliseconds since then.
@@ -32,9 +29,7 @@ impl Tick {
 
 /// Milliseconds since the Unix epoch, by the wall clock.
 pub fn unix_ms() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -51,9 +46,7 @@ fn running_ms() -> u64 {
     let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    seconds
-        .saturating_mul(1000)
-        .saturating_add(nanos / 1_000_000)
+    seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)
 }
 
 #[cfg(test)]
@@ -63,15 +56,9 @@ mod tests {
     #[test]
     fn age_follows_the_clock_that_moved_most() {
         let now = Tick::now();
-        let frozen = Tick {
-            wall_ms: now.wall_ms.saturating_sub(60_000),
-            ..now
-        };
+        let frozen = Tick { wall_ms: now.wall_ms.saturating_sub(60_000), ..now };
         assert!(frozen.age_ms() >= 60_000);
-        let set_back = Tick {
-            wall_ms: now.wall_ms.saturating_add(60_000),
-            ..now
-        };
+        let set_back = Tick { wall_ms: now.wall_ms.saturating_add(60_000), ..now };
         assert!(set_back.age_ms() < 60_000);
     }
 }

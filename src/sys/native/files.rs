@@ -23,11 +23,7 @@ impl File {
 
     /// Opens or creates a file.
     pub fn open(path: &str) -> io::Result<File> {
-        private_options()
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map(File)
+        private_options().create(true).truncate(false).open(path).map(File)
     }
 
     /// Creates a file that has no name and is gone with its last use, in the system's temporary

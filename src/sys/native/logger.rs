@@ -31,9 +31,7 @@ pub fn init_log() -> Result<(), String> {
 
 /// Whether a line would be shown.
 pub fn log_enabled(level: Level, module: &str) -> bool {
-    LOGGER
-        .get()
-        .is_some_and(|logger| logger.filter.shows(level, module))
+    LOGGER.get().is_some_and(|logger| logger.filter.shows(level, module))
 }
 
 /// Writes one line. A log that can't be written is no reason to fail.
@@ -52,10 +50,7 @@ pub fn log_line(level: Level, module: &str, message: fmt::Arguments<'_>) {
 struct Rfc3339(u64);
 
 impl fmt::Display for Rfc3339 {
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "divisors are constants, operands < 2^54"
-    )]
+    #[expect(clippy::arithmetic_side_effects, reason = "divisors are constants, operands < 2^54")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, ms) = (self.0 / 1000, self.0 % 1000);
         let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
@@ -67,21 +62,11 @@ impl fmt::Display for Rfc3339 {
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month_from_march = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 {
-            month_from_march + 3
-        } else {
-            month_from_march - 9
-        };
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         let year = year_of_era + era * 400 + u64::from(month <= 2);
-        let (hour, minute, second) = (
-            second_of_day / 3600,
-            second_of_day / 60 % 60,
-            second_of_day % 60,
-        );
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
-        )
+        let (hour, minute, second) =
+            (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
     }
 }
 

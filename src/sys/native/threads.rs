@@ -37,7 +37,5 @@ pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 
             }
         }
     };
-    let _ = std::thread::Builder::new()
-        .name("litevfs".into())
-        .spawn(run);
+    let _ = std::thread::Builder::new().name("litevfs".into()).spawn(run);
 }

@@ -1,0 +1,4 @@
+//! The library files of LiteVFS. All there is to see is in the package `litevfs`; this one makes its
+//! C functions (`litevfs.h`) part of a shared and a static library.
+
+pub use extension::entry::*;
