@@ -41,9 +41,7 @@ impl FromRequestParts<Arc<App>> for Access {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Access, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
-        let query: Vec<_> = form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect();
+        let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let asked = parameter(&query, "cluster");
         let authorization = text_header(&parts.headers, header::AUTHORIZATION.as_str())?;
         let cluster = app.auth.cluster(authorization, asked)?;
@@ -61,23 +59,15 @@ impl Access {
     /// The database that the request is about.
     pub(crate) fn key(&self) -> Result<DbKey, ApiError> {
         let bad_db = |text: String| ApiError::new(StatusCode::BAD_REQUEST, "EBADDB", text);
-        let name = self
-            .parameter("db")
-            .ok_or_else(|| bad_db("name a database: db=NAME".into()))?;
-        let db = name
-            .parse()
-            .map_err(|error: ParseError| bad_db(error.to_string()))?;
-        Ok(DbKey {
-            cluster: self.cluster.clone(),
-            db,
-        })
+        let name = self.parameter("db").ok_or_else(|| bad_db("name a database: db=NAME".into()))?;
+        let db = name.parse().map_err(|error: ParseError| bad_db(error.to_string()))?;
+        Ok(DbKey { cluster: self.cluster.clone(), db })
     }
 
     /// The position in the request.
     pub(crate) fn pos(&self) -> Result<Option<Pos>, ApiError> {
         let parse = |text: &str| {
-            text.parse()
-                .map_err(|error: ParseError| ApiError::bad_input(format!("pos: {error}")))
+            text.parse().map_err(|error: ParseError| ApiError::bad_input(format!("pos: {error}")))
         };
         self.parameter("pos").map(parse).transpose()
     }
@@ -94,9 +84,7 @@ pub(crate) fn text_header<'a>(
     name: &str,
 ) -> Result<Option<&'a str>, ApiError> {
     let text = |value: &'a HeaderValue| {
-        value
-            .to_str()
-            .map_err(|_| ApiError::bad_input(format!("the {name} header is not ASCII")))
+        value.to_str().map_err(|_| ApiError::bad_input(format!("the {name} header is not ASCII")))
     };
     headers.get(name).map(text).transpose()
 }

@@ -64,11 +64,7 @@ impl Auth {
         header: Option<&str>,
         asked: Option<&str>,
     ) -> Result<ClusterName, ApiError> {
-        let scope = if self.is_open() {
-            None
-        } else {
-            self.find(header)?.scope.clone()
-        };
+        let scope = if self.is_open() { None } else { self.find(header)?.scope.clone() };
         let from_header = header.filter(|_| self.is_open()).and_then(|header| {
             let name = header.strip_prefix(CLUSTER_SCHEME)?;
             Some(name.trim())
@@ -96,9 +92,7 @@ impl Auth {
     fn find(&self, header: Option<&str>) -> Result<&Token, ApiError> {
         let given = header.unwrap_or_default();
         let bearer = given.split_once(' ').and_then(|(scheme, token)| {
-            scheme
-                .eq_ignore_ascii_case("bearer")
-                .then_some(token.trim_start())
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
         });
         let mut found = None;
         for token in &self.tokens {
@@ -132,29 +126,16 @@ mod tests {
     }
 
     fn cluster(auth: &Auth, header: Option<&str>, asked: Option<&str>) -> Option<String> {
-        auth.cluster(header, asked)
-            .ok()
-            .map(|name| name.to_string())
+        auth.cluster(header, asked).ok().map(|name| name.to_string())
     }
 
     #[test]
     fn a_token_counts_as_given_and_as_bearer() {
         let auth = auth();
         for header in ["FlyV1 all", "Bearer FlyV1 all", "bearer  FlyV1 all"] {
-            assert_eq!(
-                cluster(&auth, Some(header), None).as_deref(),
-                Some("default"),
-                "{header}"
-            );
+            assert_eq!(cluster(&auth, Some(header), None).as_deref(), Some("default"), "{header}");
         }
-        for header in [
-            "",
-            "all",
-            "FlyV1 al",
-            "FlyV1 alll",
-            "Bearer all",
-            "cluster default",
-        ] {
+        for header in ["", "all", "FlyV1 al", "FlyV1 alll", "Bearer all", "cluster default"] {
             assert_eq!(cluster(&auth, Some(header), None), None, "{header}");
         }
         assert_eq!(cluster(&auth, None, None), None);
@@ -167,10 +148,7 @@ mod tests {
         assert_eq!(cluster(&auth, token, None).as_deref(), Some("one"));
         assert_eq!(cluster(&auth, token, Some("one")).as_deref(), Some("one"));
         assert_eq!(cluster(&auth, token, Some("two")), None);
-        assert_eq!(
-            cluster(&auth, Some("FlyV1 all"), Some("two")).as_deref(),
-            Some("two")
-        );
+        assert_eq!(cluster(&auth, Some("FlyV1 all"), Some("two")).as_deref(), Some("two"));
         assert_eq!(cluster(&auth, Some("FlyV1 all"), Some("../x")), None);
     }
 
@@ -178,18 +156,9 @@ mod tests {
     fn without_tokens_the_header_may_name_the_cluster() {
         let auth = Auth::default();
         assert_eq!(cluster(&auth, None, None).as_deref(), Some("default"));
-        assert_eq!(
-            cluster(&auth, Some("whatever"), None).as_deref(),
-            Some("default")
-        );
-        assert_eq!(
-            cluster(&auth, Some("cluster one"), None).as_deref(),
-            Some("one")
-        );
-        assert_eq!(
-            cluster(&auth, Some("cluster one"), Some("two")).as_deref(),
-            Some("two")
-        );
+        assert_eq!(cluster(&auth, Some("whatever"), None).as_deref(), Some("default"));
+        assert_eq!(cluster(&auth, Some("cluster one"), None).as_deref(), Some("one"));
+        assert_eq!(cluster(&auth, Some("cluster one"), Some("two")).as_deref(), Some("two"));
         assert_eq!(cluster(&auth, Some("cluster .one"), None), None);
     }
 

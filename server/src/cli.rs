@@ -45,17 +45,12 @@ pub fn main() -> ExitCode {
 /// Logs to stderr what `RUST_LOG` asks for: a level, or a list of `module=level`.
 fn start_log() -> Result<(), Box<dyn std::error::Error>> {
     let filter: Targets = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => filter
-            .parse()
-            .map_err(|error| format!("RUST_LOG: {error}"))?,
+        Ok(filter) if !filter.is_empty() => {
+            filter.parse().map_err(|error| format!("RUST_LOG: {error}"))?
+        }
         _ => Targets::new().with_default(tracing::Level::INFO),
     };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(filter)
-        .init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
     Ok(())
 }

@@ -18,12 +18,7 @@ pub struct ServeArgs {
     pub listen: String,
     /// A token that reaches every cluster; may be repeated. Without any token, only loopback
     /// addresses are served.
-    #[arg(
-        long = "token",
-        value_name = "T",
-        env = "LITEVFS_CLOUD_TOKEN",
-        hide_env_values = true
-    )]
+    #[arg(long = "token", value_name = "T", env = "LITEVFS_CLOUD_TOKEN", hide_env_values = true)]
     pub tokens: Vec<String>,
     /// A token that reaches one cluster only; may be repeated.
     #[arg(long = "cluster-token", num_args = 2, value_names = ["CLUSTER", "TOKEN"])]
@@ -100,20 +95,12 @@ impl Config {
         {
             return Err(ConfigError::OpenToAll(open));
         }
-        Ok(Config {
-            data: args.data,
-            listen,
-            auth,
-            max_body: args.max_body,
-        })
+        Ok(Config { data: args.data, listen, auth, max_body: args.max_body })
     }
 }
 
 fn resolve(address: &str) -> Result<Vec<SocketAddr>, ConfigError> {
-    let failed = |source| ConfigError::Listen {
-        address: address.to_owned(),
-        source,
-    };
+    let failed = |source| ConfigError::Listen { address: address.to_owned(), source };
     let addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(failed)?.collect();
     if addresses.is_empty() {
         return Err(failed(std::io::Error::other("the name has no address")));
@@ -139,42 +126,21 @@ mod tests {
     #[test]
     fn without_a_token_only_loopback_is_served() {
         for listen in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:0"] {
-            assert!(
-                Config::from_args(args(listen, &[], &[])).is_ok(),
-                "{listen}"
-            );
+            assert!(Config::from_args(args(listen, &[], &[])).is_ok(), "{listen}");
         }
         for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:1"] {
-            let error = Config::from_args(args(listen, &[], &[]))
-                .err()
-                .unwrap()
-                .to_string();
+            let error = Config::from_args(args(listen, &[], &[])).err().unwrap().to_string();
             assert!(error.contains("give --token"), "{error}");
-            assert!(
-                Config::from_args(args(listen, &["t"], &[])).is_ok(),
-                "{listen}"
-            );
-            assert!(
-                Config::from_args(args(listen, &[], &["c", "t"])).is_ok(),
-                "{listen}"
-            );
+            assert!(Config::from_args(args(listen, &["t"], &[])).is_ok(), "{listen}");
+            assert!(Config::from_args(args(listen, &[], &["c", "t"])).is_ok(), "{listen}");
         }
     }
 
     #[test]
     fn errors_never_show_a_token() {
         let secret = "secret\u{1}";
-        for bad in [
-            args("127.0.0.1:0", &[secret], &[]),
-            args("127.0.0.1:0", &[], &["c", secret]),
-        ] {
-            assert!(
-                !Config::from_args(bad)
-                    .err()
-                    .unwrap()
-                    .to_string()
-                    .contains("secret")
-            );
+        for bad in [args("127.0.0.1:0", &[secret], &[]), args("127.0.0.1:0", &[], &["c", secret])] {
+            assert!(!Config::from_args(bad).err().unwrap().to_string().contains("secret"));
         }
         let text = format!("{:?}", args("127.0.0.1:0", &["secret"], &["c", "secret"]));
         assert!(!text.contains("secret"));
@@ -182,10 +148,7 @@ mod tests {
 
     #[test]
     fn an_address_needs_a_port() {
-        let error = Config::from_args(args("127.0.0.1", &[], &[]))
-            .err()
-            .unwrap()
-            .to_string();
+        let error = Config::from_args(args("127.0.0.1", &[], &[])).err().unwrap().to_string();
         assert!(error.contains("HOST:PORT"), "{error}");
     }
 }

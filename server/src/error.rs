@@ -30,12 +30,7 @@ struct Body<'a> {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> ApiError {
-        ApiError {
-            status,
-            code,
-            text: text.into(),
-            pos: None,
-        }
+        ApiError { status, code, text: text.into(), pos: None }
     }
 
     /// The request makes no sense.
@@ -53,21 +48,9 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        tracing::debug!(
-            status = self.status.as_u16(),
-            code = self.code,
-            error = self.text
-        );
+        tracing::debug!(status = self.status.as_u16(), code = self.code, error = self.text);
         let pos = self.pos.map(PosBody::from);
-        (
-            self.status,
-            Json(Body {
-                code: self.code,
-                error: &self.text,
-                pos,
-            }),
-        )
-            .into_response()
+        (self.status, Json(Body { code: self.code, error: &self.text, pos })).into_response()
     }
 }
 
@@ -109,17 +92,8 @@ impl From<store::Error> for ApiError {
                 return ApiError::internal(&error);
             }
         };
-        let pos = if let Error::PosMismatch(pos) = error {
-            Some(pos)
-        } else {
-            None
-        };
-        ApiError {
-            status,
-            code,
-            text: error.to_string(),
-            pos,
-        }
+        let pos = if let Error::PosMismatch(pos) = error { Some(pos) } else { None };
+        ApiError { status, code, text: error.to_string(), pos }
     }
 }
 

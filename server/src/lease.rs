@@ -77,10 +77,7 @@ impl Leases {
         now: Instant,
     ) -> Result<Duration, LeaseError> {
         let mut table = self.table.lock();
-        let lease = table
-            .live(key, now)
-            .filter(|lease| lease.id == id)
-            .ok_or(LeaseError::Lost)?;
+        let lease = table.live(key, now).filter(|lease| lease.id == id).ok_or(LeaseError::Lost)?;
         let (until, duration) = end_of(duration, now);
         lease.until = until;
         Ok(duration)
@@ -134,31 +131,19 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn key(db: &str) -> DbKey {
-        DbKey {
-            cluster: "c".parse().unwrap(),
-            db: db.parse().unwrap(),
-        }
+        DbKey { cluster: "c".parse().unwrap(), db: db.parse().unwrap() }
     }
 
     #[test]
     fn one_holder_at_a_time_and_the_next_after_expiry() {
         let (leases, now) = (Leases::default(), Instant::now());
-        assert_eq!(
-            leases.acquire(&key("a"), "1".into(), SECOND, now),
-            Ok(SECOND)
-        );
+        assert_eq!(leases.acquire(&key("a"), "1".into(), SECOND, now), Ok(SECOND));
         assert_eq!(
             leases.acquire(&key("a"), "2".into(), SECOND, now + SECOND / 4),
             Err(LeaseError::Held(SECOND * 3 / 4))
         );
-        assert_eq!(
-            leases.acquire(&key("b"), "2".into(), SECOND, now),
-            Ok(SECOND)
-        );
-        assert_eq!(
-            leases.acquire(&key("a"), "2".into(), SECOND, now + SECOND),
-            Ok(SECOND)
-        );
+        assert_eq!(leases.acquire(&key("b"), "2".into(), SECOND, now), Ok(SECOND));
+        assert_eq!(leases.acquire(&key("a"), "2".into(), SECOND, now + SECOND), Ok(SECOND));
         leases.release(&key("a"), "1");
         assert_eq!(leases.check(&key("a"), Some("2"), now + SECOND), Ok(()));
         leases.release(&key("a"), "2");
@@ -171,47 +156,26 @@ mod tests {
         leases.acquire(&key("a"), "1".into(), SECOND, now).unwrap();
         let later = now + SECOND / 2;
         assert_eq!(leases.refresh(&key("a"), "1", SECOND, later), Ok(SECOND));
-        assert_eq!(
-            leases.refresh(&key("a"), "2", SECOND, later),
-            Err(LeaseError::Lost)
-        );
+        assert_eq!(leases.refresh(&key("a"), "2", SECOND, later), Err(LeaseError::Lost));
         assert_eq!(leases.check(&key("a"), Some("1"), now + SECOND), Ok(()));
-        assert_eq!(
-            leases.refresh(&key("a"), "1", SECOND, later + SECOND),
-            Err(LeaseError::Lost)
-        );
+        assert_eq!(leases.refresh(&key("a"), "1", SECOND, later + SECOND), Err(LeaseError::Lost));
     }
 
     #[test]
     fn a_live_lease_fences_and_a_dead_one_admits_nobody() {
         let (leases, now) = (Leases::default(), Instant::now());
         leases.acquire(&key("a"), "1".into(), SECOND, now).unwrap();
-        assert_eq!(
-            leases.check(&key("a"), None, now),
-            Err(LeaseError::Held(SECOND))
-        );
-        assert_eq!(
-            leases.check(&key("a"), Some("2"), now),
-            Err(LeaseError::Lost)
-        );
-        assert_eq!(
-            leases.check(&key("a"), Some("1"), now + SECOND),
-            Err(LeaseError::Lost)
-        );
+        assert_eq!(leases.check(&key("a"), None, now), Err(LeaseError::Held(SECOND)));
+        assert_eq!(leases.check(&key("a"), Some("2"), now), Err(LeaseError::Lost));
+        assert_eq!(leases.check(&key("a"), Some("1"), now + SECOND), Err(LeaseError::Lost));
         assert_eq!(leases.check(&key("a"), None, now + SECOND), Ok(()));
     }
 
     #[test]
     fn durations_are_clamped() {
         let (leases, now) = (Leases::default(), Instant::now());
-        assert_eq!(
-            leases.acquire(&key("a"), "1".into(), Duration::ZERO, now),
-            Ok(MIN_DURATION)
-        );
-        assert_eq!(
-            leases.acquire(&key("b"), "1".into(), SECOND * 3600, now),
-            Ok(MAX_DURATION)
-        );
+        assert_eq!(leases.acquire(&key("a"), "1".into(), Duration::ZERO, now), Ok(MIN_DURATION));
+        assert_eq!(leases.acquire(&key("b"), "1".into(), SECOND * 3600, now), Ok(MAX_DURATION));
     }
 
     #[test]
@@ -219,9 +183,7 @@ mod tests {
         let (leases, now) = (Leases::default(), Instant::now());
         for n in 0..10_000_u32 {
             let at = now + SECOND * n;
-            leases
-                .acquire(&key(&n.to_string()), "1".into(), SECOND, at)
-                .unwrap();
+            leases.acquire(&key(&n.to_string()), "1".into(), SECOND, at).unwrap();
         }
         assert!(leases.table.lock().leases.len() <= PRUNE_FROM);
     }

@@ -14,7 +14,5 @@ where
     if len_bytes <= IN_PLACE {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }

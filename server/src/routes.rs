@@ -48,9 +48,7 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     // The query stays out of the log: it is not needed there, and clients put odd things in it.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .insert(INSTANCE_ID, app.instance_id.clone());
+    response.headers_mut().insert(INSTANCE_ID, app.instance_id.clone());
     tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?start.elapsed());
     response
 }

@@ -34,9 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -79,11 +77,7 @@ async fn start(
 }
 
 fn list(addresses: &[SocketAddr]) -> String {
-    addresses
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn announce(address: SocketAddr, open: bool) -> io::Result<()> {
@@ -129,14 +123,8 @@ pub async fn accept(listener: TcpListener, router: Router, stop: impl Future<Out
     }
     drop(listener);
     tracing::info!("stopping");
-    if tokio::time::timeout(STOP_TIMEOUT, connections.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            "requests were still under way after {} s",
-            STOP_TIMEOUT.as_secs()
-        );
+    if tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way after {} s", STOP_TIMEOUT.as_secs());
     }
 }
 

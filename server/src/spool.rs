@@ -48,12 +48,7 @@ pub struct SpoolWriter {
 impl SpoolWriter {
     /// An empty spool, whose temp file would live in `dir`.
     pub fn new(dir: &Path) -> SpoolWriter {
-        SpoolWriter {
-            dir: dir.to_owned(),
-            memory: Vec::new(),
-            file: None,
-            len: 0,
-        }
+        SpoolWriter { dir: dir.to_owned(), memory: Vec::new(), file: None, len: 0 }
     }
 
     /// Ends writing.
@@ -62,10 +57,7 @@ impl SpoolWriter {
             None => Content::Memory(Bytes::from(self.memory)),
             Some(file) => Content::File(file.into_inner().map_err(io::IntoInnerError::into_error)?),
         };
-        Ok(Spool {
-            content,
-            len: self.len,
-        })
+        Ok(Spool { content, len: self.len })
     }
 }
 
@@ -145,10 +137,7 @@ impl Spool {
     pub fn ends<const HEAD: usize, const TAIL: usize>(
         &self,
     ) -> io::Result<Option<([u8; HEAD], [u8; TAIL])>> {
-        let Some(tail_at) = self
-            .len
-            .checked_sub(TAIL as u64)
-            .filter(|&at| at >= HEAD as u64)
+        let Some(tail_at) = self.len.checked_sub(TAIL as u64).filter(|&at| at >= HEAD as u64)
         else {
             return Ok(None);
         };
@@ -168,9 +157,8 @@ where
     let mut writer = SpoolWriter::new(dir);
     let mut piece = Vec::new();
     let mut len = 0_u64;
-    while let Some(bytes) = tokio::time::timeout(STALL_LIMIT, body.next())
-        .await
-        .map_err(|_| ReceiveError::Stalled)?
+    while let Some(bytes) =
+        tokio::time::timeout(STALL_LIMIT, body.next()).await.map_err(|_| ReceiveError::Stalled)?
     {
         let bytes = bytes.map_err(|error| ReceiveError::Broken(error.to_string()))?;
         len = len.saturating_add(bytes.len() as u64);
@@ -207,16 +195,9 @@ mod tests {
 
     #[test]
     fn bytes_come_back_from_memory_and_from_the_file() {
-        for (len, in_memory) in [
-            (1000, true),
-            (MEMORY_LIMIT, true),
-            (MEMORY_LIMIT + 1, false),
-        ] {
+        for (len, in_memory) in [(1000, true), (MEMORY_LIMIT, true), (MEMORY_LIMIT + 1, false)] {
             let (spool, bytes) = filled(len);
-            assert_eq!(
-                (spool.len(), spool.in_memory().is_some()),
-                (len as u64, in_memory)
-            );
+            assert_eq!((spool.len(), spool.in_memory().is_some()), (len as u64, in_memory));
             for _ in 0..2 {
                 let mut read = Vec::new();
                 spool.reader().unwrap().read_to_end(&mut read).unwrap();
@@ -235,10 +216,7 @@ mod tests {
 
     #[test]
     fn a_body_past_the_limit_is_refused() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let body = |parts: usize| {
             futures_util::stream::iter((0..parts).map(|_| Ok::<_, io::Error>(Bytes::from("12345"))))
         };

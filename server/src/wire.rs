@@ -26,10 +26,7 @@ impl TryFrom<PosBody> for Pos {
     type Error = ParseError;
 
     fn try_from(body: PosBody) -> Result<Pos, ParseError> {
-        Ok(Pos {
-            txid: body.txid.parse()?,
-            post_apply_checksum: body.post_apply_checksum.parse()?,
-        })
+        Ok(Pos { txid: body.txid.parse()?, post_apply_checksum: body.post_apply_checksum.parse()? })
     }
 }
 
@@ -48,10 +45,6 @@ impl ChangesBody {
             Changes::Pages(pgnos) => (Some(pgnos.into_iter().map(Pgno::get).collect()), false),
             Changes::All => (None, true),
         };
-        ChangesBody {
-            pos: pos.into(),
-            pgnos,
-            all,
-        }
+        ChangesBody { pos: pos.into(), pgnos, all }
     }
 }

@@ -18,9 +18,7 @@ pub(crate) struct InfoBody {
 }
 
 pub(crate) async fn info(State(app): State<Arc<App>>, access: Access) -> Json<InfoBody> {
-    Json(InfoBody {
-        cluster_id: app.store.cluster_id(&access.cluster),
-    })
+    Json(InfoBody { cluster_id: app.store.cluster_id(&access.cluster) })
 }
 
 pub(crate) async fn positions(
@@ -28,8 +26,6 @@ pub(crate) async fn positions(
     access: Access,
 ) -> Result<Json<BTreeMap<String, PosBody>>, ApiError> {
     let databases = app.store.databases(&access.cluster).await?;
-    let positions = databases
-        .into_iter()
-        .map(|(db, pos)| (db.to_string(), pos.into()));
+    let positions = databases.into_iter().map(|(db, pos)| (db.to_string(), pos.into()));
     Ok(Json(positions.collect()))
 }

@@ -27,24 +27,16 @@ pub(crate) async fn acquire(
     let key = access.key()?;
     let duration = duration(&access)?;
     let (id, granted) = match access.parameter("id") {
-        Some(id) => (
-            id.to_owned(),
-            app.leases.refresh(&key, id, duration, Instant::now())?,
-        ),
+        Some(id) => (id.to_owned(), app.leases.refresh(&key, id, duration, Instant::now())?),
         None => {
             let id = random::hex::<16>()?;
             // A commit that was let in before must not appear under a lease that is not its own.
             let _held = app.store.hold(&key).await?;
-            let granted = app
-                .leases
-                .acquire(&key, id.clone(), duration, Instant::now())?;
+            let granted = app.leases.acquire(&key, id.clone(), duration, Instant::now())?;
             (id, granted)
         }
     };
-    Ok(Json(LeaseBody {
-        id,
-        expires_at: rfc3339_in(granted),
-    }))
+    Ok(Json(LeaseBody { id, expires_at: rfc3339_in(granted) }))
 }
 
 /// Gives a lease back; an unknown one is gone already, which is fine.
@@ -53,17 +45,13 @@ pub(crate) async fn release(
     access: Access,
 ) -> Result<StatusCode, ApiError> {
     let key = access.key()?;
-    let id = access
-        .parameter("id")
-        .ok_or_else(|| ApiError::bad_input("name the lease: id=ID"))?;
+    let id = access.parameter("id").ok_or_else(|| ApiError::bad_input("name the lease: id=ID"))?;
     app.leases.release(&key, id);
     Ok(StatusCode::OK)
 }
 
 fn duration(access: &Access) -> Result<Duration, ApiError> {
-    let duration = access
-        .parameter("duration")
-        .and_then(|text| text.parse().ok());
+    let duration = access.parameter("duration").and_then(|text| text.parse().ok());
     duration.map(Duration::from_millis).ok_or_else(|| {
         ApiError::bad_input("say for how long: duration=MS, 1 to 60000; more is taken as 60000")
     })

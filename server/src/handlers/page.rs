@@ -39,11 +39,7 @@ fn pgnos(list: &str) -> Result<Vec<Pgno>, ApiError> {
     let parse = |text: &str| text.parse().ok().and_then(Pgno::new).ok_or_else(bad);
     let pgnos = list.split(',').take(MAX_PAGES.saturating_add(1)).map(parse);
     let pgnos: Vec<Pgno> = pgnos.collect::<Result<_, _>>()?;
-    if pgnos.len() > MAX_PAGES {
-        Err(bad())
-    } else {
-        Ok(pgnos)
-    }
+    if pgnos.len() > MAX_PAGES { Err(bad()) } else { Ok(pgnos) }
 }
 
 /// Written by hand, straight into one buffer: this is the body that everything else waits for.
@@ -53,11 +49,7 @@ fn json(pgnos: &[Pgno], pages: &[Vec<u8>], len_bytes: usize) -> String {
     let mut text = String::with_capacity(room.saturating_add(pages.len().saturating_mul(32)));
     text.push_str("{\"pages\":[");
     for (place, (pgno, data)) in pgnos.iter().zip(pages).enumerate() {
-        text.push_str(if place == 0 {
-            "{\"pgno\":"
-        } else {
-            ",{\"pgno\":"
-        });
+        text.push_str(if place == 0 { "{\"pgno\":" } else { ",{\"pgno\":" });
         text.push_str(&pgno.to_string());
         text.push_str(",\"data\":\"");
         STANDARD.encode_string(data, &mut text);

@@ -69,11 +69,7 @@ pub(crate) async fn snapshot(
         Form::Ltx => ([(CONTENT_TYPE, "application/octet-stream")], body).into_response(),
         Form::Sqlite => {
             let content_type = (CONTENT_TYPE, "application/vnd.sqlite3".to_owned());
-            (
-                [content_type, (CONTENT_LENGTH, len_bytes.to_string())],
-                body,
-            )
-                .into_response()
+            ([content_type, (CONTENT_LENGTH, len_bytes.to_string())], body).into_response()
         }
     })
 }
@@ -134,17 +130,14 @@ async fn send_ltx(mut snapshot: Snapshot, batches: &Batches) -> io::Result<()> {
         };
         let len_bytes = pages.len().saturating_mul(first.len());
         let encode = move || {
-            let encoded = pages
-                .iter()
-                .try_for_each(|(pgno, data)| encoder.encode_page(*pgno, data));
+            let encoded =
+                pages.iter().try_for_each(|(pgno, data)| encoder.encode_page(*pgno, data));
             encoded.map(|()| encoder)
         };
         encoder = offload(len_bytes, encode).await?.map_err(ltx_error)?;
         send(batches, out.take()).await?;
     }
-    encoder
-        .finish(snapshot.pos().post_apply_checksum)
-        .map_err(ltx_error)?;
+    encoder.finish(snapshot.pos().post_apply_checksum).map_err(ltx_error)?;
     send(batches, out.take()).await
 }
 

@@ -55,19 +55,13 @@ pub(crate) async fn several(
 ) -> Result<Json<SeveralBody>, ApiError> {
     let mut changes = BTreeMap::new();
     for (name, pos) in read_request(body).await?.positions {
-        let since = pos
-            .map(Pos::try_from)
-            .transpose()
-            .map_err(|error: ParseError| {
-                ApiError::bad_input(format!("the position of {name:?}: {error}"))
-            })?;
+        let since = pos.map(Pos::try_from).transpose().map_err(|error: ParseError| {
+            ApiError::bad_input(format!("the position of {name:?}: {error}"))
+        })?;
         let db: DbName = name.parse().map_err(|error: ParseError| {
             ApiError::new(StatusCode::BAD_REQUEST, "EBADDB", error.to_string())
         })?;
-        let key = DbKey {
-            cluster: access.cluster.clone(),
-            db,
-        };
+        let key = DbKey { cluster: access.cluster.clone(), db };
         if let Some(database) = app.store.database(&key).await? {
             let (pos, changed) = database.changes(since.unwrap_or(Pos::EMPTY));
             changes.insert(name, ChangesBody::new(pos, changed));
@@ -80,14 +74,10 @@ async fn read_request(body: Body) -> Result<SeveralRequest, ApiError> {
     let too_slow = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "EBADINPUT", "the body is late");
     let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await;
     let bytes = bytes.map_err(too_slow)?.map_err(|error| {
-        ApiError::bad_input(format!(
-            "the body could not be read, or has over 1 MiB: {error}"
-        ))
+        ApiError::bad_input(format!("the body could not be read, or has over 1 MiB: {error}"))
     })?;
     let request: SeveralRequest = serde_json::from_slice(&bytes).map_err(|error| {
-        ApiError::bad_input(format!(
-            "the body is not {{\"positions\":{{NAME:POS}}}}: {error}"
-        ))
+        ApiError::bad_input(format!("the body is not {{\"positions\":{{NAME:POS}}}}: {error}"))
     })?;
     if request.positions.len() > MAX_DATABASES {
         let text = format!("at most {MAX_DATABASES} databases a request: ask in several");

@@ -30,9 +30,7 @@ impl Store {
         let scratch = self.objects.scratch().to_owned();
         let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
         let converted = offload(len_bytes, move || convert::convert(&upload, &scratch)).await?;
-        if let Ok(Converted {
-            sound: Ok(sound), ..
-        }) = &converted
+        if let Ok(Converted { sound: Ok(sound), .. }) = &converted
             && let Some(pos) = self.held(key, &slot, &sound.step, &sound.pages).await?
         {
             return Ok(pos);
@@ -133,20 +131,14 @@ impl Database {
         let Sound { step, pages, .. } = sound;
         let (last, pos, old_commit) = {
             let history = &self.state.read().history;
-            (
-                history.len().checked_sub(1),
-                history.pos(),
-                history.commit(),
-            )
+            (history.len().checked_sub(1), history.pos(), history.commit())
         };
         let lock_pgno = self.page_size.lock_pgno();
         if !grows_completely(old_commit, step.commit, lock_pgno, pages) {
             return Err(Error::MissingPages);
         }
-        let replaced = pages
-            .iter()
-            .map(|page| page.pgno)
-            .take_while(|pgno| pgno.get() <= old_commit);
+        let replaced =
+            pages.iter().map(|page| page.pgno).take_while(|pgno| pgno.get() <= old_commit);
         let truncated = (step.commit.saturating_add(1)..=old_commit)
             .filter_map(Pgno::new)
             .filter(|&pgno| pgno != lock_pgno);
@@ -155,16 +147,9 @@ impl Database {
             Some(last) => self.checksums(last, &gone).await?,
             None => Vec::new(),
         };
-        let start = if pos.is_empty() {
-            Checksum::EMPTY
-        } else {
-            pos.post_apply_checksum
-        };
+        let start = if pos.is_empty() { Checksum::EMPTY } else { pos.post_apply_checksum };
         let after = pages.iter().map(|page| page.checksum);
-        let checksum = before
-            .into_iter()
-            .chain(after)
-            .fold(start, Checksum::toggle);
+        let checksum = before.into_iter().chain(after).fold(start, Checksum::toggle);
         if checksum == step.post_apply_checksum {
             Ok(())
         } else {

@@ -52,9 +52,9 @@ fn decode_error(error: StreamError<io::Error>, upload: &Spool) -> Error {
     match error {
         StreamError::Io(error) => Error::Io(error),
         StreamError::Ltx(error @ ltx::Error::FileChecksum) => Error::BadChecksum(error.to_string()),
-        StreamError::Ltx(error) if is_v3(upload) => Error::BadFormat(format!(
-            "this is an LTX v3 file, uploads must be LTX v1 ({error})"
-        )),
+        StreamError::Ltx(error) if is_v3(upload) => {
+            Error::BadFormat(format!("this is an LTX v3 file, uploads must be LTX v1 ({error})"))
+        }
         StreamError::Ltx(error) => Error::BadFormat(error.to_string()),
     }
 }
@@ -77,11 +77,8 @@ fn convert_pages<R: io::Read>(
     let checksum = |number| checksums.get(number).copied().unwrap_or(Checksum::NONE);
     let pages = page_refs(&finished.index, header.page_size, checksum)
         .ok_or(ltx::Error::CompressedTooLong)?;
-    let writer = finished
-        .out
-        .0
-        .into_inner()
-        .map_err(|error| StreamError::Io(error.into_error()))?;
+    let writer =
+        finished.out.0.into_inner().map_err(|error| StreamError::Io(error.into_error()))?;
     let file = writer.finish().map_err(StreamError::Io)?;
     let step = Step::new(&header, trailer.post_apply_checksum);
     Ok(Sound { step, pages, file })

@@ -46,10 +46,7 @@ pub(super) struct State {
 impl State {
     /// A database without transactions.
     pub(super) fn new(page_size: PageSize) -> State {
-        State {
-            history: History::new(page_size),
-            index: Index::default(),
-        }
+        State { history: History::new(page_size), index: Index::default() }
     }
 
     /// Takes in the next file, which [`History::check_next`] has passed. Fails, and changes nothing,

@@ -58,9 +58,6 @@ pub enum Error {
 impl Error {
     /// A damaged file.
     pub(super) fn corrupt(file: impl ToString, what: impl ToString) -> Error {
-        Error::Corrupt {
-            file: file.to_string(),
-            what: what.to_string(),
-        }
+        Error::Corrupt { file: file.to_string(), what: what.to_string() }
     }
 }

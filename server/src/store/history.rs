@@ -37,10 +37,7 @@ impl Step {
 
     /// The position after it.
     pub const fn pos(&self) -> Pos {
-        Pos {
-            txid: self.max_txid,
-            post_apply_checksum: self.post_apply_checksum,
-        }
+        Pos { txid: self.max_txid, post_apply_checksum: self.post_apply_checksum }
     }
 
     /// Whether the other step may be the same, sent again.
@@ -61,10 +58,7 @@ pub struct History {
 impl History {
     /// The history of a database without transactions.
     pub const fn new(page_size: PageSize) -> History {
-        History {
-            page_size,
-            steps: Vec::new(),
-        }
+        History { page_size, steps: Vec::new() }
     }
 
     /// Bytes of a page.
@@ -99,14 +93,8 @@ impl History {
 
     /// The number of the step that led to a position; `None` when the database was never there.
     pub fn find(&self, pos: Pos) -> Option<usize> {
-        let number = self
-            .steps
-            .binary_search_by_key(&pos.txid, |step| step.max_txid)
-            .ok()?;
-        self.steps
-            .get(number)
-            .filter(|step| step.pos() == pos)
-            .map(|_| number)
+        let number = self.steps.binary_search_by_key(&pos.txid, |step| step.max_txid).ok()?;
+        self.steps.get(number).filter(|step| step.pos() == pos).map(|_| number)
     }
 
     /// The number of the step that did what another one claims to do: the same transactions, from
@@ -120,19 +108,12 @@ impl History {
     /// Whether a file may be the next: it has the database's page size and follows the last step.
     pub fn check_next(&self, header: &Header) -> Result<(), Error> {
         if header.page_size != self.page_size {
-            return Err(Error::PageSize {
-                database: self.page_size,
-                file: header.page_size,
-            });
+            return Err(Error::PageSize { database: self.page_size, file: header.page_size });
         }
         let pos = self.pos();
         let follows = header.min_txid == pos.txid.next()
             && header.pre_apply_checksum == pos.post_apply_checksum;
-        if follows {
-            Ok(())
-        } else {
-            Err(Error::PosMismatch(pos))
-        }
+        if follows { Ok(()) } else { Err(Error::PosMismatch(pos)) }
     }
 
     /// Takes in the next step, which [`History::check_next`] has passed.
@@ -168,11 +149,7 @@ mod tests {
 
     fn history() -> History {
         let mut history = History::new(PageSize::new(4096).unwrap());
-        for step in [
-            step(1, 1, 2, 0, 1),
-            step(2, 5, 4, 1, 2),
-            step(6, 6, 3, 2, 3),
-        ] {
+        for step in [step(1, 1, 2, 0, 1), step(2, 5, 4, 1, 2), step(6, 6, 3, 2, 3)] {
             history.push(step);
         }
         history

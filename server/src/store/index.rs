@@ -112,9 +112,7 @@ mod tests {
     fn a_page_is_its_last_version_not_after_the_step() {
         let index = index(&[&[1, 2, 3], &[2], &[1, 2], &[4]]);
         let at = |pgno, step| {
-            index
-                .at(Pgno::new(pgno).unwrap(), step)
-                .map(|(number, page)| (number, page.offset))
+            index.at(Pgno::new(pgno).unwrap(), step).map(|(number, page)| (number, page.offset))
         };
         assert_eq!(at(2, 0), Some((0, 2)));
         assert_eq!(at(2, 1), Some((1, 1002)));

@@ -44,13 +44,7 @@ pub fn level0(key: &DbKey) -> Path {
 /// The file of those transactions.
 pub fn ltx_file(key: &DbKey, min_txid: Txid, max_txid: Txid) -> Path {
     let name = ltx::file_name(min_txid, max_txid);
-    Path::from_iter([
-        key.cluster.as_str(),
-        key.db.as_str(),
-        "ltx",
-        "0",
-        name.as_str(),
-    ])
+    Path::from_iter([key.cluster.as_str(), key.db.as_str(), "ltx", "0", name.as_str()])
 }
 
 #[cfg(test)]
@@ -59,10 +53,7 @@ mod tests {
 
     #[test]
     fn paths_are_litestreams_and_keep_every_allowed_character() {
-        let key = DbKey {
-            cluster: "A-b_c.d".parse().unwrap(),
-            db: "x..-_9".parse().unwrap(),
-        };
+        let key = DbKey { cluster: "A-b_c.d".parse().unwrap(), db: "x..-_9".parse().unwrap() };
         assert_eq!(
             ltx_file(&key, Txid(1), Txid(255)).as_ref(),
             "A-b_c.d/x..-_9/ltx/0/0000000000000001-00000000000000ff.ltx"

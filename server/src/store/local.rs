@@ -51,11 +51,7 @@ impl LocalDir {
     /// Takes a directory, which is made if it is missing.
     pub fn take(dir: &Path) -> Result<LocalDir, LocalError> {
         let unusable = |what| {
-            move |source: io::Error| LocalError::Unusable {
-                dir: dir.to_owned(),
-                what,
-                source,
-            }
+            move |source: io::Error| LocalError::Unusable { dir: dir.to_owned(), what, source }
         };
         let private = dir.join(layout::PRIVATE);
         let scratch = private.join("scratch");
@@ -82,11 +78,7 @@ impl LocalDir {
         let objects = LocalFileSystem::new_with_prefix(dir)
             .map_err(|error| unusable("opening it")(io::Error::other(error)))?
             .with_fsync(true);
-        Ok(LocalDir {
-            objects: Arc::new(objects),
-            scratch,
-            _lock: lock,
-        })
+        Ok(LocalDir { objects: Arc::new(objects), scratch, _lock: lock })
     }
 }
 
@@ -121,10 +113,7 @@ mod tests {
     fn a_directory_has_one_owner_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let first = LocalDir::take(dir.path()).unwrap();
-        assert!(matches!(
-            LocalDir::take(dir.path()),
-            Err(LocalError::InUse(_))
-        ));
+        assert!(matches!(LocalDir::take(dir.path()), Err(LocalError::InUse(_))));
         drop(first);
         LocalDir::take(dir.path()).unwrap();
     }
@@ -134,13 +123,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let level0 = dir.path().join("c/db/ltx/0");
         fs::create_dir_all(&level0).unwrap();
-        let names = [
-            "1-1.ltx",
-            "2-2.ltx#1",
-            "2-2.ltx#12",
-            "notes#1.txt",
-            "3-3.ltx#",
-        ];
+        let names = ["1-1.ltx", "2-2.ltx#1", "2-2.ltx#12", "notes#1.txt", "3-3.ltx#"];
         for name in names {
             fs::write(level0.join(name), "x").unwrap();
         }

@@ -91,11 +91,7 @@ impl Store {
         }
         let id = objects.get(&layout::id()).await?;
         let id = String::from_utf8_lossy(&id).into_owned();
-        Ok(Store {
-            objects,
-            id,
-            slots: Mutex::default(),
-        })
+        Ok(Store { objects, id, slots: Mutex::default() })
     }
 
     /// The folder for temp files.
@@ -121,10 +117,7 @@ impl Store {
     pub async fn databases(&self, cluster: &ClusterName) -> Result<Vec<(DbName, Pos)>, Error> {
         let names = self.objects.databases(cluster).await?;
         let found = stream::iter(names).map(async |db| {
-            let key = DbKey {
-                cluster: cluster.clone(),
-                db,
-            };
+            let key = DbKey { cluster: cluster.clone(), db };
             match self.database(&key).await {
                 Ok(database) => Ok(database.map(|database| (key.db, database.pos()))),
                 Err(error @ Error::Corrupt { .. }) => {
@@ -134,19 +127,13 @@ impl Store {
                 Err(error) => Err(error),
             }
         });
-        found
-            .buffered(PARALLEL)
-            .try_filter_map(async |found| Ok(found))
-            .try_collect()
-            .await
+        found.buffered(PARALLEL).try_filter_map(async |found| Ok(found)).try_collect().await
     }
 
     /// Waits for the commit under way, if any, and keeps the next one out.
     pub async fn hold(&self, key: &DbKey) -> Result<Held, Error> {
         let gate = Arc::clone(&self.slot(key)?.gate);
-        Ok(Held {
-            _gate: gate.lock_owned().await,
-        })
+        Ok(Held { _gate: gate.lock_owned().await })
     }
 
     async fn open(&self, key: &DbKey, slot: &Slot) -> Result<Option<Arc<Database>>, Error> {
@@ -159,9 +146,7 @@ impl Store {
 
     fn slot(&self, key: &DbKey) -> Result<Arc<Slot>, Error> {
         if key.db.as_str().len() > layout::MAX_DB_NAME {
-            return Err(Error::BadName(
-                "this server takes database names up to 255 characters",
-            ));
+            return Err(Error::BadName("this server takes database names up to 255 characters"));
         }
         let mut slots = self.slots.lock();
         if let Some(slot) = slots.slots.get(key) {
@@ -179,11 +164,7 @@ impl Slots {
         if self.slots.len() >= self.prune_at.max(PRUNE_FROM) {
             self.slots.retain(|_, slot| {
                 let in_use = Arc::strong_count(slot) > 1 || Arc::strong_count(&slot.gate) > 1;
-                in_use
-                    || slot
-                        .database
-                        .try_lock()
-                        .map_or(true, |database| database.is_some())
+                in_use || slot.database.try_lock().map_or(true, |database| database.is_some())
             });
             self.prune_at = self.slots.len().saturating_mul(2);
         }

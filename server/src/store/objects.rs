@@ -56,10 +56,7 @@ pub struct Objects {
 impl Objects {
     /// Wraps a store.
     pub fn new(store: Arc<dyn ObjectStore>, scratch: &FsPath) -> Objects {
-        Objects {
-            store,
-            scratch: scratch.to_owned(),
-        }
+        Objects { store, scratch: scratch.to_owned() }
     }
 
     /// The folder for temp files.
@@ -69,14 +66,8 @@ impl Objects {
 
     /// The databases of a cluster, by their folders.
     pub async fn databases(&self, cluster: &ClusterName) -> Result<Vec<DbName>, Error> {
-        let listing = self
-            .store
-            .list_with_delimiter(Some(&layout::cluster(cluster)))
-            .await?;
-        let names = listing
-            .common_prefixes
-            .iter()
-            .filter_map(|path| path.filename()?.parse().ok());
+        let listing = self.store.list_with_delimiter(Some(&layout::cluster(cluster))).await?;
+        let names = listing.common_prefixes.iter().filter_map(|path| path.filename()?.parse().ok());
         Ok(names.collect())
     }
 
@@ -91,11 +82,7 @@ impl Objects {
                 if name.is_none() {
                     tracing::warn!(file = %meta.location, "not an LTX file name: passed over");
                 }
-                Ok(name.map(|(min_txid, max_txid)| Listed {
-                    min_txid,
-                    max_txid,
-                    len: meta.size,
-                }))
+                Ok(name.map(|(min_txid, max_txid)| Listed { min_txid, max_txid, len: meta.size }))
             })
             .try_collect()
             .await?;
@@ -122,10 +109,7 @@ impl Objects {
         let result = match content.in_memory() {
             Some(bytes) => {
                 let options = PutMode::Create.into();
-                self.store
-                    .put_opts(path, bytes.into(), options)
-                    .await
-                    .map(drop)
+                self.store.put_opts(path, bytes.into(), options).await.map(drop)
             }
             None => self.create_large(path, content).await?,
         };
@@ -169,11 +153,7 @@ impl Objects {
 
     /// Makes a small object unless there is one.
     pub async fn create_small(&self, path: &Path, text: String) -> Result<Created, Error> {
-        match self
-            .store
-            .put_opts(path, text.into(), PutMode::Create.into())
-            .await
-        {
+        match self.store.put_opts(path, text.into(), PutMode::Create.into()).await {
             Ok(_) => Ok(Created::New),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Exists),
             Err(error) => Err(error.into()),
@@ -196,13 +176,6 @@ async fn send_parts(upload: &mut dyn MultipartUpload, content: Spool) -> Result<
 
 fn read_part(content: &Spool, offset: u64) -> std::io::Result<Vec<u8>> {
     let mut part = Vec::new();
-    content
-        .reader_from(offset)?
-        .take(PART as u64)
-        .read_to_end(&mut part)?;
-    if part.is_empty() {
-        Err(std::io::ErrorKind::UnexpectedEof.into())
-    } else {
-        Ok(part)
-    }
+    content.reader_from(offset)?.take(PART as u64).read_to_end(&mut part)?;
+    if part.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(part) }
 }

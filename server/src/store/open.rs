@@ -39,9 +39,7 @@ pub(super) async fn open(objects: &Objects, key: &DbKey) -> Result<Option<State>
             .history
             .check_next(&header)
             .map_err(|error| Error::corrupt(&path, format!("it does not follow: {error}")))?;
-        state
-            .push(step, pages)
-            .map_err(|error| Error::corrupt(&path, error))?;
+        state.push(step, pages).map_err(|error| Error::corrupt(&path, error))?;
     }
     Ok(state)
 }
@@ -56,16 +54,12 @@ async fn open_file(
         return Err(Error::corrupt(path, "it is too short for an LTX file"));
     }
     let tail_at = len.saturating_sub(TAIL);
-    let parts = objects
-        .read(path, &[0..HEADER_LEN as u64, tail_at..len])
-        .await?;
+    let parts = objects.read(path, &[0..HEADER_LEN as u64, tail_at..len]).await?;
     let [head, tail] = parts.as_slice() else {
         return Err(Error::corrupt(path, "it could not be read"));
     };
     let corrupt = |error: litevfs::ltx::Error| Error::corrupt(path, error);
-    let head = head
-        .first_chunk()
-        .ok_or_else(|| Error::corrupt(path, "it has no header"))?;
+    let head = head.first_chunk().ok_or_else(|| Error::corrupt(path, "it has no header"))?;
     let (header, _) = Header::decode(head, Version::V3).map_err(corrupt)?;
     let post_apply_checksum = post_apply_checksum(tail)
         .filter(|checksum| checksum.is_set())
@@ -77,15 +71,9 @@ async fn open_file(
     let index = if needed <= tail.len() as u64 {
         PageIndex::decode(tail, len).map_err(corrupt)?
     } else {
-        let from = len
-            .checked_sub(needed)
-            .ok_or_else(|| Error::corrupt(path, "bad index size"))?;
-        let parts = objects
-            .read(path, std::slice::from_ref(&(from..len)))
-            .await?;
-        let tail = parts
-            .first()
-            .ok_or_else(|| Error::corrupt(path, "it could not be read"))?;
+        let from = len.checked_sub(needed).ok_or_else(|| Error::corrupt(path, "bad index size"))?;
+        let parts = objects.read(path, std::slice::from_ref(&(from..len))).await?;
+        let tail = parts.first().ok_or_else(|| Error::corrupt(path, "it could not be read"))?;
         PageIndex::decode(tail, len).map_err(corrupt)?
     };
     let pages = page_refs(&index, header.page_size, |_| Checksum::NONE)
@@ -111,9 +99,7 @@ pub(super) fn page_refs(
         Some(PageRef {
             pgno: entry.pgno,
             offset: entry.offset,
-            len: u32::try_from(entry.len)
-                .ok()
-                .filter(|&len| len <= max_len)?,
+            len: u32::try_from(entry.len).ok().filter(|&len| len <= max_len)?,
             checksum: checksum(number),
         })
     };

@@ -42,12 +42,7 @@ impl Database {
             }
             let located = state.index.at(pgno, step).and_then(|(number, page)| {
                 let file = state.history.step(number)?;
-                Some(Located {
-                    number,
-                    min_txid: file.min_txid,
-                    max_txid: file.max_txid,
-                    page,
-                })
+                Some(Located { number, min_txid: file.min_txid, max_txid: file.max_txid, page })
             });
             located.ok_or_else(|| Error::corrupt(&self.key, format!("no file has page {pgno}")))
         };
@@ -80,13 +75,7 @@ impl Database {
         &self,
         group: Vec<(usize, Located)>,
     ) -> Result<Vec<(usize, Vec<u8>)>, Error> {
-        let Some(&(
-            _,
-            Located {
-                min_txid, max_txid, ..
-            },
-        )) = group.first()
-        else {
+        let Some(&(_, Located { min_txid, max_txid, .. })) = group.first() else {
             return Ok(Vec::new());
         };
         let path = layout::ltx_file(&self.key, min_txid, max_txid);
@@ -106,9 +95,7 @@ impl Database {
             });
             pages.collect::<Result<Vec<_>, String>>()
         };
-        offload(len_bytes, decode)
-            .await?
-            .map_err(|what| Error::corrupt(&path, what))
+        offload(len_bytes, decode).await?.map_err(|what| Error::corrupt(&path, what))
     }
 
     /// The checksums of pages at a step, in the order asked for.
@@ -138,18 +125,12 @@ impl Database {
         let len_bytes = self.page_size.len_bytes().saturating_mul(pages.len());
         let pgnos: Vec<Pgno> = located.iter().map(|located| located.page.pgno).collect();
         let work_out = move || -> Vec<Checksum> {
-            pgnos
-                .iter()
-                .zip(&pages)
-                .map(|(&pgno, data)| page_checksum(pgno, data))
-                .collect()
+            pgnos.iter().zip(&pages).map(|(&pgno, data)| page_checksum(pgno, data)).collect()
         };
         let checksums = offload(len_bytes, work_out).await?;
         let mut state = self.state.write();
         for (located, &checksum) in located.iter().zip(&checksums) {
-            state
-                .index
-                .remember(located.number, located.page.pgno, checksum);
+            state.index.remember(located.number, located.page.pgno, checksum);
         }
         Ok(checksums)
     }

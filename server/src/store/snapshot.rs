@@ -24,11 +24,7 @@ impl Snapshot {
     /// A snapshot at a position, or at the current one.
     pub fn new(database: Arc<Database>, pos: Option<Pos>) -> Result<Snapshot, Error> {
         let (_, step) = database.step_at(pos.unwrap_or_else(|| database.pos()))?;
-        Ok(Snapshot {
-            database,
-            step,
-            next: Pgno::ONE,
-        })
+        Ok(Snapshot { database, step, next: Pgno::ONE })
     }
 
     /// The header of the snapshot as an LTX file.

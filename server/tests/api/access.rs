@@ -13,19 +13,13 @@ fn every_call_wants_a_token() {
         ("GET", "/pos"),
         ("POST", "/db/tx?db=a"),
         ("GET", "/db/snapshot?db=a"),
-        (
-            "GET",
-            "/db/page?db=a&pos=0000000000000001/8000000000000001&pgno=1",
-        ),
+        ("GET", "/db/page?db=a&pos=0000000000000001/8000000000000001&pgno=1"),
         ("GET", "/db/sync?db=a"),
         ("POST", "/sync"),
         ("POST", "/lease?db=a&duration=1000"),
         ("DELETE", "/lease?db=a&id=1"),
     ];
-    for stranger in [
-        server.stranger(),
-        server.stranger().header("Authorization", "t1"),
-    ] {
+    for stranger in [server.stranger(), server.stranger().header("Authorization", "t1")] {
         for (method, target) in calls {
             let answer = match method {
                 "GET" => stranger.get(target),
@@ -36,11 +30,7 @@ fn every_call_wants_a_token() {
         }
     }
     for header in ["t0", "Bearer t0"] {
-        server
-            .stranger()
-            .header("Authorization", header)
-            .get("/pos")
-            .assert_ok();
+        server.stranger().header("Authorization", header).get("/pos").assert_ok();
     }
 }
 
@@ -54,37 +44,23 @@ fn clusters_are_apart_and_scoped_tokens_stay_in_theirs() {
     let here = json!({ "a": pos_json(model.pos) });
     assert_eq!(scoped.get("/pos").json(), here);
     assert_eq!(scoped.get("/pos?cluster=one").json(), here);
-    scoped
-        .get("/pos?cluster=two")
-        .assert_refused(401, "EBADCLUSTER");
-    scoped
-        .get("/pos?cluster=default")
-        .assert_refused(401, "EBADCLUSTER");
+    scoped.get("/pos?cluster=two").assert_refused(401, "EBADCLUSTER");
+    scoped.get("/pos?cluster=default").assert_refused(401, "EBADCLUSTER");
     let all = server.client();
     assert_eq!(all.get("/pos").json(), json!({}));
     assert_eq!(all.get("/pos?cluster=one").json(), here);
-    all.get("/pos?cluster=..")
-        .assert_refused(400, "EBADCLUSTER");
-    all.get("/pos?cluster=.litevfs-cloud")
-        .assert_refused(400, "EBADCLUSTER");
+    all.get("/pos?cluster=..").assert_refused(400, "EBADCLUSTER");
+    all.get("/pos?cluster=.litevfs-cloud").assert_refused(400, "EBADCLUSTER");
 }
 
 #[test]
 fn without_tokens_the_header_names_the_cluster() {
     let server = Server::start_with(&[]);
     let one = server.stranger().header("Authorization", "cluster one");
-    one.push("a", &Model::new(512).commit(&[(1, 1)], 1))
-        .assert_ok();
+    one.push("a", &Model::new(512).commit(&[(1, 1)], 1)).assert_ok();
     assert!(one.get("/pos").json().get("a").is_some());
     assert_eq!(server.stranger().get("/pos").json(), json!({}));
-    assert!(
-        server
-            .stranger()
-            .get("/pos?cluster=one")
-            .json()
-            .get("a")
-            .is_some()
-    );
+    assert!(server.stranger().get("/pos?cluster=one").json().get("a").is_some());
 }
 
 #[test]
@@ -94,16 +70,11 @@ fn the_cluster_id_lasts_and_differs_between_clusters() {
         let json = server.client().get(target).assert_ok().json();
         json["clusterID"].as_str().unwrap().to_owned()
     };
-    let (one, two) = (
-        id(&server, "/info?cluster=one"),
-        id(&server, "/info?cluster=two"),
-    );
+    let (one, two) = (id(&server, "/info?cluster=one"), id(&server, "/info?cluster=two"));
     let digits = one.strip_prefix("LFSC").unwrap();
     assert!(
         digits.len() == 16
-            && digits
-                .bytes()
-                .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_lowercase())
+            && digits.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_lowercase())
     );
     assert_ne!(one, two);
     server.kill();
@@ -115,15 +86,8 @@ fn the_cluster_id_lasts_and_differs_between_clusters() {
 fn headers_common_to_every_request() {
     let server = Server::start();
     let client = server.client();
-    let instance = client
-        .get("/pos")
-        .header("lfsc-instance-id")
-        .unwrap()
-        .to_owned();
-    assert_eq!(
-        client.get("/nowhere").header("lfsc-instance-id"),
-        Some(instance.as_str())
-    );
+    let instance = client.get("/pos").header("lfsc-instance-id").unwrap().to_owned();
+    assert_eq!(client.get("/nowhere").header("lfsc-instance-id"), Some(instance.as_str()));
     let with_id = |id: &str| client.header("Litefs-Cluster-Id", id).get("/pos");
     with_id("LFSC0123456789ABCDEF").assert_ok();
     for bad in ["LFSC", "LFSC0123456789abcdef", "LFSD0123456789ABCDEF", "x"] {

@@ -23,19 +23,13 @@ pub struct Answer {
 
 impl Client {
     pub fn new(address: &str) -> Client {
-        Client {
-            address: address.to_owned(),
-            headers: String::new(),
-        }
+        Client { address: address.to_owned(), headers: String::new() }
     }
 
     /// The same client with one more header on every request.
     pub fn header(&self, name: &str, value: &str) -> Client {
         let headers = format!("{}{name}: {value}\r\n", self.headers);
-        Client {
-            address: self.address.clone(),
-            headers,
-        }
+        Client { address: self.address.clone(), headers }
     }
 
     pub fn get(&self, target: &str) -> Answer {
@@ -71,9 +65,7 @@ impl Client {
     /// Sends bytes and leaves the connection open, for [`finish`].
     pub fn begin(&self, bytes: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         // A server that refuses early may close before everything is sent; its answer counts.
         let _ = stream.write_all(bytes);
         stream
@@ -103,39 +95,22 @@ pub fn finish(mut stream: TcpStream) -> Answer {
     let end = end.unwrap_or_else(|| panic!("no answer: {read:?}, {} bytes", bytes.len()));
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .unwrap()
-        .split(' ')
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers: Vec<(String, String)> = lines
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let mut body = bytes.split_off(end + 4);
-    if headers
-        .iter()
-        .any(|(name, value)| name == "transfer-encoding" && value == "chunked")
-    {
+    if headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked") {
         body = unchunk(&body);
     }
-    Answer {
-        status,
-        headers,
-        body,
-    }
+    Answer { status, headers, body }
 }
 
 fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
-        let line = bytes
-            .windows(2)
-            .position(|two| two == b"\r\n")
-            .expect("a whole body");
+        let line = bytes.windows(2).position(|two| two == b"\r\n").expect("a whole body");
         let len = std::str::from_utf8(&bytes[..line]).unwrap();
         let len = usize::from_str_radix(len, 16).unwrap();
         if len == 0 {

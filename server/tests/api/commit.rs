@@ -49,13 +49,7 @@ fn what_is_no_sound_v1_file_is_refused() {
     for len in [99, 100, 116, 300, raw.len() - 1] {
         assert_refused(&server, &model, &raw[..len], 422, "EBADFORMAT");
     }
-    assert_refused(
-        &server,
-        &model,
-        &[raw.as_slice(), &[0]].concat(),
-        422,
-        "EBADFORMAT",
-    );
+    assert_refused(&server, &model, &[raw.as_slice(), &[0]].concat(), 422, "EBADFORMAT");
     for format in [Format::V3Frame, Format::V3Block] {
         assert_refused(&server, &model, &tx.encode(format), 422, "EBADFORMAT");
         let text = server.client().push("a", &tx.encode(format)).json()["error"].to_string();
@@ -177,18 +171,12 @@ fn a_snapshot_with_faults_is_a_conflict_first() {
     wrong_sum[at + 7] ^= 1;
     reseal(&mut wrong_sum);
     assert_refused(&server, &model, &wrong_sum, 409, "EPOSMISMATCH");
-    server
-        .client()
-        .push("b", &wrong_sum)
-        .assert_refused(422, "EBADCHECKSUM");
+    server.client().push("b", &wrong_sum).assert_refused(422, "EBADCHECKSUM");
     let mut gap = snapshot.encode(Format::V1Raw);
     gap[15] = 3;
     reseal(&mut gap);
     assert_refused(&server, &model, &gap, 409, "EPOSMISMATCH");
-    server
-        .client()
-        .push("b", &gap)
-        .assert_refused(422, "EMISSINGPAGES");
+    server.client().push("b", &gap).assert_refused(422, "EMISSINGPAGES");
 }
 
 /// Puts the right file checksum on a changed raw v1 file.
@@ -230,19 +218,13 @@ fn the_same_file_again_is_already_applied() {
 fn equal_positions_do_not_make_equal_transactions() {
     let (server, mut model) = started();
     // The same change made to two pages leaves the database checksum as it was.
-    let (one, other) = (
-        model.tx(&[(1, 7), (2, 7)], 3),
-        model.tx(&[(1, 8), (2, 8)], 3),
-    );
+    let (one, other) = (model.tx(&[(1, 7), (2, 7)], 3), model.tx(&[(1, 8), (2, 8)], 3));
     assert_eq!(one.post, other.post);
     model.apply(&one);
     server.client().push("a", &one.ltx()).assert_ok();
     server.client().push("a", &one.ltx()).assert_ok();
     assert_refused(&server, &model, &other.ltx(), 409, "EPOSMISMATCH");
-    let snapshot = server
-        .client()
-        .get("/db/snapshot?db=a&format=sqlite")
-        .assert_ok();
+    let snapshot = server.client().get("/db/snapshot?db=a&format=sqlite").assert_ok();
     assert_eq!(snapshot.body, model.file());
 }
 
@@ -255,22 +237,12 @@ fn one_of_many_writers_wins() {
             .iter()
             .map(|tx| scope.spawn(|| (server.client().push("a", &tx.ltx()).status, tx.clone())))
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let won: Vec<&Tx> = results
-        .iter()
-        .filter(|(status, _)| *status == 200)
-        .map(|(_, tx)| tx)
-        .collect();
+    let won: Vec<&Tx> =
+        results.iter().filter(|(status, _)| *status == 200).map(|(_, tx)| tx).collect();
     assert_eq!(won.len(), 1);
-    assert!(
-        results
-            .iter()
-            .all(|(status, _)| [200, 409].contains(status))
-    );
+    assert!(results.iter().all(|(status, _)| [200, 409].contains(status)));
     let pos = server.client().get("/pos").json();
     assert_eq!(pos["a"]["postApplyChecksum"], won[0].post.to_string());
 }
@@ -280,28 +252,17 @@ fn chunked_uploads_of_several_transactions_without_a_lease() {
     let server = Server::start();
     let client = server.client();
     let mut model = Model::new(4096);
-    for (txids, changes, commit) in [
-        (3, &[(1, 1), (2, 1)][..], 2),
-        (1, &[(1, 2)], 2),
-        (256, &[(1, 3), (2, 3), (3, 3)], 3),
-    ] {
+    for (txids, changes, commit) in
+        [(3, &[(1, 1), (2, 1)][..], 2), (1, &[(1, 2)], 2), (256, &[(1, 3), (2, 3), (3, 3)], 3)]
+    {
         let tx = model.tx_spanning(txids, changes, commit);
         model.apply(&tx);
         let ltx = tx.ltx();
         let chunks: Vec<&[u8]> = ltx.chunks(1000).collect();
         let answer = client.post_chunked("/db/tx?db=a", &chunks).assert_ok();
-        assert_eq!(
-            answer.header("litefs-hwm"),
-            Some(model.pos.txid.to_string().as_str())
-        );
+        assert_eq!(answer.header("litefs-hwm"), Some(model.pos.txid.to_string().as_str()));
     }
-    assert_eq!(
-        client
-            .get("/db/snapshot?db=a&format=sqlite")
-            .assert_ok()
-            .body,
-        model.file()
-    );
+    assert_eq!(client.get("/db/snapshot?db=a&format=sqlite").assert_ok().body, model.file());
 }
 
 #[test]
@@ -314,9 +275,7 @@ fn a_transaction_larger_than_memory_allows_goes_through_files() {
     for pgno in 1..=300 {
         let mut page = model.page(pgno, 0);
         for byte in &mut page[4..] {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             *byte = (state >> 56) as u8;
         }
         tx.pages.push((pgno, page));
@@ -329,18 +288,11 @@ fn a_transaction_larger_than_memory_allows_goes_through_files() {
     server.client().push("a", &tx.ltx()).assert_ok();
     let small = model.commit(&[(7, 1)], 300);
     server.client().push("a", &small).assert_ok();
-    let snapshot = server
-        .client()
-        .get("/db/snapshot?db=a&format=sqlite")
-        .assert_ok();
+    let snapshot = server.client().get("/db/snapshot?db=a&format=sqlite").assert_ok();
     assert!(snapshot.body == model.file());
     let left = |folder: &str| {
         let folder = server.data().join(".litevfs-cloud").join(folder);
-        if folder.exists() {
-            std::fs::read_dir(folder).unwrap().count()
-        } else {
-            0
-        }
+        if folder.exists() { std::fs::read_dir(folder).unwrap().count() } else { 0 }
     };
     assert_eq!((left("staging"), left("scratch")), (0, 0));
 }

@@ -17,10 +17,7 @@ fn fill(server: &Server, db: &str, steps: u8) -> Model {
     for step in 1..=steps {
         let commit = u32::from(step % 4) + 2;
         let changes: Vec<(u32, u8)> = (1..=commit).map(|pgno| (pgno, step)).collect();
-        server
-            .client()
-            .push(db, &model.commit(&changes, commit))
-            .assert_ok();
+        server.client().push(db, &model.commit(&changes, commit)).assert_ok();
     }
     model
 }
@@ -31,10 +28,7 @@ fn assert_serves(server: &Server, db: &str, model: &Model) {
     for (pos, content) in &model.history {
         let pgnos: Vec<String> = (1..=content.len()).map(|pgno| pgno.to_string()).collect();
         let answer = read::get(&client, db, *pos, &pgnos.join(",")).assert_ok();
-        let pages: Vec<Vec<u8>> = read::pages(&answer)
-            .into_iter()
-            .map(|(_, data)| data)
-            .collect();
+        let pages: Vec<Vec<u8>> = read::pages(&answer).into_iter().map(|(_, data)| data).collect();
         assert!(pages == *content, "{pos}");
     }
 }
@@ -61,25 +55,18 @@ fn files_are_litestreams_and_nothing_else_is_there() {
     let tx = model.tx_spanning(5, &[(1, 1), (2, 1)], 2);
     server.client().push("a", &tx.ltx()).assert_ok();
     model.apply(&tx);
-    server
-        .client()
-        .push("a", &model.commit(&[(2, 2)], 2))
-        .assert_ok();
+    server.client().push("a", &model.commit(&[(2, 2)], 2)).assert_ok();
     let db = server.data().join("default/a");
     let list = |folder: &std::path::Path| -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     };
     assert_eq!(list(&db), ["ltx"]);
     assert_eq!(list(&db.join("ltx")), ["0"]);
-    let names = [
-        "0000000000000001-0000000000000005.ltx",
-        "0000000000000006-0000000000000006.ltx",
-    ];
+    let names = ["0000000000000001-0000000000000005.ltx", "0000000000000006-0000000000000006.ltx"];
     assert_eq!(list(&server.level0("a")), names);
     let stored = fs::read(server.level0("a").join(names[0])).unwrap();
     let decoder = Decoder::new(stored.as_slice(), Version::V3).unwrap();
@@ -92,9 +79,7 @@ fn leftovers_of_a_killed_commit_do_no_harm() {
     let mut server = Server::start();
     let mut model = fill(&server, "a", 3);
     server.kill();
-    let next = server
-        .level0("a")
-        .join("0000000000000004-0000000000000004.ltx");
+    let next = server.level0("a").join("0000000000000004-0000000000000004.ltx");
     fs::write(next.with_extension("ltx#1"), "torn").unwrap();
     fs::create_dir_all(server.level0("begun")).unwrap();
     let staging = server.data().join(".litevfs-cloud/staging");
@@ -107,10 +92,7 @@ fn leftovers_of_a_killed_commit_do_no_harm() {
     assert!(server.client().get("/pos").json().get("begun").is_none());
     let ltx = model.commit(&[(1, 9)], 2);
     server.client().push("a", &ltx).assert_ok();
-    server
-        .client()
-        .push("begun", &Model::new(512).commit(&[(1, 1)], 1))
-        .assert_ok();
+    server.client().push("begun", &Model::new(512).commit(&[(1, 1)], 1)).assert_ok();
     assert_serves(&server, "a", &model);
 }
 
@@ -121,11 +103,7 @@ fn a_commit_that_was_stored_but_not_remembered_is_found() {
     // Another process made the next file: what a create that failed after its effect looks like.
     let tx = model.tx(&[(1, 7)], 2);
     let name = "0000000000000003-0000000000000003.ltx";
-    fs::write(
-        server.level0("a").join(name),
-        tx.encode(litevfs::ltx::Format::V3Block),
-    )
-    .unwrap();
+    fs::write(server.level0("a").join(name), tx.encode(litevfs::ltx::Format::V3Block)).unwrap();
     let rival = model.tx(&[(1, 8)], 2);
     let refused = server.client().push("a", &rival.ltx());
     refused.assert_refused(409, "EPOSMISMATCH");
@@ -155,23 +133,13 @@ fn a_damaged_database_fails_alone() {
     fs::write(cut, &bytes[..bytes.len() - 1]).unwrap();
     fs::write(&files(&server, "empty")[2], "").unwrap();
     let last = &files(&server, "renamed")[3];
-    fs::rename(
-        last,
-        last.with_file_name("0000000000000004-0000000000000005.ltx"),
-    )
-    .unwrap();
+    fs::rename(last, last.with_file_name("0000000000000004-0000000000000005.ltx")).unwrap();
     server.restart();
     let client = server.client();
     for db in ["gap", "cut", "renamed", "empty"] {
-        client
-            .get(&format!("/db/snapshot?db={db}"))
-            .assert_refused(500, "EINTERNAL");
-        client
-            .get(&format!("/db/sync?db={db}"))
-            .assert_refused(500, "EINTERNAL");
-        client
-            .push(db, &Model::new(512).commit(&[(1, 1)], 1))
-            .assert_refused(500, "EINTERNAL");
+        client.get(&format!("/db/snapshot?db={db}")).assert_refused(500, "EINTERNAL");
+        client.get(&format!("/db/sync?db={db}")).assert_refused(500, "EINTERNAL");
+        client.push(db, &Model::new(512).commit(&[(1, 1)], 1)).assert_refused(500, "EINTERNAL");
     }
     assert_eq!(client.get("/pos").json().as_object().unwrap().len(), 1);
     assert_serves(&server, "good", &model);
@@ -184,9 +152,7 @@ fn a_damaged_page_is_never_served() {
     let tx = model.tx(&[(1, 1), (2, 2)], 2);
     server.client().push("a", &tx.ltx()).assert_ok();
     model.apply(&tx);
-    let file = server
-        .level0("a")
-        .join("0000000000000001-0000000000000001.ltx");
+    let file = server.level0("a").join("0000000000000001-0000000000000001.ltx");
     let sound = fs::read(&file).unwrap();
     // Page 1's frame begins behind the header of 100 bytes: its page number, then the data.
     for at in [103, 112] {
@@ -210,10 +176,7 @@ fn kills_lose_no_acknowledged_commit() {
         let pid = server.pid();
         let killer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(5 + round * 7 % 40));
-            std::process::Command::new("kill")
-                .args(["-9", &pid.to_string()])
-                .status()
-                .unwrap();
+            std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
         });
         let client = server.client();
         let mut pending = None;

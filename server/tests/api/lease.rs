@@ -8,9 +8,7 @@ use crate::model::Model;
 use crate::process::Server;
 
 fn acquire(client: &Client, db: &str, duration_ms: u64) -> String {
-    let answer = client
-        .post(&format!("/lease?db={db}&duration={duration_ms}"), b"")
-        .assert_ok();
+    let answer = client.post(&format!("/lease?db={db}&duration={duration_ms}"), b"").assert_ok();
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 
@@ -19,46 +17,27 @@ fn a_lease_has_one_holder_and_can_be_refreshed_and_given_back() {
     let server = Server::start();
     let client = server.client();
     let id = acquire(&client, "a", 60_000);
-    client
-        .post("/lease?db=a&duration=1000", b"")
-        .assert_refused(409, "ELEASE");
+    client.post("/lease?db=a&duration=1000", b"").assert_refused(409, "ELEASE");
     acquire(&client, "b", 60_000);
     acquire(&client.clone(), "a&cluster=other", 60_000);
-    let refreshed = client
-        .post(&format!("/lease?db=a&duration=60000&id={id}"), b"")
-        .assert_ok();
+    let refreshed = client.post(&format!("/lease?db=a&duration=60000&id={id}"), b"").assert_ok();
     assert_eq!(refreshed.json()["id"], id.as_str());
-    client
-        .post("/lease?db=a&duration=1000&id=other", b"")
-        .assert_refused(409, "ELEASE");
-    client
-        .post("/lease?db=c&duration=1000&id=other", b"")
-        .assert_refused(409, "ELEASE");
+    client.post("/lease?db=a&duration=1000&id=other", b"").assert_refused(409, "ELEASE");
+    client.post("/lease?db=c&duration=1000&id=other", b"").assert_refused(409, "ELEASE");
     for _ in 0..2 {
         client.delete(&format!("/lease?db=a&id={id}")).assert_ok();
     }
-    client
-        .post(&format!("/lease?db=a&duration=1000&id={id}"), b"")
-        .assert_refused(409, "ELEASE");
+    client.post(&format!("/lease?db=a&duration=1000&id={id}"), b"").assert_refused(409, "ELEASE");
     assert_ne!(acquire(&client, "a", 60_000), id);
-    assert_eq!(
-        client.get("/pos").json(),
-        serde_json::json!({}),
-        "a lease makes no database"
-    );
+    assert_eq!(client.get("/pos").json(), serde_json::json!({}), "a lease makes no database");
 }
 
 #[test]
 fn expires_at_is_a_time_that_lies_ahead() {
     let server = Server::start();
-    let answer = server
-        .client()
-        .post("/lease?db=a&duration=3600000", b"")
-        .assert_ok();
+    let answer = server.client().post("/lease?db=a&duration=3600000", b"").assert_ok();
     let expires_at = answer.json()["expires_at"].as_str().unwrap().to_owned();
-    let expires_at: SystemTime = chrono::DateTime::parse_from_rfc3339(&expires_at)
-        .unwrap()
-        .into();
+    let expires_at: SystemTime = chrono::DateTime::parse_from_rfc3339(&expires_at).unwrap().into();
     let ahead = expires_at.duration_since(SystemTime::now()).unwrap();
     assert!(ahead > Duration::ZERO && ahead <= Duration::from_secs(60));
 }
@@ -67,17 +46,11 @@ fn expires_at_is_a_time_that_lies_ahead() {
 fn a_lease_request_says_which_and_how_long() {
     let server = Server::start();
     let client = server.client();
-    client
-        .post("/lease?duration=1000", b"")
-        .assert_refused(400, "EBADDB");
+    client.post("/lease?duration=1000", b"").assert_refused(400, "EBADDB");
     for duration in ["", "&duration=", "&duration=x", "&duration=-1"] {
-        client
-            .post(&format!("/lease?db=a{duration}"), b"")
-            .assert_refused(400, "EBADINPUT");
+        client.post(&format!("/lease?db=a{duration}"), b"").assert_refused(400, "EBADINPUT");
     }
-    client
-        .delete("/lease?db=a")
-        .assert_refused(400, "EBADINPUT");
+    client.delete("/lease?db=a").assert_refused(400, "EBADINPUT");
 }
 
 #[test]
@@ -88,10 +61,7 @@ fn a_live_lease_fences_commits() {
     let id = acquire(&client, "a", 60_000);
     let ltx = model.commit(&[(1, 1)], 1);
     client.push("a", &ltx).assert_refused(409, "ELEASE");
-    client
-        .header("Lfsc-Lease-Id", "other")
-        .push("a", &ltx)
-        .assert_refused(409, "ELEASE");
+    client.header("Lfsc-Lease-Id", "other").push("a", &ltx).assert_refused(409, "ELEASE");
     // The fence comes before the rules: without the lease not even rubbish is looked at.
     client.push("a", b"rubbish").assert_refused(409, "ELEASE");
     let holder = client.header("Lfsc-Lease-Id", &id);
@@ -110,15 +80,9 @@ fn an_expired_lease_commits_nothing_and_makes_room() {
     let ltx = Model::new(512).commit(&[(1, 1)], 1);
     let first = acquire(&client, "a", 1);
     std::thread::sleep(Duration::from_millis(20));
-    client
-        .header("Lfsc-Lease-Id", &first)
-        .push("a", &ltx)
-        .assert_refused(409, "ELEASE");
+    client.header("Lfsc-Lease-Id", &first).push("a", &ltx).assert_refused(409, "ELEASE");
     let second = acquire(&client, "a", 60_000);
-    client
-        .header("Lfsc-Lease-Id", &second)
-        .push("a", &ltx)
-        .assert_ok();
+    client.header("Lfsc-Lease-Id", &second).push("a", &ltx).assert_ok();
 }
 
 #[test]

@@ -13,13 +13,11 @@ fn names_are_names_and_never_paths() {
     let client = server.client();
     let ltx = Model::new(512).commit(&[(1, 1)], 1);
     let long = "x".repeat(256);
-    for name in [
-        "", ".", "..", ".a", "a/b", "a%2Fb", "..%2Fa", "%2Fetc", "a%00b", "a%20b", "%C3%A4", &long,
-    ] {
+    for name in
+        ["", ".", "..", ".a", "a/b", "a%2Fb", "..%2Fa", "%2Fetc", "a%00b", "a%20b", "%C3%A4", &long]
+    {
         client.push(name, &ltx).assert_refused(400, "EBADDB");
-        client
-            .get(&format!("/db/snapshot?db={name}"))
-            .assert_refused(400, "EBADDB");
+        client.get(&format!("/db/snapshot?db={name}")).assert_refused(400, "EBADDB");
     }
     let longest = "y".repeat(255);
     for name in [longest.as_str(), "A-Z_0.9", "ltx", "a..b"] {
@@ -28,15 +26,9 @@ fn names_are_names_and_never_paths() {
     }
     assert_eq!(client.get("/pos").json().as_object().unwrap().len(), 4);
     let outside: Vec<_> = std::fs::read_dir(server.data()).unwrap().collect();
-    assert_eq!(
-        outside.len(),
-        2,
-        "only the cluster and our own folder: {outside:?}"
-    );
+    assert_eq!(outside.len(), 2, "only the cluster and our own folder: {outside:?}");
     let long_cluster = "x".repeat(33);
-    client
-        .get(&format!("/pos?cluster={long_cluster}"))
-        .assert_refused(400, "EBADCLUSTER");
+    client.get(&format!("/pos?cluster={long_cluster}")).assert_refused(400, "EBADCLUSTER");
 }
 
 #[test]
@@ -62,9 +54,7 @@ fn uploads_end_at_the_limit_given() {
     let large = vec![0; 2001];
     client.push("a", &large).assert_refused(413, "EBADINPUT");
     let chunks: Vec<&[u8]> = large.chunks(100).collect();
-    client
-        .post_chunked("/db/tx?db=a", &chunks)
-        .assert_refused(413, "EBADINPUT");
+    client.post_chunked("/db/tx?db=a", &chunks).assert_refused(413, "EBADINPUT");
 }
 
 #[test]
@@ -72,18 +62,13 @@ fn sync_bodies_end_at_their_limits() {
     let server = Server::start();
     let client = server.client();
     let body = |count: usize| {
-        let positions: Map<String, Value> = (0..count)
-            .map(|n| (n.to_string(), pos_json(Pos::EMPTY)))
-            .collect();
+        let positions: Map<String, Value> =
+            (0..count).map(|n| (n.to_string(), pos_json(Pos::EMPTY))).collect();
         json!({ "positions": positions }).to_string()
     };
     client.post("/sync", body(1000).as_bytes()).assert_ok();
-    client
-        .post("/sync", body(1001).as_bytes())
-        .assert_refused(400, "EBADINPUT");
-    client
-        .post("/sync", &vec![b' '; 2 << 20])
-        .assert_refused(400, "EBADINPUT");
+    client.post("/sync", body(1001).as_bytes()).assert_refused(400, "EBADINPUT");
+    client.post("/sync", &vec![b' '; 2 << 20]).assert_refused(400, "EBADINPUT");
 }
 
 #[test]
@@ -104,9 +89,7 @@ fn rubbish_on_a_connection_does_no_harm() {
     ] {
         drop(server.client().begin(rubbish));
     }
-    let cut = server
-        .client()
-        .head("POST", "/db/tx?db=a", "Content-Length: 1000\r\n");
+    let cut = server.client().head("POST", "/db/tx?db=a", "Content-Length: 1000\r\n");
     drop(server.client().begin(cut.as_bytes()));
     server.client().get("/pos").assert_ok();
 }

@@ -41,10 +41,8 @@ impl Model {
 
     /// The next transaction, spanning `txids` of them: pages with their fill, and the new size.
     pub fn tx_spanning(&self, txids: u64, changes: &[(u32, u8)], commit: u32) -> Tx {
-        let pages: Vec<_> = changes
-            .iter()
-            .map(|&(pgno, fill)| (pgno, self.page(pgno, fill)))
-            .collect();
+        let pages: Vec<_> =
+            changes.iter().map(|&(pgno, fill)| (pgno, self.page(pgno, fill))).collect();
         let after = applied(&self.pages, &pages, commit);
         let min_txid = self.pos.txid.next();
         let header = Header {
@@ -60,11 +58,7 @@ impl Model {
             node_id: 0,
             no_checksum: false,
         };
-        Tx {
-            header,
-            pages,
-            post: checksum(&after),
-        }
+        Tx { header, pages, post: checksum(&after) }
     }
 
     pub fn tx(&self, changes: &[(u32, u8)], commit: u32) -> Tx {
@@ -74,10 +68,7 @@ impl Model {
     /// Takes a transaction in.
     pub fn apply(&mut self, tx: &Tx) {
         self.pages = applied(&self.pages, &tx.pages, tx.header.commit);
-        self.pos = Pos {
-            txid: tx.header.max_txid,
-            post_apply_checksum: tx.post,
-        };
+        self.pos = Pos { txid: tx.header.max_txid, post_apply_checksum: tx.post };
         self.history.push((self.pos, self.pages.clone()));
     }
 
@@ -102,9 +93,7 @@ impl Tx {
     pub fn encode(&self, format: Format) -> Vec<u8> {
         let mut encoder = Encoder::new(Vec::new(), format, self.header).unwrap();
         for (pgno, data) in &self.pages {
-            encoder
-                .encode_page(Pgno::new(*pgno).unwrap(), data)
-                .unwrap();
+            encoder.encode_page(Pgno::new(*pgno).unwrap(), data).unwrap();
         }
         encoder.finish(self.post).unwrap().out
     }
@@ -122,9 +111,7 @@ fn applied(pages: &[Vec<u8>], changes: &[(u32, Vec<u8>)], commit: u32) -> Vec<Ve
 /// The database checksum of pages.
 pub fn checksum(pages: &[Vec<u8>]) -> Checksum {
     let numbered = (1..).filter_map(Pgno::new).zip(pages);
-    numbered.fold(Checksum::EMPTY, |sum, (pgno, data)| {
-        sum.toggle(page_checksum(pgno, data))
-    })
+    numbered.fold(Checksum::EMPTY, |sum, (pgno, data)| sum.toggle(page_checksum(pgno, data)))
 }
 
 pub fn pos_json(pos: Pos) -> Value {

@@ -27,12 +27,7 @@ impl Server {
         let dir = tempfile::tempdir().unwrap();
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         let (child, address) = launch(dir.path(), &args);
-        Server {
-            dir,
-            args,
-            child,
-            address,
-        }
+        Server { dir, args, child, address }
     }
 
     /// A client with the token of [`Server::start`].
@@ -99,31 +94,20 @@ pub fn terminate(pid: u32) {
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_litevfs-cloud"));
-    command
-        .env_remove("LITEVFS_CLOUD_TOKEN")
-        .env_remove("RUST_LOG");
+    command.env_remove("LITEVFS_CLOUD_TOKEN").env_remove("RUST_LOG");
     command
 }
 
 fn launch(dir: &Path, args: &[String]) -> (Child, String) {
     let mut command = command();
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]);
-    let mut child = command
-        .arg(dir)
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.arg(dir).args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     out.read_line(&mut line).unwrap();
-    let address = line
-        .trim()
-        .strip_prefix("litevfs-cloud listening on http://");
-    let address = address
-        .unwrap_or_else(|| panic!("unexpected: {line}"))
-        .to_owned();
+    let address = line.trim().strip_prefix("litevfs-cloud listening on http://");
+    let address = address.unwrap_or_else(|| panic!("unexpected: {line}")).to_owned();
     (child, address)
 }
 
@@ -155,16 +139,8 @@ fn the_first_line_names_the_address_and_a_server_without_tokens_says_so() {
     terminate(child.id());
     assert!(child.wait().unwrap().success());
     let mut log = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut log)
-        .unwrap();
-    assert!(
-        log.contains("this machine only, without authentication"),
-        "{log}"
-    );
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("this machine only, without authentication"), "{log}");
 }
 
 #[test]
@@ -178,15 +154,9 @@ fn bad_settings_are_refused_with_what_to_do() {
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
     let unusable = refusal(&["serve", "--data", file.to_str().unwrap()]);
-    assert!(
-        unusable.contains("cannot use the data directory"),
-        "{unusable}"
-    );
+    assert!(unusable.contains("cannot use the data directory"), "{unusable}");
     let token = refusal(&["serve", "--data", data, "--token", "se\u{1}cret"]);
-    assert!(
-        token.contains("--token") && !token.contains("cret"),
-        "{token}"
-    );
+    assert!(token.contains("--token") && !token.contains("cret"), "{token}");
 }
 
 #[test]
@@ -198,10 +168,7 @@ fn an_address_and_a_directory_in_use_are_told() {
     assert!(address.contains("cannot listen on 127.0.0.1:"), "{address}");
     let data = server.data().to_str().unwrap();
     let directory = refusal(&["serve", "--data", data, "--listen", "127.0.0.1:0"]);
-    assert!(
-        directory.contains("in use by another litevfs-cloud"),
-        "{directory}"
-    );
+    assert!(directory.contains("in use by another litevfs-cloud"), "{directory}");
 }
 
 #[test]
@@ -215,18 +182,10 @@ fn the_token_may_come_from_the_environment() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let client = Client::new(line.trim().rsplit('/').next().unwrap());
     assert_eq!(client.get("/pos").status, 401);
-    assert_eq!(
-        client
-            .header("Authorization", "from-env")
-            .get("/pos")
-            .status,
-        200
-    );
+    assert_eq!(client.header("Authorization", "from-env").get("/pos").status, 200);
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -23,31 +23,16 @@ struct Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let writes = proptest::collection::vec(1..12_u32, 0..5);
-    (
-        1..4_u64,
-        1..12_u32,
-        writes,
-        any::<u8>(),
-        prop::bool::weighted(0.1),
+    (1..4_u64, 1..12_u32, writes, any::<u8>(), prop::bool::weighted(0.1)).prop_map(
+        |(txids, commit, writes, fill, restart)| Step { txids, commit, writes, fill, restart },
     )
-        .prop_map(|(txids, commit, writes, fill, restart)| Step {
-            txids,
-            commit,
-            writes,
-            fill,
-            restart,
-        })
 }
 
 #[test]
 fn every_position_reads_as_it_was() {
     let server = RefCell::new(Server::start());
     let cases = Cell::new(0);
-    let config = Config {
-        cases: 24,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
     let histories = (0..3_usize, proptest::collection::vec(step(), 1..12));
     let run = TestRunner::new(config).run(&histories, |(size, steps)| {
         cases.set(cases.get() + 1);
@@ -67,19 +52,13 @@ fn check(server: &mut Server, db: &str, page_size: u32, steps: &[Step]) {
     let mut written: Vec<(u32, Vec<u32>)> = Vec::new();
     for step in steps {
         let old_commit = model.pages.len() as u32;
-        let mut pgnos: Vec<u32> = step
-            .writes
-            .iter()
-            .copied()
-            .filter(|&pgno| pgno <= step.commit)
-            .collect();
+        let mut pgnos: Vec<u32> =
+            step.writes.iter().copied().filter(|&pgno| pgno <= step.commit).collect();
         pgnos.extend(old_commit + 1..=step.commit);
         pgnos.sort_unstable();
         pgnos.dedup();
-        let changes: Vec<(u32, u8)> = pgnos
-            .iter()
-            .map(|&pgno| (pgno, step.fill.wrapping_add(pgno as u8)))
-            .collect();
+        let changes: Vec<(u32, u8)> =
+            pgnos.iter().map(|&pgno| (pgno, step.fill.wrapping_add(pgno as u8))).collect();
         let tx = model.tx_spanning(step.txids, &changes, step.commit);
         model.apply(&tx);
         written.push((step.commit, pgnos));
@@ -93,19 +72,11 @@ fn check(server: &mut Server, db: &str, page_size: u32, steps: &[Step]) {
     for (number, (pos, content)) in model.history.iter().enumerate() {
         let pgnos: Vec<String> = (1..=content.len()).map(|pgno| pgno.to_string()).collect();
         let answer = read::get(&client, db, *pos, &pgnos.join(",")).assert_ok();
-        let pages: Vec<Vec<u8>> = read::pages(&answer)
-            .into_iter()
-            .map(|(_, data)| data)
-            .collect();
+        let pages: Vec<Vec<u8>> = read::pages(&answer).into_iter().map(|(_, data)| data).collect();
         assert!(pages == *content, "{db} at {pos}");
-        assert_eq!(
-            sync::since(&client, db, *pos),
-            expected_changes(&model, &written, number)
-        );
+        assert_eq!(sync::since(&client, db, *pos), expected_changes(&model, &written, number));
     }
-    let snapshot = client
-        .get(&format!("/db/snapshot?db={db}&format=sqlite"))
-        .assert_ok();
+    let snapshot = client.get(&format!("/db/snapshot?db={db}&format=sqlite")).assert_ok();
     assert!(snapshot.body == model.file());
 }
 

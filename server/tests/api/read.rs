@@ -27,12 +27,9 @@ pub fn pages(answer: &Answer) -> Vec<(u64, Vec<u8>)> {
 fn started() -> (Server, Model) {
     let server = Server::start();
     let mut model = Model::new(1024);
-    for (changes, commit) in [
-        (&[(1, 1), (2, 1), (3, 1)][..], 3),
-        (&[(2, 2)], 3),
-        (&[(1, 3)], 1),
-        (&[(1, 4), (2, 4)], 2),
-    ] {
+    for (changes, commit) in
+        [(&[(1, 1), (2, 1), (3, 1)][..], 3), (&[(2, 2)], 3), (&[(1, 3)], 1), (&[(1, 4), (2, 4)], 2)]
+    {
         let ltx = model.commit(changes, commit);
         server.client().push("a", &ltx).assert_ok();
     }
@@ -43,17 +40,10 @@ fn started() -> (Server, Model) {
 fn pages_come_in_the_order_asked_for_from_any_position() {
     let (server, model) = started();
     for (pos, content) in &model.history {
-        let all: Vec<String> = (1..=content.len())
-            .rev()
-            .map(|pgno| pgno.to_string())
-            .collect();
+        let all: Vec<String> = (1..=content.len()).rev().map(|pgno| pgno.to_string()).collect();
         let answer = get(&server.client(), "a", *pos, &all.join(",")).assert_ok();
-        let expected: Vec<(u64, Vec<u8>)> = (1..)
-            .zip(content.iter().cloned())
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect();
+        let expected: Vec<(u64, Vec<u8>)> =
+            (1..).zip(content.iter().cloned()).collect::<Vec<_>>().into_iter().rev().collect();
         assert_eq!(pages(&answer), expected);
     }
     let twice = get(&server.client(), "a", model.pos, "1,1").assert_ok();
@@ -63,14 +53,7 @@ fn pages_come_in_the_order_asked_for_from_any_position() {
 #[test]
 fn a_page_past_the_end_at_that_position_is_not_there() {
     let (server, model) = started();
-    let ends = [
-        (0, "4"),
-        (1, "1,4"),
-        (2, "2"),
-        (3, "3"),
-        (3, "1048577"),
-        (3, "4294967295"),
-    ];
+    let ends = [(0, "4"), (1, "1,4"), (2, "2"), (3, "3"), (3, "1048577"), (3, "4294967295")];
     for (step, pgnos) in ends {
         let (pos, _) = model.history[step];
         get(&server.client(), "a", pos, pgnos).assert_refused(404, "ENOPAGE");
@@ -96,15 +79,9 @@ fn unknown_databases_and_bad_requests_are_told() {
     let (server, model) = started();
     let client = server.client();
     get(&client, "b", model.pos, "1").assert_refused(404, "ENODB");
-    client
-        .get("/db/page?db=a&pgno=1")
-        .assert_refused(400, "EBADINPUT");
-    client
-        .get("/db/page?db=a&pos=1/2&pgno=1")
-        .assert_refused(400, "EBADINPUT");
-    client
-        .get(&format!("/db/page?pos={}&pgno=1", model.pos))
-        .assert_refused(400, "EBADDB");
+    client.get("/db/page?db=a&pgno=1").assert_refused(400, "EBADINPUT");
+    client.get("/db/page?db=a&pos=1/2&pgno=1").assert_refused(400, "EBADINPUT");
+    client.get(&format!("/db/page?pos={}&pgno=1", model.pos)).assert_refused(400, "EBADDB");
     for pgnos in ["", "0", "x", "1,", "-1", "4294967296", "1,,2", "1-2"] {
         get(&client, "a", model.pos, pgnos).assert_refused(400, "EBADINPUT");
     }

@@ -18,11 +18,7 @@ fn decode(answer: &Answer) -> (litevfs::ltx::Header, Vec<Vec<u8>>, u64) {
     while decoder.next_page(&mut data).unwrap().is_some() {
         pages.push(data.clone());
     }
-    (
-        header,
-        pages,
-        decoder.finish().unwrap().post_apply_checksum.0,
-    )
+    (header, pages, decoder.finish().unwrap().post_apply_checksum.0)
 }
 
 #[test]
@@ -33,31 +29,21 @@ fn both_formats_hold_every_page() {
     // More pages than are read at a time.
     let many: Vec<(u32, u8)> = (1..=5000).map(|pgno| (pgno, pgno as u8)).collect();
     client.push("a", &model.commit(&many, 5000)).assert_ok();
-    client
-        .push("a", &model.tx_spanning(3, &[(2, 2)], 5000).ltx())
-        .assert_ok();
+    client.push("a", &model.tx_spanning(3, &[(2, 2)], 5000).ltx()).assert_ok();
     let tx = model.tx_spanning(3, &[(2, 2)], 5000);
     model.apply(&tx);
     let answer = client.get("/db/snapshot?db=a").assert_ok();
     let (header, pages, post) = decode(&answer);
-    assert_eq!(
-        (header.min_txid, header.max_txid, header.commit),
-        (Txid(1), Txid(4), 5000)
-    );
+    assert_eq!((header.min_txid, header.max_txid, header.commit), (Txid(1), Txid(4), 5000));
     assert_eq!(header.timestamp_ms, tx.header.timestamp_ms);
     assert_eq!(post, model.pos.post_apply_checksum.0);
     assert!(pages == model.pages);
     assert!(client.get("/db/snapshot?db=a&format=ltx").assert_ok().body == answer.body);
     let file = client.get("/db/snapshot?db=a&format=sqlite").assert_ok();
-    assert_eq!(
-        file.header("content-length"),
-        Some((5000 * 512).to_string().as_str())
-    );
+    assert_eq!(file.header("content-length"), Some((5000 * 512).to_string().as_str()));
     assert!(file.body == model.file());
     let first = model.history[0].0;
-    let old = client
-        .get(&format!("/db/snapshot?db=a&format=sqlite&pos={first}"))
-        .assert_ok();
+    let old = client.get(&format!("/db/snapshot?db=a&format=sqlite&pos={first}")).assert_ok();
     assert!(old.body == model.history[0].1.concat());
 }
 
@@ -67,9 +53,7 @@ fn a_snapshot_can_be_pushed_as_a_new_database() {
     let client = server.client();
     let mut model = Model::new(4096);
     for fill in 1..4 {
-        client
-            .push("a", &model.commit(&[(1, fill), (2, fill)], 2))
-            .assert_ok();
+        client.push("a", &model.commit(&[(1, fill), (2, fill)], 2)).assert_ok();
     }
     let snapshot = client.get("/db/snapshot?db=a").assert_ok();
     client.push("b", &snapshot.body).assert_ok();
@@ -83,27 +67,19 @@ fn what_cannot_be_had_is_told() {
     let client = server.client();
     client.get("/db/snapshot?db=a").assert_refused(404, "ENODB");
     client.get("/db/snapshot").assert_refused(400, "EBADDB");
-    client
-        .get("/db/snapshot?db=a&format=csv")
-        .assert_refused(400, "EBADINPUT");
+    client.get("/db/snapshot?db=a&format=csv").assert_refused(400, "EBADINPUT");
 }
 
 fn sqlite3(file: &Path, sql: &str) -> String {
-    let output = Command::new("sqlite3")
-        .arg(file)
-        .arg(sql)
-        .output()
-        .expect("the sqlite3 shell");
+    let output = Command::new("sqlite3").arg(file).arg(sql).output().expect("the sqlite3 shell");
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The transaction that turns one SQLite file into another.
 fn difference(model: &Model, file: &[u8]) -> Tx {
-    let pages: Vec<Vec<u8>> = file
-        .chunks(model.page_size.len_bytes())
-        .map(<[u8]>::to_vec)
-        .collect();
+    let pages: Vec<Vec<u8>> =
+        file.chunks(model.page_size.len_bytes()).map(<[u8]>::to_vec).collect();
     let mut tx = model.tx(&[], 0);
     tx.header.commit = pages.len() as u32;
     tx.post = crate::model::checksum(&pages);
