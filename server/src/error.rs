@@ -88,9 +88,12 @@ impl From<store::Error> for ApiError {
             Error::MissingPages => (unprocessable, "EMISSINGPAGES"),
             Error::BadChecksum(_) => (unprocessable, "EBADCHECKSUM"),
             Error::Fenced(lease) => return ApiError::from(*lease),
-            Error::Corrupt { .. } | Error::Objects(_) | Error::Io(_) => {
-                return ApiError::internal(&error);
+            Error::Corrupt { .. } => {
+                // Paths in the store are made of names that the client gave itself.
+                tracing::error!(%error, "request failed");
+                (StatusCode::INTERNAL_SERVER_ERROR, "EINTERNAL")
             }
+            Error::Objects(_) | Error::Io(_) => return ApiError::internal(&error),
         };
         let pos = if let Error::PosMismatch(pos) = error { Some(pos) } else { None };
         ApiError { status, code, text: error.to_string(), pos }

@@ -133,18 +133,14 @@ impl Spool {
         }
     }
 
-    /// The first `HEAD` and the last `TAIL` bytes; `None` when there are fewer than both.
-    pub fn ends<const HEAD: usize, const TAIL: usize>(
-        &self,
-    ) -> io::Result<Option<([u8; HEAD], [u8; TAIL])>> {
-        let Some(tail_at) = self.len.checked_sub(TAIL as u64).filter(|&at| at >= HEAD as u64)
-        else {
+    /// The last `LEN` bytes; `None` when there are fewer. Moves the place that readers share.
+    pub fn tail<const LEN: usize>(&self) -> io::Result<Option<[u8; LEN]>> {
+        let Some(at) = self.len.checked_sub(LEN as u64) else {
             return Ok(None);
         };
-        let (mut head, mut tail) = ([0; HEAD], [0; TAIL]);
-        self.reader()?.read_exact(&mut head)?;
-        self.reader_from(tail_at)?.read_exact(&mut tail)?;
-        Ok(Some((head, tail)))
+        let mut tail = [0; LEN];
+        self.reader_from(at)?.read_exact(&mut tail)?;
+        Ok(Some(tail))
     }
 }
 
@@ -203,15 +199,15 @@ mod tests {
                 spool.reader().unwrap().read_to_end(&mut read).unwrap();
                 assert!(read == bytes);
             }
-            let (head, tail) = spool.ends::<100, 16>().unwrap().unwrap();
-            assert_eq!((&head[..], &tail[..]), (&bytes[..100], &bytes[len - 16..]));
+            let tail = spool.tail::<16>().unwrap().unwrap();
+            assert_eq!(tail, bytes[len - 16..]);
         }
     }
 
     #[test]
-    fn ends_need_room_for_both() {
-        assert!(filled(115).0.ends::<100, 16>().unwrap().is_none());
-        assert!(filled(116).0.ends::<100, 16>().unwrap().is_some());
+    fn a_tail_needs_as_many_bytes() {
+        assert!(filled(15).0.tail::<16>().unwrap().is_none());
+        assert!(filled(16).0.tail::<16>().unwrap().is_some());
     }
 
     #[test]

@@ -1,17 +1,19 @@
-//! Turns an uploaded LTX v1 file into the v3 file that is stored.
+//! Turns an uploaded LTX v1 file into the v3 file that is stored; [`layout`] says how they differ.
 
 use std::io::{self, BufWriter};
 use std::path::Path;
 
 use litevfs::ltx::{
-    self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, Version, page_checksum,
+    self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, TRAILER_LEN, Version,
+    page_checksum,
 };
 use litevfs::types::Checksum;
 
 use super::error::Error;
 use super::history::Step;
 use super::index::PageRef;
-use super::open::page_refs;
+use super::layout;
+use super::open::{page_refs, post_apply_field};
 use crate::spool::{Spool, SpoolWriter};
 
 /// An upload that decodes.
@@ -34,10 +36,15 @@ pub(super) struct Sound {
 
 /// Decodes, verifies and converts an upload.
 pub(super) fn convert(upload: &Spool, scratch: &Path) -> Result<Converted, Error> {
+    // The stored header needs what the upload ends with; decoding tells whether that is its trailer.
+    let claimed = match upload.tail::<TRAILER_LEN>()? {
+        Some(trailer) => post_apply_field(&trailer).unwrap_or(Checksum::NONE),
+        None => Checksum::NONE,
+    };
     let decoder = Decoder::new(IoRead(upload.reader()?), Version::V1)
         .map_err(|error| decode_error(error, upload))?;
     let header = *decoder.header();
-    let sound = match convert_pages(decoder, scratch) {
+    let sound = match convert_pages(decoder, claimed, scratch) {
         Ok(sound) => Ok(sound),
         Err(StreamError::Ltx(ltx::Error::SnapshotGap)) => Err(Error::MissingPages),
         Err(StreamError::Ltx(error @ ltx::Error::DatabaseChecksum)) => {
@@ -61,11 +68,13 @@ fn decode_error(error: StreamError<io::Error>, upload: &Spool) -> Error {
 
 fn convert_pages<R: io::Read>(
     mut decoder: Decoder<IoRead<R>>,
+    claimed: Checksum,
     scratch: &Path,
 ) -> Result<Sound, StreamError<io::Error>> {
     let header = *decoder.header();
     let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
-    let mut encoder = Encoder::new(out, Format::V3Block, header)?;
+    let stored = layout::stored_header(&header, claimed);
+    let mut encoder = Encoder::new(out, Format::V3Block, stored)?;
     let mut checksums: Vec<Checksum> = Vec::new();
     let mut data = Vec::new();
     while let Some(pgno) = decoder.next_page(&mut data)? {
@@ -73,7 +82,10 @@ fn convert_pages<R: io::Read>(
         checksums.push(page_checksum(pgno, &data));
     }
     let trailer = decoder.finish()?;
-    let finished = encoder.finish(trailer.post_apply_checksum)?;
+    if trailer.post_apply_checksum != claimed {
+        return Err(ltx::Error::TrailingBytes.into());
+    }
+    let finished = encoder.finish(Checksum::NONE)?;
     let checksum = |number| checksums.get(number).copied().unwrap_or(Checksum::NONE);
     let pages = page_refs(&finished.index, header.page_size, checksum)
         .ok_or(ltx::Error::CompressedTooLong)?;

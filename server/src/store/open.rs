@@ -20,6 +20,9 @@ const TAIL: u64 = 16 << 10;
 /// The shortest file: a header, an index size and a trailer.
 const MIN_LEN: u64 = (HEADER_LEN + 8 + TRAILER_LEN) as u64;
 
+const NO_CHECKSUM: &str = "it was not written by this server: the database's checksum is not in it; \
+    restore the database with the program that wrote it, and push it to this server anew";
+
 /// Reads the state of a database from its files; `None` when it has none.
 ///
 /// Fails when the files are not one history without a gap: better no database than a wrong one.
@@ -28,27 +31,36 @@ pub(super) async fn open(objects: &Objects, key: &DbKey) -> Result<Option<State>
     let mut files = stream::iter(listed)
         .map(async |listed| {
             let path = layout::ltx_file(key, listed.min_txid, listed.max_txid);
-            let opened = open_file(objects, &path, listed).await?;
-            Ok::<_, Error>((path, opened))
+            let file = open_file(objects, &path, listed).await?;
+            Ok::<_, Error>((path, file))
         })
         .buffered(PARALLEL);
     let mut state: Option<State> = None;
-    while let Some((path, (header, step, pages))) = files.try_next().await? {
+    while let Some((path, file)) = files.try_next().await? {
+        let mut header = file.header;
         let state = state.get_or_insert_with(|| State::new(header.page_size));
+        if header.no_checksum {
+            header.pre_apply_checksum = state.history.pos().post_apply_checksum;
+        }
         state
             .history
             .check_next(&header)
             .map_err(|error| Error::corrupt(&path, format!("it does not follow: {error}")))?;
-        state.push(step, pages).map_err(|error| Error::corrupt(&path, error))?;
+        state
+            .push(Step::new(&header, file.post_apply_checksum), file.pages)
+            .map_err(|error| Error::corrupt(&path, error))?;
     }
     Ok(state)
 }
 
-async fn open_file(
-    objects: &Objects,
-    path: &Path,
-    listed: Listed,
-) -> Result<(Header, Step, Vec<PageRef>), Error> {
+/// What a file says about itself.
+struct OpenFile {
+    header: Header,
+    post_apply_checksum: Checksum,
+    pages: Vec<PageRef>,
+}
+
+async fn open_file(objects: &Objects, path: &Path, listed: Listed) -> Result<OpenFile, Error> {
     let len = listed.len;
     if len < MIN_LEN {
         return Err(Error::corrupt(path, "it is too short for an LTX file"));
@@ -61,9 +73,9 @@ async fn open_file(
     let corrupt = |error: litevfs::ltx::Error| Error::corrupt(path, error);
     let head = head.first_chunk().ok_or_else(|| Error::corrupt(path, "it has no header"))?;
     let (header, _) = Header::decode(head, Version::V3).map_err(corrupt)?;
-    let post_apply_checksum = post_apply_checksum(tail)
-        .filter(|checksum| checksum.is_set())
-        .ok_or_else(|| Error::corrupt(path, "it has no database checksums"))?;
+    let post_apply_checksum = post_apply_field(tail)
+        .and_then(|trailer| layout::post_apply_checksum(&header, trailer))
+        .ok_or_else(|| Error::corrupt(path, NO_CHECKSUM))?;
     if (header.min_txid, header.max_txid) != (listed.min_txid, listed.max_txid) {
         return Err(Error::corrupt(path, "its name and its header differ"));
     }
@@ -78,11 +90,11 @@ async fn open_file(
     };
     let pages = page_refs(&index, header.page_size, |_| Checksum::NONE)
         .ok_or_else(|| Error::corrupt(path, "a page frame is longer than a page can become"))?;
-    Ok((header, Step::new(&header, post_apply_checksum), pages))
+    Ok(OpenFile { header, post_apply_checksum, pages })
 }
 
-/// The post-apply checksum, from the last bytes of a file.
-fn post_apply_checksum(tail: &[u8]) -> Option<Checksum> {
+/// The trailer's post-apply checksum, from the last bytes of a file.
+pub(super) fn post_apply_field(tail: &[u8]) -> Option<Checksum> {
     let trailer = tail.last_chunk::<TRAILER_LEN>()?;
     Some(Checksum(u64::from_be_bytes(*trailer.first_chunk()?)))
 }

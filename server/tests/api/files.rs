@@ -4,10 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
-use litevfs::ltx::{Decoder, Version};
+use litevfs::ltx::{Decoder, Format, Header, Version};
+use litevfs::types::Checksum;
 
 use crate::client::finish;
-use crate::model::{Model, pos_json};
+use crate::model::{Model, Tx, pos_json};
 use crate::process::{Server, terminate};
 use crate::read;
 
@@ -70,8 +71,61 @@ fn files_are_litestreams_and_nothing_else_is_there() {
     assert_eq!(list(&server.level0("a")), names);
     let stored = fs::read(server.level0("a").join(names[0])).unwrap();
     let decoder = Decoder::new(stored.as_slice(), Version::V3).unwrap();
-    assert_eq!(*decoder.header(), tx.header);
-    assert_eq!(decoder.finish().unwrap().post_apply_checksum, tx.post);
+    let without_checksums = Header { no_checksum: true, node_id: tx.post.0, ..tx.header };
+    assert_eq!(*decoder.header(), without_checksums);
+    let trailer = decoder.finish().unwrap();
+    assert_eq!(trailer.post_apply_checksum, Checksum::NONE);
+}
+
+/// Replaces a stored file by one with another header.
+fn rewrite(server: &Server, db: &str, tx: &Tx, change: impl Fn(&mut Header), post: Checksum) {
+    let mut other = tx.clone();
+    change(&mut other.header);
+    other.post = post;
+    let (min, max) = (tx.header.min_txid, tx.header.max_txid);
+    let file = server.level0(db).join(format!("{min}-{max}.ltx"));
+    fs::write(file, other.encode(Format::V3Block)).unwrap();
+}
+
+#[test]
+fn files_with_database_checksums_of_their_own_are_read() {
+    let mut server = Server::start();
+    let mut model = Model::new(512);
+    for fill in 1..4 {
+        let tx = model.tx(&[(1, fill), (2, fill)], 2);
+        server.client().push("a", &tx.ltx()).assert_ok();
+        model.apply(&tx);
+        if fill == 2 {
+            rewrite(&server, "a", &tx, |_| {}, tx.post);
+        }
+    }
+    server.kill();
+    server.restart();
+    assert_serves(&server, "a", &model);
+}
+
+#[test]
+fn files_of_other_programs_without_checksums_are_refused_by_name() {
+    let mut server = Server::start();
+    let mut model = fill(&server, "a", 2);
+    let tx = model.tx(&[(1, 1)], 2);
+    model.apply(&tx);
+    // Zero as Litestream leaves it, and a node's number.
+    for node_id in [0, 7] {
+        let change = |header: &mut Header| {
+            header.no_checksum = true;
+            header.pre_apply_checksum = Checksum::NONE;
+            header.node_id = node_id;
+        };
+        rewrite(&server, "a", &tx, change, Checksum::NONE);
+        server.kill();
+        server.restart();
+        let answer = read::get(&server.client(), "a", model.pos, "1");
+        answer.assert_refused(500, "EINTERNAL");
+        let text = answer.json()["error"].to_string();
+        assert!(text.contains("ltx/0/0000000000000003-0000000000000003.ltx"), "{text}");
+        assert!(text.contains("not written by this server") && text.contains("anew"), "{text}");
+    }
 }
 
 #[test]
@@ -103,7 +157,7 @@ fn a_commit_that_was_stored_but_not_remembered_is_found() {
     // Another process made the next file: what a create that failed after its effect looks like.
     let tx = model.tx(&[(1, 7)], 2);
     let name = "0000000000000003-0000000000000003.ltx";
-    fs::write(server.level0("a").join(name), tx.encode(litevfs::ltx::Format::V3Block)).unwrap();
+    fs::write(server.level0("a").join(name), tx.encode(Format::V3Block)).unwrap();
     let rival = model.tx(&[(1, 8)], 2);
     let refused = server.client().push("a", &rival.ltx());
     refused.assert_refused(409, "EPOSMISMATCH");
