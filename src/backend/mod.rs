@@ -2,6 +2,8 @@
 //! memory for tests.
 
 pub mod lfsc;
+#[cfg(test)]
+pub mod twins;
 
 use crate::error::{Error, Result};
 use crate::types::{DbName, Pgno, Pos};

@@ -23,6 +23,9 @@ mod process;
 mod read;
 mod settings;
 
+#[cfg(test)]
+mod tests;
+
 pub use connection::{Connection, Lock};
 pub use process::Process;
 pub use settings::{ReadSettings, SharedSettings};

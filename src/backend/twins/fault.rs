@@ -1,0 +1,98 @@
+//! A backend that breaks on purpose: the next calls of a method fail before or after they take effect.
+
+use super::MemoryBackend;
+use crate::backend::{Backend, Change, Page, PushError};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::Mutex;
+use crate::types::{DbName, Pgno, Pos};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// What can break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// `Backend::changes`
+    Changes,
+    /// `Backend::pages`
+    Pages,
+    /// `Backend::push`
+    Push,
+}
+
+/// How a call breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The request does not arrive.
+    Lost,
+    /// The request takes effect, the answer does not arrive.
+    AnswerLost,
+}
+
+/// See the module.
+pub struct FaultyBackend {
+    /// The server behind the faults.
+    pub server: Arc<MemoryBackend>,
+    faults: Mutex<Vec<(Operation, Fault)>>,
+}
+
+impl FaultyBackend {
+    /// Without faults.
+    pub fn new(server: Arc<MemoryBackend>) -> FaultyBackend {
+        FaultyBackend { server, faults: Mutex::new(Vec::new()) }
+    }
+
+    /// Has the next calls of a method break, one for each entry, whatever comes between them.
+    pub fn plan(&self, faults: &[(Operation, Fault)]) {
+        self.faults.lock().extend_from_slice(faults);
+    }
+
+    fn next(&self, operation: Operation) -> Option<Fault> {
+        let mut faults = self.faults.lock();
+        let at = faults.iter().position(|(planned, _)| *planned == operation)?;
+        Some(faults.remove(at).1)
+    }
+}
+
+fn away() -> Error {
+    Error::new(ErrorKind::Away, "the connection was cut")
+}
+
+impl Backend for FaultyBackend {
+    fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
+        match self.next(Operation::Changes) {
+            None => self.server.changes(since),
+            Some(_) => Err(away()),
+        }
+    }
+
+    fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
+        match self.next(Operation::Pages) {
+            None => self.server.pages(db, pos, pgnos),
+            Some(_) => Err(away()),
+        }
+    }
+
+    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<(), PushError> {
+        match self.next(Operation::Push) {
+            None => self.server.push(db, file, id),
+            Some(Fault::Lost) => Err(PushError::Unknown(away())),
+            Some(Fault::AnswerLost) => {
+                self.server.push(db, file, id)?;
+                Err(PushError::Unknown(away()))
+            }
+        }
+    }
+
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
+        self.server.acquire_lease(db, duration_ms)
+    }
+
+    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()> {
+        self.server.refresh_lease(db, lease_id, duration_ms)
+    }
+
+    fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()> {
+        self.server.release_lease(db, lease_id)
+    }
+}

@@ -1,0 +1,168 @@
+//! A server in memory: positions with history, leases, and the commit rules.
+
+use crate::backend::{Backend, Change, ChangedPages, Page, PushError};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ltx::{self, page_checksum};
+use crate::sys::{Mutex, Tick};
+use crate::types::{Checksum, DbName, Pgno, Pos};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+type Pages = BTreeMap<Pgno, Vec<u8>>;
+
+/// A database as it was at each position.
+#[derive(Default)]
+struct History {
+    versions: Vec<(Pos, Pages)>,
+    lease: Option<(String, Tick, u64)>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct MemoryBackend {
+    databases: Mutex<BTreeMap<DbName, History>>,
+    /// What was asked of it: the method's name and, for pages, how many.
+    pub calls: Mutex<Vec<(&'static str, usize)>>,
+}
+
+impl MemoryBackend {
+    /// How often a method was called since the last time this was asked.
+    pub fn take_calls(&self, method: &str) -> usize {
+        let calls = core::mem::take(&mut *self.calls.lock());
+        calls.iter().filter(|(name, _)| *name == method).count()
+    }
+
+    /// The newest position and pages.
+    pub fn newest(&self, db: &DbName) -> (Pos, Pages) {
+        let databases = self.databases.lock();
+        databases.get(db).and_then(|db| db.versions.last().cloned()).unwrap_or_default()
+    }
+
+    /// Commits as another client would: changes pages of the newest version through `edit`.
+    pub fn commit_elsewhere(&self, db: &DbName, edit: impl FnOnce(&mut Pages)) {
+        let (pos, mut pages) = self.newest(db);
+        edit(&mut pages);
+        let sum = database_checksum(&pages);
+        let pos = Pos { txid: pos.txid.next(), post_apply_checksum: sum };
+        self.databases.lock().entry(db.clone()).or_default().versions.push((pos, pages));
+    }
+
+    /// Forgets all positions but the newest.
+    pub fn forget_history(&self, db: &DbName) {
+        if let Some(db) = self.databases.lock().get_mut(db) {
+            db.versions.drain(..db.versions.len() - 1);
+        }
+    }
+
+    /// Takes the lease away from whoever has it.
+    pub fn break_lease(&self, db: &DbName) {
+        if let Some(db) = self.databases.lock().get_mut(db) {
+            db.lease = None;
+        }
+    }
+
+    fn note(&self, method: &'static str, count: usize) {
+        self.calls.lock().push((method, count));
+    }
+}
+
+fn database_checksum(pages: &Pages) -> Checksum {
+    pages.iter().fold(Checksum::EMPTY, |sum, (&pgno, page)| sum.toggle(page_checksum(pgno, page)))
+}
+
+impl Backend for MemoryBackend {
+    fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
+        self.note("changes", since.len());
+        let databases = self.databases.lock();
+        let change = |(name, since): &(DbName, Pos)| {
+            let none = Vec::new();
+            let versions = databases.get(name).map_or(&none, |db| &db.versions);
+            let pos = versions.last().map_or(Pos::EMPTY, |(pos, _)| *pos);
+            let old = versions.iter().find(|(pos, _)| pos == since);
+            let pages = match (old, versions.last()) {
+                (Some((_, old)), Some((_, new))) => {
+                    let all: BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
+                    let differs = |pgno: &Pgno| old.get(pgno) != new.get(pgno);
+                    ChangedPages::Some(all.into_iter().filter(differs).collect())
+                }
+                _ => ChangedPages::All,
+            };
+            Change { pos, pages }
+        };
+        Ok(since.iter().map(change).collect())
+    }
+
+    fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
+        self.note("pages", pgnos.len());
+        let databases = self.databases.lock();
+        let version = databases.get(db).and_then(|db| db.versions.iter().find(|(p, _)| *p == pos));
+        let Some((_, pages)) = version else {
+            return Err(Error::new(ErrorKind::PosMismatch, format!("no position {pos}")));
+        };
+        let page = |pgno: &Pgno| (*pgno, pages.get(pgno).expect("no such page").clone());
+        Ok(pgnos.iter().map(page).collect())
+    }
+
+    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<(), PushError> {
+        self.note("push", file.len());
+        let mut databases = self.databases.lock();
+        let db = databases.entry(db.clone()).or_default();
+        let live = |(held, since, ms): &(String, Tick, u64)| held == id && since.age_ms() < *ms;
+        if !db.lease.as_ref().is_some_and(live) {
+            return Err(PushError::Lease(Error::new(ErrorKind::LeaseHeld, "not your lease")));
+        }
+        let (pos, mut pages) = db.versions.last().cloned().unwrap_or_default();
+        let mut decoder = ltx::Decoder::new(file, ltx::Version::V1).expect("no LTX file");
+        let header = decoder.header().clone();
+        if header.min_txid != pos.txid.next()
+            || header.pre_apply_checksum != pos.post_apply_checksum
+        {
+            let error = Error::new(ErrorKind::PosMismatch, format!("the server is at {pos}"));
+            return Err(PushError::PosMismatch(error));
+        }
+        let mut page = Vec::new();
+        while let Some(pgno) = decoder.next_page(&mut page).expect("bad page") {
+            pages.insert(pgno, page.clone());
+        }
+        let trailer = decoder.finish().expect("bad file");
+        pages.retain(|pgno, _| pgno.get() <= header.commit);
+        assert_eq!(pages.len(), header.commit as usize, "pages are missing");
+        let sum = database_checksum(&pages);
+        assert_eq!(sum, trailer.post_apply_checksum, "wrong database checksum");
+        db.versions.push((Pos { txid: header.max_txid, post_apply_checksum: sum }, pages));
+        Ok(())
+    }
+
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
+        self.note("acquire_lease", 1);
+        let mut databases = self.databases.lock();
+        let db = databases.entry(db.clone()).or_default();
+        if db.lease.as_ref().is_some_and(|(_, since, ms)| since.age_ms() < *ms) {
+            return Err(Error::new(ErrorKind::LeaseHeld, "somebody else has it"));
+        }
+        let id = format!("lease-{}", self.calls.lock().len());
+        db.lease = Some((id.clone(), Tick::now(), duration_ms));
+        Ok(id)
+    }
+
+    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()> {
+        let mut databases = self.databases.lock();
+        match databases.get_mut(db).and_then(|db| db.lease.as_mut()) {
+            Some((id, since, ms)) if id == lease_id && since.age_ms() < *ms => {
+                (*since, *ms) = (Tick::now(), duration_ms);
+                Ok(())
+            }
+            _ => Err(Error::new(ErrorKind::LeaseHeld, "not your lease")),
+        }
+    }
+
+    fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()> {
+        self.note("release_lease", 1);
+        if let Some(db) = self.databases.lock().get_mut(db) {
+            db.lease.take_if(|(id, ..)| id == lease_id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! Commits: all or nothing, at most once, and only when something changed.
+
+use super::*;
+use crate::backend::twins::{Fault, Operation};
+use crate::error::ErrorKind;
+use crate::pager::header::Header;
+
+fn writer(fixture: &Fixture) -> Connection {
+    let mut connection = fixture.connect();
+    connection.acquire_lease().unwrap();
+    connection
+}
+
+fn txid(fixture: &Fixture) -> u64 {
+    fixture.server.newest(&fixture.db).0.txid.0
+}
+
+#[test]
+fn the_first_transaction_makes_the_database() {
+    let fixture = Fixture::new();
+    let mut connection = writer(&fixture);
+    write(&mut connection, &[(2, 2), (4, 4)], 1, 4).unwrap();
+    connection.unlock(Lock::None);
+    assert_eq!(txid(&fixture), 1);
+    // Page 3 was left out by SQLite: it is zeros.
+    assert_eq!([2, 3, 4].map(|n| fixture.stored(n)), [Some(2), Some(0), Some(4)]);
+    let mut reader = fixture.connect();
+    reader.lock(Lock::Shared).unwrap();
+    assert_eq!(read(&mut reader, 4).unwrap(), 4);
+}
+
+#[test]
+fn nothing_is_visible_before_the_commit_and_nothing_after_a_rollback() {
+    let fixture = Fixture::with_database();
+    let (mut connection, mut reader) = (writer(&fixture), fixture.connect());
+    connection.lock(Lock::Shared).unwrap();
+    connection.lock(Lock::Exclusive).unwrap();
+    connection.write_at(offset(2), &page(2, 22, 2, 3)).unwrap();
+    assert_eq!(read(&mut connection, 2).unwrap(), 22);
+    reader.lock(Lock::Shared).unwrap();
+    assert_eq!(read(&mut reader, 2).unwrap(), 2);
+    connection.unlock(Lock::Shared);
+    assert_eq!(read(&mut connection, 2).unwrap(), 2);
+    assert_eq!(txid(&fixture), 1);
+}
+
+#[test]
+fn a_rollback_after_a_spill_pushes_nothing() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    connection.lock(Lock::Shared).unwrap();
+    connection.lock(Lock::Exclusive).unwrap();
+    connection.write_at(offset(2), &page(2, 22, 2, 3)).unwrap();
+    connection.write_at(offset(4), &page(4, 44, 2, 4)).unwrap();
+    connection.write_at(offset(2), &page(2, 2, 1, 3)).unwrap();
+    connection.truncate(offset(4)).unwrap();
+    connection.commit().unwrap();
+    connection.unlock(Lock::None);
+    assert_eq!(txid(&fixture), 1);
+    assert_eq!(fixture.stored(2), Some(2));
+}
+
+#[test]
+fn a_commit_taken_for_a_rollback_would_not_go_unnoticed() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    // No SQLite does this: a commit that does not count up.
+    write(&mut connection, &[(2, 22)], 1, 3).unwrap();
+    assert_eq!(connection.confirm_commit().unwrap_err().kind(), ErrorKind::Internal);
+    write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+    connection.confirm_commit().unwrap();
+}
+
+#[test]
+fn a_transaction_that_shrinks_the_database() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    write(&mut connection, &[], 2, 2).unwrap();
+    connection.truncate(offset(3)).unwrap();
+    connection.unlock(Lock::None);
+    assert_eq!([2, 3].map(|n| fixture.stored(n)), [Some(2), None]);
+    connection.lock(Lock::Shared).unwrap();
+    assert_eq!(connection.size_bytes().unwrap(), 2 * 512);
+}
+
+#[test]
+fn pages_overwritten_unread_cost_one_request() {
+    let fixture = Fixture::with_database();
+    fixture.server.commit_elsewhere(&fixture.db, |pages| {
+        for n in 1..=100 {
+            pages.insert(pgno(n), page(n, n as u8, 2, 100));
+        }
+    });
+    let mut connection = writer(&fixture);
+    fixture.server.take_calls("");
+    let pages: Vec<(u32, u8)> = (2..=90).map(|n| (n, 200)).collect();
+    write(&mut connection, &pages, 3, 95).unwrap();
+    let calls = core::mem::take(&mut *fixture.server.calls.lock());
+    let fetches: Vec<usize> =
+        calls.iter().filter(|(name, _)| *name == "pages").map(|(_, count)| *count).collect();
+    assert_eq!(fetches, [1, 94], "page 1; then 89 overwritten and 5 truncated ones together");
+    assert_eq!([90, 95, 96].map(|n| fixture.stored(n)), [Some(200), Some(95), None]);
+}
+
+#[test]
+fn in_exclusive_mode_every_transaction_counts_up() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+    for (fill, pushed) in [(23, 3), (24, 4)] {
+        connection.write_at(offset(2), &page(2, fill, 0, 3)).unwrap();
+        connection.commit().unwrap();
+        connection.confirm_commit().unwrap();
+        assert_eq!((fixture.stored(2), txid(&fixture)), (Some(fill), pushed));
+        let (_, pages) = fixture.server.newest(&fixture.db);
+        let counter = Header::decode(&pages[&pgno(1)]).unwrap().change_counter;
+        assert_eq!(u64::from(counter), pushed);
+    }
+    // Written once more, as it is: nothing to commit, and no mistake either.
+    connection.write_at(offset(2), &page(2, 24, 0, 3)).unwrap();
+    connection.commit().unwrap();
+    connection.confirm_commit().unwrap();
+    assert_eq!(txid(&fixture), 4);
+}
+
+#[test]
+fn a_wal_database_stays_one() {
+    let fixture = Fixture::with_database();
+    fixture.server.commit_elsewhere(&fixture.db, |pages| {
+        pages.get_mut(&pgno(1)).unwrap()[18..20].copy_from_slice(&[2, 2]);
+    });
+    let mut connection = writer(&fixture);
+    connection.lock(Lock::Shared).unwrap();
+    let mut header = [0; 100];
+    connection.read_at(0, &mut header).unwrap();
+    assert_eq!(header[18..20], [1, 1]);
+    write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+    connection.unlock(Lock::Shared);
+    connection.read_at(0, &mut header).unwrap();
+    assert_eq!(header[18..20], [1, 1]);
+    assert_eq!(fixture.server.newest(&fixture.db).1[&pgno(1)][18..20], [2, 2]);
+}
+
+#[test]
+fn a_lost_request_is_sent_again_and_a_lost_answer_is_not() {
+    for fault in [Fault::Lost, Fault::AnswerLost] {
+        let fixture = Fixture::with_database();
+        let mut connection = writer(&fixture);
+        fixture.backend.plan(&[(Operation::Push, fault)]);
+        write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+        assert_eq!((fixture.stored(2), txid(&fixture)), (Some(22), 2), "{fault:?}");
+        connection.unlock(Lock::None);
+        connection.lock(Lock::Shared).unwrap();
+        assert_eq!(read(&mut connection, 2).unwrap(), 22);
+    }
+}
+
+#[test]
+fn an_unknown_outcome_says_so_and_is_looked_up_before_the_next_transaction() {
+    for (fault, stored) in [(Fault::Lost, 2), (Fault::AnswerLost, 22)] {
+        let fixture = Fixture::with_database();
+        let mut connection = writer(&fixture);
+        fixture.backend.plan(&[(Operation::Push, fault), (Operation::Changes, Fault::Lost)]);
+        let error = write(&mut connection, &[(2, 22)], 2, 3).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Away);
+        assert!(error.message().contains("not known"), "{error}");
+        connection.unlock(Lock::None);
+        connection.lock(Lock::Shared).unwrap();
+        assert_eq!(read(&mut connection, 2).unwrap(), stored, "{fault:?}");
+    }
+}
+
+#[test]
+fn another_page_size_is_refused() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    connection.lock(Lock::Shared).unwrap();
+    connection.lock(Lock::Exclusive).unwrap();
+    let error = connection.write_at(0, &[0; 1024]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let error = connection.write_at(0, &[0; 100]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}

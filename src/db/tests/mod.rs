@@ -1,0 +1,131 @@
+//! Tests of connections against backends in memory: what SQLite would call, without SQLite.
+
+mod commits;
+mod leases;
+mod views;
+
+use super::{Connection, Lock, Process};
+use crate::backend::twins::{FaultyBackend, MemoryBackend};
+use crate::config::Config;
+use crate::error::Result;
+use crate::types::{DbName, Pgno};
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+const PAGE_LEN: usize = 512;
+
+/// A server and a process that uses it.
+struct Fixture {
+    server: Arc<MemoryBackend>,
+    backend: Arc<FaultyBackend>,
+    process: Arc<Process>,
+    db: DbName,
+}
+
+/// Lets the process own a backend that the test keeps hold of.
+struct Shared(Arc<FaultyBackend>);
+
+macro_rules! delegate {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
+        impl crate::backend::Backend for Shared {
+            $(fn $name(&self, $($arg: $type),*) -> $out { self.0.$name($($arg),*) })*
+        }
+    };
+}
+delegate! {
+    changes(since: &[(DbName, crate::types::Pos)]) -> Result<Vec<crate::backend::Change>>;
+    pages(db: &DbName, pos: crate::types::Pos, pgnos: &[Pgno]) -> Result<Vec<crate::backend::Page>>;
+    push(db: &DbName, ltx: &[u8], id: &str) -> core::result::Result<(), crate::backend::PushError>;
+    acquire_lease(db: &DbName, duration_ms: u64) -> Result<alloc::string::String>;
+    refresh_lease(db: &DbName, id: &str, duration_ms: u64) -> Result<()>;
+    release_lease(db: &DbName, id: &str) -> Result<()>;
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let server = Arc::new(MemoryBackend::default());
+        let backend = Arc::new(FaultyBackend::new(Arc::clone(&server)));
+        let config =
+            Config::from_vars(|name| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string()));
+        let process = Process::new(&config.unwrap(), Box::new(Shared(Arc::clone(&backend))));
+        Fixture { server, backend, process, db: "db1".parse().unwrap() }
+    }
+
+    /// A server that holds a database of three pages, filled with 1, 2 and 3.
+    fn with_database() -> Fixture {
+        let fixture = Fixture::new();
+        fixture.server.commit_elsewhere(&fixture.db, |pages| {
+            for n in 1..=3 {
+                pages.insert(pgno(n), page(n, n as u8, 1, 3));
+            }
+        });
+        fixture
+    }
+
+    fn connect(&self) -> Connection {
+        self.process.connect(&self.db)
+    }
+
+    /// Another client fills a page anew.
+    fn commit_elsewhere(&self, n: u32, fill: u8, counter: u32) {
+        self.server.commit_elsewhere(&self.db, |pages| {
+            let commit = pages.len() as u32;
+            pages.insert(pgno(1), page(1, 1, counter, commit));
+            pages.insert(pgno(n), page(n, fill, counter, commit));
+        });
+    }
+
+    /// What is stored of a page: its fill byte.
+    fn stored(&self, n: u32) -> Option<u8> {
+        self.server.newest(&self.db).1.get(&pgno(n)).map(|page| page[PAGE_LEN - 1])
+    }
+}
+
+fn pgno(n: u32) -> Pgno {
+    Pgno::new(n).unwrap()
+}
+
+/// A page filled with a byte; page 1 begins with a header of that change counter and size.
+fn page(n: u32, fill: u8, counter: u32, commit: u32) -> Vec<u8> {
+    let mut page = vec![fill; PAGE_LEN];
+    if n == 1 {
+        page[..16].copy_from_slice(b"SQLite format 3\0");
+        page[16..18].copy_from_slice(&(PAGE_LEN as u16).to_be_bytes());
+        page[18..20].copy_from_slice(&[1, 1]);
+        page[24..28].copy_from_slice(&counter.to_be_bytes());
+        page[28..32].copy_from_slice(&commit.to_be_bytes());
+        page[92..96].copy_from_slice(&counter.to_be_bytes());
+    }
+    page
+}
+
+fn offset(n: u32) -> u64 {
+    u64::from(n - 1) * PAGE_LEN as u64
+}
+
+/// The fill byte of a page as a connection sees it.
+fn read(connection: &mut Connection, n: u32) -> Result<u8> {
+    let mut bytes = [0; PAGE_LEN];
+    connection.read_at(offset(n), &mut bytes)?;
+    Ok(bytes[PAGE_LEN - 1])
+}
+
+/// What SQLite does to write pages, up to and with the announcement of the commit.
+fn write(
+    connection: &mut Connection,
+    pages: &[(u32, u8)],
+    counter: u32,
+    commit: u32,
+) -> Result<()> {
+    connection.lock(Lock::Shared)?;
+    connection.lock(Lock::Reserved)?;
+    connection.lock(Lock::Exclusive)?;
+    for &(n, fill) in pages {
+        connection.write_at(offset(n), &page(n, fill, counter, commit))?;
+    }
+    connection.write_at(0, &page(1, 1, counter, commit))?;
+    connection.commit()
+}
