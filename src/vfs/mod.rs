@@ -28,6 +28,9 @@ mod sqlite;
 mod tables;
 mod units;
 
+#[cfg(test)]
+mod contract_tests;
+
 pub use registration::register;
 pub use shield::shielded;
 pub use sqlite::Sqlite;
