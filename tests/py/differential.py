@@ -77,6 +77,7 @@ class Generator:
             (30, self.insert), (10, self.insert_many), (15, self.update), (10, self.delete),
             (15, self.select), (4, self.create_table), (3, self.create_index), (1, self.drop),
             (2, self.alter), (2, self.view_or_trigger), (12, self.transaction), (3, self.broken),
+            (3, self.vacuum),
         ]
         if not self.tables:
             return self.create_table()
@@ -196,6 +197,11 @@ class Generator:
             return "ROLLBACK", ()
         return "COMMIT", ()
 
+    def vacuum(self):
+        """Statements that move pages or cut the database; VACUUM is refused in a transaction."""
+        return self.random.choice(("VACUUM", "PRAGMA incremental_vacuum(3)", "PRAGMA incremental_vacuum",
+                                   "ANALYZE", "REINDEX")), ()
+
     def broken(self):
         return self.random.choice((
             ("SELECT * FROM nowhere", ()),
@@ -271,7 +277,8 @@ def work(seed, pair):
     rng = random.Random(f"reopen {seed}")
     pair.open(new_process=True, new_cache=True)
     pair.both(f"PRAGMA page_size = {generator.page_size}")
-    pair.both("PRAGMA auto_vacuum = NONE")
+    pair.acquire()  # the next line begins the database
+    pair.both(f"PRAGMA auto_vacuum = {rng.choice(('NONE', 'NONE', 'FULL', 'INCREMENTAL'))}")
     fresh = True
     for step in range(STEPS):
         if fresh:
