@@ -24,6 +24,7 @@ mod read;
 mod settings;
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests;
 
 pub use connection::{Connection, Lock};

@@ -9,7 +9,6 @@ use crate::backend::{Change, ChangedPages};
 use crate::error::{ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::{DbName, Pgno, Pos};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// The shortest pause between two polls of a server that is away.
@@ -50,20 +49,18 @@ impl Database {
 
     /// Polls, for this and every other open database.
     pub fn poll_now(&self) -> Result<()> {
-        let databases = self.process().databases();
-        let mut asked: Vec<(Option<&Arc<Database>>, (DbName, Pos))> = Vec::new();
-        let here = (self.name().clone(), self.state().cache.pos());
-        asked.push((None, here));
-        for database in databases.iter().filter(|database| database.name() != self.name()) {
-            let pos = database.state().cache.pos();
-            asked.push((Some(database), (database.name().clone(), pos)));
-        }
-        let since: Vec<(DbName, Pos)> = asked.iter().map(|(_, since)| since.clone()).collect();
+        let all = self.process().databases();
+        let others =
+            all.iter().map(|database| &**database).filter(|other| other.name() != self.name());
+        let asked: Vec<&Database> = core::iter::once(self).chain(others).collect();
+        let since: Vec<(DbName, Pos)> = asked
+            .iter()
+            .map(|database| (database.name().clone(), database.state().cache.pos()))
+            .collect();
         let sent = sys::Tick::now();
         let changes = self.backend().changes(&since)?;
-        for ((database, (name, since)), change) in asked.into_iter().zip(changes) {
+        for ((database, (name, since)), change) in asked.into_iter().zip(since).zip(changes) {
             log!(Debug, "{name}: polled, {since} -> {}", change.pos);
-            let database = database.map_or(self, |database| database);
             database.state().apply(since, change, sent);
         }
         Ok(())

@@ -79,9 +79,11 @@ fn routines(api: &ApiRoutines) -> Option<Sqlite> {
     Some(Sqlite { malloc: api.malloc?, vfs_find: api.vfs_find?, vfs_register: api.vfs_register? })
 }
 
-const _: () = assert!(
-    core::mem::offset_of!(ApiRoutines, vfs_register) == 142 * core::mem::size_of::<*const ()>()
-);
+const _: () = {
+    let pointer_len = core::mem::size_of::<*const ()>();
+    let offset = core::mem::offset_of!(ApiRoutines, vfs_register);
+    assert!(matches!(offset.checked_div(pointer_len), Some(142)), "a member is not in its place");
+};
 
 #[cfg(test)]
 mod tests {

@@ -70,9 +70,8 @@ fn read_answer(
     max_len: usize,
 ) -> core::result::Result<Response, TransportError> {
     let broken = |retryable, reason| TransportError { maybe_sent: true, retryable, reason };
-    let (status, headers) = (incoming.status_code, incoming.headers.clone());
-    let mut response =
-        Response { status: u16::try_from(status).unwrap_or(0), headers, body: Vec::new() };
+    let headers = incoming.headers.clone();
+    let mut response = Response { status: incoming.status_code, headers, body: Vec::new() };
     if !(100..1000).contains(&response.status) {
         return Err(broken(false, "the answer is not HTTP".to_string()));
     }

@@ -190,6 +190,7 @@ fn crc_with(generation: u64, covered: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
 

@@ -29,6 +29,7 @@ mod tables;
 mod units;
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod contract_tests;
 
 pub use registration::register;

@@ -65,9 +65,11 @@ pub unsafe extern "C" fn x_open(
     if z_name.is_null() || flags & TEMPORARY != 0 {
         let default = registration.default_vfs;
         // SAFETY: the default VFS gets what SQLite gave us; the file is large enough for its own.
-        return match unsafe { (*default).xOpen } {
-            Some(x_open) => unsafe { x_open(default, z_name, p_file, flags, p_out_flags) },
-            None => ffi::SQLITE_CANTOPEN,
+        return unsafe {
+            match (*default).xOpen {
+                Some(x_open) => x_open(default, z_name, p_file, flags, p_out_flags),
+                None => ffi::SQLITE_CANTOPEN,
+            }
         };
     }
     if !p_out_flags.is_null() {

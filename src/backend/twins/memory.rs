@@ -52,7 +52,9 @@ impl MemoryBackend {
     /// Forgets all positions but the newest.
     pub fn forget_history(&self, db: &DbName) {
         if let Some(db) = self.databases.lock().get_mut(db) {
-            db.versions.drain(..db.versions.len() - 1);
+            let newest = db.versions.pop();
+            db.versions.clear();
+            db.versions.extend(newest);
         }
     }
 
@@ -115,7 +117,7 @@ impl Backend for MemoryBackend {
         }
         let (pos, mut pages) = db.versions.last().cloned().unwrap_or_default();
         let mut decoder = ltx::Decoder::new(file, ltx::Version::V1).expect("no LTX file");
-        let header = decoder.header().clone();
+        let header = *decoder.header();
         if header.min_txid != pos.txid.next()
             || header.pre_apply_checksum != pos.post_apply_checksum
         {
