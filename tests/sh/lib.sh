@@ -33,6 +33,7 @@ fail() { echo "FAIL: $*" >&2; exit 1; }
 # start_server DATA: a server on a free port; its address goes to URL and to LITEFS_CLOUD_HOST.
 start_server() {
   local log=$TMP/server-${#SERVERS[@]}.log pid
+  : >"$log" # there before the first look at it
   # shellcheck disable=SC2086  # SERVER may be a command with arguments
   $SERVER serve --data "$1" --listen 127.0.0.1:0 --token "$TOKEN" >"$log" 2>&1 </dev/null &
   pid=$!
