@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -47,7 +47,10 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let start = Instant::now();
     // The query stays out of the log: it is not needed there, and clients put odd things in it.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    let mut response = match app.auth.admit(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
     response.headers_mut().insert(INSTANCE_ID, app.instance_id.clone());
     tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?start.elapsed());
     response

@@ -64,6 +64,22 @@ fn without_tokens_the_header_names_the_cluster() {
 }
 
 #[test]
+fn without_tokens_web_pages_from_elsewhere_are_refused() {
+    let server = Server::start_with(&[]);
+    let page = server.stranger().header("Origin", "https://example.com");
+    page.push("a", &Model::new(512).commit(&[(1, 1)], 1)).assert_refused(403, "EFORBIDDEN");
+    page.get("/pos").assert_refused(403, "EFORBIDDEN");
+    let rebound = server.stranger().header("Host", "example.com");
+    rebound.get("/pos").assert_refused(403, "EFORBIDDEN");
+    let own = server.stranger().header("Origin", "http://localhost:3000");
+    assert_eq!(own.get("/pos").assert_ok().json(), json!({}));
+    // With tokens a page needs one, and names are the operator's affair.
+    let server = Server::start();
+    let page = server.client().header("Origin", "https://example.com");
+    page.header("Host", "example.com").get("/pos").assert_ok();
+}
+
+#[test]
 fn the_cluster_id_lasts_and_differs_between_clusters() {
     let mut server = Server::start();
     let id = |server: &Server, target: &str| {

@@ -74,8 +74,8 @@ impl Client {
     /// A request line and headers.
     pub fn head(&self, method: &str, target: &str, more: &str) -> String {
         format!(
-            "{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{}{more}\r\n",
-            self.headers
+            "{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}{more}\r\n",
+            self.address, self.headers
         )
     }
 
