@@ -5,11 +5,11 @@
 
 use super::connection::{Connection, Phase, Transaction};
 use super::database::{Database, View};
-use crate::backend::{ChangedPages, MAX_PAGES_PER_REQUEST, PushError};
+use crate::backend::{ChangedPages, PushError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
-use crate::pager::DirtyPages;
 use crate::pager::header::{self, Header};
+use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys::{self, log::log};
 use crate::types::{Checksum, PageSize, Pgno, Pos};
 use alloc::format;
@@ -220,7 +220,7 @@ fn diff(database: &Database, change: &Change) -> Result<Diff> {
             None => unknown.push(pgno),
         }
     }
-    for pgnos in unknown.chunks(MAX_PAGES_PER_REQUEST) {
+    for pgnos in unknown.chunks(max_pages_per_request(change.page_size) as usize) {
         for (pgno, old_page) in database.fetch(base, pgnos)? {
             let old = page_checksum(pgno, &old_page);
             if pgno.get() > change.commit {

@@ -2,9 +2,9 @@
 
 use super::connection::{Connection, Phase};
 use super::database::View;
-use crate::backend::MAX_PAGES_PER_REQUEST;
 use crate::error::{ErrorKind, Result};
 use crate::pager::header::{self, VERSION_LEN, VERSION_OFFSET};
+use crate::pager::max_pages_per_request;
 use crate::sys::log::log;
 use crate::types::{PageSize, Pgno};
 use alloc::format;
@@ -216,7 +216,7 @@ impl Connection {
             .collect()
         };
         let mut fetched = 0_usize;
-        for pgnos in missing.chunks(MAX_PAGES_PER_REQUEST) {
+        for pgnos in missing.chunks(max_pages_per_request(page_size) as usize) {
             self.database.fetch(view, pgnos)?;
             fetched = fetched.saturating_add(pgnos.len());
             log!(Info, "{}: {fetched} of {} pages fetched", self.name(), missing.len());

@@ -2,22 +2,47 @@
 //!
 //! A look-up of one row needs single pages along a tree, and every page beside them is waste. A scan
 //! needs the pages that follow, and every request too many costs a round trip. So the window starts
-//! at the page itself, doubles while misses run on from each other, and grows slowly in a query that
-//! misses again and again elsewhere.
+//! at the page itself and doubles while misses run on from each other; a long run gets past the
+//! configured number of pages, because by then it is no guess any more. In a query that misses again
+//! and again elsewhere the window grows slowly.
 
 use crate::types::{PageSize, Pgno};
 use alloc::vec::Vec;
 
 /// Scattered misses of one query after which the window doubles.
 const SCATTERED_MISSES_PER_DOUBLING: u32 = 4;
+/// Requests of a run before it may get past the configured window, and between two doublings then.
+const LONG_RUN_REQUESTS: u32 = 6;
+const LONG_RUN_REQUESTS_PER_DOUBLING: u32 = 1;
+/// Doublings of the configured window that a long run may get.
+const MAX_LONG_RUN_DOUBLINGS: u32 = 4;
+/// The most pages of one request, and the most bytes.
+const MAX_WINDOW_PAGES: u32 = 512;
+const MAX_WINDOW_BYTES: u32 = 8 << 20;
+/// Runs followed at a time: the leaves of a table, and the inner pages between them or an index.
+const MAX_RUNS: usize = 2;
+
+/// Misses that run on from each other.
+#[derive(Debug, Default, Clone, Copy)]
+struct Run {
+    /// The page after the last one asked for.
+    end: u32,
+    window_pages: u32,
+    requests: u32,
+}
 
 /// What one query has missed so far.
 #[derive(Debug, Default)]
 pub struct Prefetch {
     misses: u32,
-    window_pages: u32,
-    /// The page after the last one asked for.
-    run_end: u32,
+    /// Most recent last.
+    runs: [Run; MAX_RUNS],
+}
+
+/// The most pages to ask for in one request, of a database with such pages.
+pub const fn max_pages_per_request(page_size: PageSize) -> u32 {
+    let by_bytes = MAX_WINDOW_BYTES >> page_size.bytes().trailing_zeros();
+    if by_bytes < MAX_WINDOW_PAGES { by_bytes } else { MAX_WINDOW_PAGES }
 }
 
 impl Prefetch {
@@ -27,8 +52,8 @@ impl Prefetch {
     }
 
     /// The pages to fetch for a miss of `pgno`: itself first, then those that follow, without the lock
-    /// page and what `has` says is there already. At most `1 + max_extra` of a database of `commit`
-    /// pages.
+    /// page and what `has` says is there already, in a database of `commit` pages. `max_extra` is the
+    /// configured number of pages beside the missing one.
     pub fn pages(
         &mut self,
         pgno: Pgno,
@@ -37,24 +62,58 @@ impl Prefetch {
         max_extra: u32,
         has: impl Fn(Pgno) -> bool,
     ) -> Vec<Pgno> {
-        let in_run = self.run_end > 1
-            && (self.run_end..=self.run_end.saturating_add(1)).contains(&pgno.get());
-        self.misses = self.misses.saturating_add(1);
-        let scattered = 1_u32
-            .checked_shl((self.misses.saturating_sub(1)) / SCATTERED_MISSES_PER_DOUBLING)
-            .unwrap_or(u32::MAX);
-        let run = if in_run { self.window_pages.saturating_mul(2) } else { 1 };
-        self.window_pages = run.max(scattered).min(max_extra.saturating_add(1));
-        let end = pgno.get().saturating_add(self.window_pages).min(commit.saturating_add(1));
-        self.run_end = end.max(pgno.get().saturating_add(1));
+        let window_pages = self.next_window(pgno, page_size, max_extra);
+        let end = pgno.get().saturating_add(window_pages).min(commit.saturating_add(1));
+        if let Some(run) = self.runs.last_mut() {
+            run.end = end.max(pgno.get().saturating_add(1));
+        }
         let lock_pgno = page_size.lock_pgno();
         let following = (pgno.get().saturating_add(1)..end).filter_map(Pgno::new);
         let wanted = following.filter(|&next| next != lock_pgno && !has(next));
         core::iter::once(pgno).chain(wanted).collect()
     }
+
+    /// Counts a miss, makes its run the most recent one, and answers with the pages to ask for.
+    fn next_window(&mut self, pgno: Pgno, page_size: PageSize, max_extra: u32) -> u32 {
+        let goes_on =
+            |run: &Run| run.end > 1 && (run.end..=run.end.saturating_add(1)).contains(&pgno.get());
+        let run = match self.runs.iter().position(goes_on) {
+            Some(at) => {
+                self.runs.get_mut(at..).unwrap_or_default().rotate_left(1);
+                self.runs.last_mut()
+            }
+            None => {
+                self.runs.rotate_left(1);
+                let last = self.runs.last_mut();
+                last.map(|run| {
+                    *run = Run::default();
+                    run
+                })
+            }
+        };
+        let Some(run) = run else { return 1 };
+        let scattered = doubled(1, self.misses / SCATTERED_MISSES_PER_DOUBLING);
+        self.misses = self.misses.saturating_add(1);
+        let configured = max_extra.saturating_add(1);
+        let long = run.requests.saturating_sub(LONG_RUN_REQUESTS) / LONG_RUN_REQUESTS_PER_DOUBLING;
+        let limit = match max_extra {
+            0 => 1,
+            _ => doubled(configured, long.min(MAX_LONG_RUN_DOUBLINGS)),
+        };
+        let limit = limit.min(max_pages_per_request(page_size));
+        run.requests = run.requests.saturating_add(1);
+        let window_pages = run.window_pages.saturating_mul(2).max(scattered.min(configured)).max(1);
+        run.window_pages = window_pages.min(limit);
+        run.window_pages
+    }
+}
+
+fn doubled(value: u32, times: u32) -> u32 {
+    value.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
 
@@ -100,8 +159,33 @@ mod tests {
     }
 
     #[test]
+    fn a_long_run_gets_past_the_configured_window() {
+        let mut prefetch = Prefetch::default();
+        let size = PageSize::new(4096).unwrap();
+        let mut next = 2;
+        let mut requests = 0;
+        while next <= 23_000 {
+            let pgno = Pgno::new(next).unwrap();
+            let len = prefetch.pages(pgno, 23_000, size, 32, |_| false).len();
+            assert!(len <= 512);
+            next += len as u32;
+            requests += 1;
+        }
+        assert!(requests < 64, "{requests}");
+    }
+
+    #[test]
+    fn a_run_survives_a_miss_elsewhere() {
+        let mut prefetch = Prefetch::default();
+        for (pgno, len) in [(10, 1), (11, 2), (500, 1), (13, 4), (700, 2), (17, 8)] {
+            assert_eq!(asked(&mut prefetch, pgno, 32).len(), len, "page {pgno}");
+        }
+    }
+
+    #[test]
     fn cached_pages_and_the_lock_page_are_left_out() {
-        let mut prefetch = Prefetch { misses: 20, window_pages: 8, run_end: 262_143 };
+        let run = Run { end: 262_143, window_pages: 4, requests: 3 };
+        let mut prefetch = Prefetch { misses: 20, runs: [Run::default(), run] };
         let size = PageSize::new(4096).unwrap();
         let pgno = Pgno::new(262_143).unwrap();
         let pages = prefetch.pages(pgno, 300_000, size, 4, |pgno| pgno.get() == 262_146);
