@@ -304,7 +304,7 @@ fn push(database: &Arc<Database>, connection: u64, base: Pos, pos: Pos, file: &[
                     }
                     Err(_) => {
                         // A new lease fences off the push that may still be on its way.
-                        database.lose_lease();
+                        database.abandon_lease();
                         database.state().distrusted = true;
                         let text = format!(
                             "{error}; whether the transaction was applied is not known before the \

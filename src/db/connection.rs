@@ -18,6 +18,7 @@ use crate::sys::log::log;
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -80,6 +81,8 @@ pub struct Connection {
     pub(super) settings: ReadSettings,
     /// Whether SQLite keeps its locks between transactions (`locking_mode=exclusive`).
     pub(super) keeps_locks: bool,
+    /// The journal mode that SQLite was last asked for.
+    pub(super) journal_mode: Option<String>,
     /// The position at which SQLite last saw page 1.
     pub(super) seen: Option<Pos>,
     /// Requests made by the running query.
@@ -98,6 +101,7 @@ impl Connection {
             phase: Phase::Unlocked,
             settings: ReadSettings::default(),
             keeps_locks: false,
+            journal_mode: None,
             seen: None,
             requests: 0,
             prefetch: Prefetch::default(),
@@ -319,9 +323,24 @@ impl Connection {
         self.database.set_settings(settings);
     }
 
+    /// Whether SQLite keeps its locks between transactions.
+    pub fn keeps_locks(&self) -> bool {
+        self.keeps_locks
+    }
+
     /// Tells whether SQLite keeps its locks between transactions.
     pub fn set_keeps_locks(&mut self, keeps_locks: bool) {
         self.keeps_locks = keeps_locks;
+    }
+
+    /// The journal mode in force, as far as it was set by a pragma.
+    pub fn journal_mode(&self) -> &str {
+        self.journal_mode.as_deref().unwrap_or("delete")
+    }
+
+    /// Tells which journal mode SQLite was asked for.
+    pub fn set_journal_mode(&mut self, mode: String) {
+        self.journal_mode = Some(mode);
     }
 
     /// A new query begins: what is counted a query begins anew.

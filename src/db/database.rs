@@ -86,8 +86,8 @@ impl Database {
     }
 
     /// The process it is open in.
-    pub fn process(&self) -> &Process {
-        &self.process
+    pub fn process(&self) -> Arc<Process> {
+        Arc::clone(&self.process)
     }
 
     /// The way to the server.

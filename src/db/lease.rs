@@ -14,12 +14,12 @@
 //! the next write. That is safe, because a transaction begun under the old one is pushed only if the
 //! database did not move meanwhile. The server has the last word on every push.
 
-use super::database::Database;
+use super::database::{Database, State};
 use crate::error::{ErrorKind, Result};
 use crate::sys::{self, log::log};
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 
 /// For how long a lease is asked for.
 const LEASE_DURATION_MS: u64 = 1_000;
@@ -33,6 +33,9 @@ pub struct Lease {
     holder: u64,
     /// The server's name for it; `None` when it was lost.
     id: Option<String>,
+    /// The name of a lease that may be live at the server, and under which a push may still be on its
+    /// way: it is given back before another one is acquired.
+    abandoned: Option<String>,
     /// When the request that the server granted was sent.
     granted: sys::Tick,
 }
@@ -41,6 +44,13 @@ impl Lease {
     /// Whether the server still honours it, as far as we know.
     pub fn is_live(&self) -> bool {
         self.id.is_some() && self.granted.age_ms() < LEASE_DURATION_MS
+    }
+}
+
+impl State {
+    /// The connection's lease.
+    fn lease_of(&mut self, connection: u64) -> Option<&mut Lease> {
+        self.lease.as_mut().filter(|lease| lease.holder == connection)
     }
 }
 
@@ -57,7 +67,7 @@ impl Database {
                 return Ok(());
             }
         }
-        self.acquire_anew(connection)
+        self.acquire_anew(connection).map(|_| ())
     }
 
     /// Gives the lease back, if the connection has it.
@@ -65,79 +75,81 @@ impl Database {
         let mut state = self.state();
         let lease = state.lease.take_if(|lease| lease.holder == connection);
         drop(state);
-        if let Some(id) = lease.and_then(|lease| lease.id)
-            && let Err(error) = self.backend().release_lease(self.name(), &id)
-        {
-            log!(Warn, "the lease was not given back, it will expire: {error}");
+        for id in lease.into_iter().flat_map(|lease| [lease.id, lease.abandoned]).flatten() {
+            if let Err(error) = self.backend().release_lease(self.name(), &id) {
+                log!(Warn, "the lease was not given back, it will expire: {error}");
+            }
         }
     }
 
     /// The id of the connection's lease, acquired again if it was lost. Fails at once when the
     /// connection never acquired it.
     pub fn live_lease(self: &Arc<Database>, connection: u64) -> Result<String> {
-        {
-            let state = self.state();
-            let lease = state.lease.as_ref().filter(|lease| lease.holder == connection);
-            let lease = lease.ok_or_else(|| {
+        let late = {
+            let mut state = self.state();
+            let Some(lease) = state.lease_of(connection) else {
+                drop(state);
                 let text = "no write lease; run PRAGMA litevfs_acquire_lease before writing";
-                self.error(ErrorKind::NoLease, text)
-            })?;
-            if let (Some(id), true) = (&lease.id, lease.is_live()) {
-                return Ok(id.clone());
+                return Err(self.error(ErrorKind::NoLease, text));
+            };
+            match &lease.id {
+                Some(id) if lease.is_live() => return Ok(id.clone()),
+                id => id.clone(),
             }
+        };
+        // By our clocks it ran out; if the server prolongs it nevertheless, nobody wrote meanwhile.
+        if let Some(id) = late
+            && self.prolong(&id).is_ok()
+        {
+            return Ok(id);
         }
         log!(Info, "{}: the write lease ran out, acquiring it again", self.name());
-        self.acquire_anew(connection)?;
-        let state = self.state();
-        let id = state.lease.as_ref().and_then(|lease| lease.id.clone());
-        id.ok_or_else(|| self.error(ErrorKind::LeaseHeld, "the write lease was lost; try again"))
+        self.acquire_anew(connection)
     }
 
-    /// Forgets that the lease is live, when the server says so or a push may still be on its way.
+    /// Stops using a lease under which a push may still be on its way. The next one fences that off.
+    pub fn abandon_lease(&self) {
+        if let Some(lease) = &mut self.state().lease {
+            lease.abandoned = lease.id.take().or(lease.abandoned.take());
+        }
+    }
+
+    /// Forgets a lease that the server does not honour any more.
     pub fn lose_lease(&self) {
         if let Some(lease) = &mut self.state().lease {
             lease.id = None;
         }
     }
 
-    fn acquire_anew(self: &Arc<Database>, connection: u64) -> Result<()> {
+    fn acquire_anew(self: &Arc<Database>, connection: u64) -> Result<String> {
+        let abandoned = self.state().lease_of(connection).and_then(|lease| lease.abandoned.take());
+        if let Some(id) = abandoned {
+            let _ = self.backend().release_lease(self.name(), &id);
+        }
         let sent = sys::Tick::now();
         let id = self.backend().acquire_lease(self.name(), LEASE_DURATION_MS).map_err(|error| {
             self.error(error.kind(), &format!("the write lease is not to be had: {error}"))
         })?;
-        {
-            let mut state = self.state();
-            state.lease = Some(Lease { holder: connection, id: Some(id), granted: sent });
-            if !state.keeper_runs {
-                state.keeper_runs = true;
-                let database = Arc::downgrade(self);
-                sys::spawn_every(REFRESH_INTERVAL_MS, move || {
-                    database.upgrade().and_then(|database| database.prolong_lease())
-                });
-            }
-        }
-        self.poll_now().inspect_err(|_| self.release_lease(connection))
+        let lease =
+            Lease { holder: connection, id: Some(id.clone()), abandoned: None, granted: sent };
+        self.state().lease = Some(lease);
+        self.start_keeper();
+        self.poll_now().inspect_err(|_| self.release_lease(connection))?;
+        Ok(id)
     }
 
-    /// One step of the background thread: the pause before the next, `None` when there is no lease.
-    fn prolong_lease(&self) -> Option<u64> {
-        let id = {
-            let mut state = self.state();
-            match &state.lease {
-                Some(lease) => lease.id.clone(),
-                None => {
-                    state.keeper_runs = false;
-                    return None;
-                }
-            }
-        };
-        let Some(id) = id else {
-            return Some(REFRESH_INTERVAL_MS);
-        };
+    /// Asks the server to honour a lease for another while from now on.
+    fn prolong(&self, id: &str) -> Result<()> {
         let sent = sys::Tick::now();
-        let outcome = self.backend().refresh_lease(self.name(), &id, LEASE_DURATION_MS);
+        let outcome = self.backend().refresh_lease(self.name(), id, LEASE_DURATION_MS);
+        self.note_refresh(id, sent, &outcome);
+        outcome
+    }
+
+    /// Takes in the answer to a request to prolong a lease.
+    fn note_refresh(&self, id: &str, sent: sys::Tick, outcome: &Result<()>) {
         let mut state = self.state();
-        let lease = state.lease.as_mut().filter(|lease| lease.id.as_ref() == Some(&id));
+        let lease = state.lease.as_mut().filter(|lease| lease.id.as_deref() == Some(id));
         match (outcome, lease) {
             (Ok(()), Some(lease)) => lease.granted = sent,
             (Err(error), Some(lease)) => {
@@ -149,6 +161,36 @@ impl Database {
             }
             (_, None) => {}
         }
-        Some(REFRESH_INTERVAL_MS)
     }
+
+    /// Starts the background thread, unless it runs.
+    fn start_keeper(self: &Arc<Database>) {
+        let mut state = self.state();
+        if !state.keeper_runs {
+            state.keeper_runs = true;
+            let database = Arc::downgrade(self);
+            sys::spawn_every(REFRESH_INTERVAL_MS, move || keep_lease(&database));
+        }
+    }
+}
+
+/// One step of the background thread: the pause before the next, `None` when there is no lease.
+fn keep_lease(database: &Weak<Database>) -> Option<u64> {
+    let (process, name, id) = {
+        let database = database.upgrade()?;
+        let mut state = database.state();
+        let Some(lease) = &state.lease else {
+            state.keeper_runs = false;
+            return None;
+        };
+        let id = lease.id.clone();
+        drop(state);
+        (database.process(), database.name().clone(), id)
+    };
+    let Some(id) = id else { return Some(REFRESH_INTERVAL_MS) };
+    // Without holding on to the database: its last connection closes it, not this thread.
+    let sent = sys::Tick::now();
+    let outcome = process.backend().refresh_lease(&name, &id, LEASE_DURATION_MS);
+    database.upgrade()?.note_refresh(&id, sent, &outcome);
+    Some(REFRESH_INTERVAL_MS)
 }

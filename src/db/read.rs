@@ -152,7 +152,9 @@ impl Connection {
     /// Fetches a page that the running query needs, with those that it will want next.
     fn fetch_for_query(&mut self, view: View, page_size: PageSize, pgno: Pgno) -> Result<Vec<u8>> {
         let limit = self.settings.max_reqs_per_query;
-        if limit != 0 && self.requests >= limit && !self.keeps_locks {
+        // Where a query begins can be told by its lock only; a writer is not stopped half-way.
+        let is_one_query = matches!(self.phase, Phase::Reading(_)) && !self.keeps_locks;
+        if limit != 0 && self.requests >= limit && is_one_query {
             let text = format!(
                 "the query needs more than {limit} requests; raise PRAGMA \
                  litevfs_max_reqs_per_query (0 for no limit), or run PRAGMA litevfs_cache_db first"

@@ -30,11 +30,10 @@ pub fn run(
     value: Option<&str>,
 ) -> Result<Answer> {
     let name = name.to_ascii_lowercase();
-    if name == "locking_mode" {
-        if let Some(mode) = value {
-            connection.set_keeps_locks(mode.trim().eq_ignore_ascii_case("exclusive"));
-        }
-        return Ok(Answer::NotOurs);
+    match name.as_str() {
+        "locking_mode" => return Ok(locking_mode(connection, value)),
+        "journal_mode" => return Ok(journal_mode(connection, value)),
+        _ => {}
     }
     let Some(ours) = name.strip_prefix("litevfs_") else {
         return Ok(Answer::NotOurs);
@@ -63,6 +62,32 @@ pub fn run(
             Err(Error::new(ErrorKind::Pragma, text))
         }
     }
+}
+
+/// SQLite does not tell a VFS when it keeps its locks, but for this pragma.
+fn locking_mode(connection: &mut Connection, value: Option<&str>) -> Answer {
+    if let Some(mode) = value {
+        connection.set_keeps_locks(mode.trim().eq_ignore_ascii_case("exclusive"));
+    }
+    Answer::NotOurs
+}
+
+/// SQLite knows that a VFS without shared memory has no WAL, and answers with the mode in force, but
+/// in exclusive locking mode, where it would try and fail.
+fn journal_mode(connection: &mut Connection, value: Option<&str>) -> Answer {
+    let Some(mode) = value.map(|mode| mode.trim().to_ascii_lowercase()) else {
+        return Answer::NotOurs;
+    };
+    if mode == "wal" {
+        return match connection.keeps_locks() {
+            true => Answer::Row(connection.journal_mode().to_string()),
+            false => Answer::NotOurs,
+        };
+    }
+    if ["delete", "truncate", "persist", "memory", "off"].contains(&mode.as_str()) {
+        connection.set_journal_mode(mode);
+    }
+    Answer::NotOurs
 }
 
 fn min_available_space(connection: &Connection, value: Option<&str>) -> Result<Answer> {
