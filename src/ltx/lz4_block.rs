@@ -22,7 +22,8 @@ pub(super) struct Compressor {
 }
 
 impl Compressor {
-    /// `data` as an LZ4 block.
+    /// `data` as an LZ4 block. Inlined so that the server, which is built for speed, has its own.
+    #[inline]
     pub(super) fn compress(&mut self, data: &[u8]) -> Result<&[u8], Error> {
         let room = get_maximum_output_size(data.len());
         if self.packed.len() < room {
@@ -35,7 +36,8 @@ impl Compressor {
 }
 
 /// Unpacks a block to the start of `out` and returns how many bytes it held. The block may repeat
-/// bytes of `history`, which is what came just before it.
+/// bytes of `history`, which is what came just before it. Inlined as [`Compressor::compress`] is.
+#[inline]
 pub(super) fn decompress(block: &[u8], history: &[u8], out: &mut [u8]) -> Result<usize, Error> {
     let result = if history.is_empty() {
         decompress_into(block, out)
