@@ -31,7 +31,7 @@ help:
 
 run:
 	@scripts/setup run
-	@scripts/build --quiet
+	@scripts/build
 	@scripts/run
 
 test:
