@@ -1,6 +1,6 @@
 //! The transport over minreq: a connection for each request, TLS by rustls with ring.
 
-use super::proxy::proxy_for;
+use super::proxy::{NamedProxy, proxy_for};
 use super::{Method, Request, Response, Transport, TransportError};
 use crate::config::BaseUrl;
 use crate::error::Result;
@@ -16,7 +16,7 @@ const READ_STEP_LEN: usize = 64 * 1024;
 
 /// See the module.
 pub struct NativeTransport {
-    proxy: Option<minreq::Proxy>,
+    proxy: Option<NamedProxy>,
 }
 
 impl NativeTransport {
@@ -58,10 +58,17 @@ impl Transport for NativeTransport {
             outgoing = outgoing.with_body(request.body.as_slice());
         }
         if let Some(proxy) = &self.proxy {
-            outgoing = outgoing.with_proxy(proxy.clone());
+            outgoing = outgoing.with_proxy(proxy.proxy.clone());
         }
-        let incoming = outgoing.send_lazy().map_err(describe)?;
-        read_answer(incoming, request.max_answer_len)
+        let answer = outgoing.send_lazy().map_err(describe);
+        let answer = answer.and_then(|incoming| read_answer(incoming, request.max_answer_len));
+        answer.map_err(|error| match &self.proxy {
+            Some(proxy) => {
+                let reason = format!("by the proxy {}: {}", proxy.address, error.reason);
+                TransportError { reason, ..error }
+            }
+            None => error,
+        })
     }
 }
 
@@ -115,8 +122,8 @@ fn describe(error: minreq::Error) -> TransportError {
             _ => (true, !is_final(e), e.to_string()),
         },
         E::AddressNotFound => (false, true, "the host name has no address".into()),
-        E::BadProxy | E::ProxyConnect => (false, true, format!("by the proxy: {error}")),
-        E::InvalidProxyCreds => (false, false, format!("by the proxy: {error}")),
+        E::BadProxy | E::ProxyConnect => (false, true, "it does not connect".into()),
+        E::InvalidProxyCreds => (false, false, "it refuses the user name or password".into()),
         _ => (true, false, error.to_string()),
     };
     TransportError { maybe_sent, retryable, reason }

@@ -5,15 +5,25 @@
 
 use crate::config::BaseUrl;
 use crate::error::{Error, ErrorKind, Result};
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+
+/// A proxy, and its address for messages, without the password.
+#[derive(Debug, Clone)]
+pub struct NamedProxy {
+    /// For minreq.
+    pub proxy: minreq::Proxy,
+    /// `HOST:PORT`.
+    pub address: String,
+}
 
 /// The proxy for a server, as `[http://][USER[:PASSWORD]@]HOST[:PORT]`; `None` to connect directly.
 /// Fails when a proxy is named that can't be used.
 pub fn proxy_for(
     base: &BaseUrl,
     var: impl Fn(&str) -> Option<String>,
-) -> Result<Option<minreq::Proxy>> {
+) -> Result<Option<NamedProxy>> {
     let var = |name: &str| var(name).filter(|value| !value.is_empty());
     let names: &[&str] = if base.https {
         &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
@@ -27,7 +37,11 @@ pub fn proxy_for(
     if is_exempt(base.host(), &exempt) {
         return Ok(None);
     }
-    minreq::Proxy::new(proxy.trim_end_matches('/')).map(Some).map_err(|_| {
+    let proxy = proxy.trim_end_matches('/');
+    let authority = proxy.rsplit_once("://").map_or(proxy, |(_, authority)| authority);
+    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    let named = |proxy| Some(NamedProxy { proxy, address: address.to_owned() });
+    minreq::Proxy::new(proxy).map(named).map_err(|_| {
         let message = format!("{name}: only HTTP proxies, as http://[USER:PASSWORD@]HOST:PORT");
         Error::new(ErrorKind::Config, message)
     })
@@ -84,6 +98,15 @@ mod tests {
             assert!(chosen("https://a.example.com", &with(through)), "{through}");
         }
         assert!(!chosen("https://[::1]:9", &with("::1")));
+    }
+
+    #[test]
+    fn its_address_is_without_the_password() {
+        let base = BaseUrl::parse("https://a").unwrap();
+        let var = |name: &str| {
+            (name == "HTTPS_PROXY").then(|| "http://user:p@ssword@proxy.example:8080/".to_string())
+        };
+        assert_eq!(proxy_for(&base, var).unwrap().unwrap().address, "proxy.example:8080");
     }
 
     #[test]
