@@ -44,9 +44,9 @@ fn pgnos(list: &str) -> Result<Vec<Pgno>, ApiError> {
 
 /// Written by hand, straight into one buffer: this is the body that everything else waits for.
 fn json(pgnos: &[Pgno], pages: &[Vec<u8>], len_bytes: usize) -> String {
-    // Base64 makes four bytes of three; the rest is punctuation.
-    let room = len_bytes.saturating_mul(3) / 2;
-    let mut text = String::with_capacity(room.saturating_add(pages.len().saturating_mul(32)));
+    // Base64 makes four bytes of three; a page's number, names and punctuation are 40 at most.
+    let room = (len_bytes / 3).saturating_mul(4);
+    let mut text = String::with_capacity(room.saturating_add(pages.len().saturating_mul(44)));
     text.push_str("{\"pages\":[");
     for (place, (pgno, data)) in pgnos.iter().zip(pages).enumerate() {
         text.push_str(if place == 0 { "{\"pgno\":" } else { ",{\"pgno\":" });

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use litevfs::ltx::{self, Encoder, Format, StreamError};
-use litevfs::types::{PageSize, Pgno};
+use litevfs::types::PageSize;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -93,7 +93,7 @@ async fn send(batches: &Batches, bytes: Vec<u8>) -> io::Result<()> {
 async fn send_sqlite(mut snapshot: Snapshot, batches: &Batches) -> io::Result<()> {
     let page_size = snapshot.header().page_size;
     let commit = snapshot.header().commit;
-    let mut next = Pgno::ONE.get();
+    let mut last = 0_u32;
     loop {
         let pages = snapshot.next_pages().await.map_err(io::Error::other)?;
         if pages.is_empty() {
@@ -101,15 +101,15 @@ async fn send_sqlite(mut snapshot: Snapshot, batches: &Batches) -> io::Result<()
         }
         let mut bytes = Vec::new();
         for (pgno, data) in pages {
-            if next < pgno.get() {
+            if pgno.get() > last.saturating_add(1) {
                 bytes.extend_from_slice(&lock_page(page_size));
             }
             bytes.extend_from_slice(&data);
-            next = pgno.get().saturating_add(1);
+            last = pgno.get();
         }
         send(batches, bytes).await?;
     }
-    if next <= commit {
+    if last < commit {
         send(batches, lock_page(page_size)).await?;
     }
     Ok(())

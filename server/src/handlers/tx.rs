@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::{Access, App, text_header};
 use crate::error::ApiError;
-use crate::spool;
+use crate::spool::{self, ReceiveError};
 
 /// The lease that the client writes under.
 const LEASE_ID: &str = "lfsc-lease-id";
@@ -25,6 +25,10 @@ pub(crate) async fn push(
 ) -> Result<Response, ApiError> {
     let key = access.key()?;
     let lease_id = text_header(&headers, LEASE_ID)?.map(str::to_owned);
+    let least = HttpBody::size_hint(&body).lower();
+    if least > app.max_body {
+        return Err(ReceiveError::TooLong(app.max_body).into());
+    }
     let upload = spool::receive(body.into_data_stream(), app.max_body, app.store.scratch()).await?;
     // A commit that has begun is brought to its end, whether the client still waits or not:
     // otherwise memory could miss a file that was made.

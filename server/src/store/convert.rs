@@ -16,12 +16,16 @@ use super::layout;
 use super::open::{page_refs, post_apply_field};
 use crate::spool::{Spool, SpoolWriter};
 
+/// The most pages an upload may hold: some fifty bytes of memory are spent on each, however small it
+/// is when compressed.
+const MAX_PAGES: usize = 1 << 24;
+
 /// An upload that decodes.
 #[derive(Debug)]
 pub(super) struct Converted {
     pub(super) header: Header,
-    /// What to store; or, of a snapshot, the rule it breaks that stands after the rules on page size
-    /// and position, which are thus to be looked at first.
+    /// What to store; or the rule it breaks that stands after the rules on page size and position,
+    /// which are thus to be looked at first.
     pub(super) sound: Result<Sound, Error>,
 }
 
@@ -45,7 +49,10 @@ pub(super) fn convert(upload: &Spool, scratch: &Path) -> Result<Converted, Error
         .map_err(|error| decode_error(error, upload))?;
     let header = *decoder.header();
     let sound = match convert_pages(decoder, claimed, scratch) {
-        Ok(sound) => Ok(sound),
+        Ok(Some(sound)) => Ok(sound),
+        Ok(None) => Err(Error::BadFormat(format!(
+            "the LTX file holds more than {MAX_PAGES} pages: make several smaller transactions"
+        ))),
         Err(StreamError::Ltx(ltx::Error::SnapshotGap)) => Err(Error::MissingPages),
         Err(StreamError::Ltx(error @ ltx::Error::DatabaseChecksum)) => {
             Err(Error::BadChecksum(error.to_string()))
@@ -66,11 +73,12 @@ fn decode_error(error: StreamError<io::Error>, upload: &Spool) -> Error {
     }
 }
 
+/// Converts the pages; `None` when there are too many.
 fn convert_pages<R: io::Read>(
     mut decoder: Decoder<IoRead<R>>,
     claimed: Checksum,
     scratch: &Path,
-) -> Result<Sound, StreamError<io::Error>> {
+) -> Result<Option<Sound>, StreamError<io::Error>> {
     let header = *decoder.header();
     let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
     let stored = layout::stored_header(&header, claimed);
@@ -78,6 +86,9 @@ fn convert_pages<R: io::Read>(
     let mut checksums: Vec<Checksum> = Vec::new();
     let mut data = Vec::new();
     while let Some(pgno) = decoder.next_page(&mut data)? {
+        if checksums.len() == MAX_PAGES {
+            return Ok(None);
+        }
         encoder.encode_page(pgno, &data)?;
         checksums.push(page_checksum(pgno, &data));
     }
@@ -93,7 +104,7 @@ fn convert_pages<R: io::Read>(
         finished.out.0.into_inner().map_err(|error| StreamError::Io(error.into_error()))?;
     let file = writer.finish().map_err(StreamError::Io)?;
     let step = Step::new(&header, trailer.post_apply_checksum);
-    Ok(Sound { step, pages, file })
+    Ok(Some(Sound { step, pages, file }))
 }
 
 /// Whether an upload that is not v1 would pass as v3, to say so; large ones are not looked at.

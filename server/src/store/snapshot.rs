@@ -17,14 +17,15 @@ const BATCH_BYTES: usize = 1 << 20;
 pub struct Snapshot {
     database: Arc<Database>,
     step: Step,
-    next: Pgno,
+    /// The last page handed out, 0 at first.
+    last: u32,
 }
 
 impl Snapshot {
     /// A snapshot at a position, or at the current one.
     pub fn new(database: Arc<Database>, pos: Option<Pos>) -> Result<Snapshot, Error> {
         let (_, step) = database.step_at(pos.unwrap_or_else(|| database.pos()))?;
-        Ok(Snapshot { database, step, next: Pgno::ONE })
+        Ok(Snapshot { database, step, last: 0 })
     }
 
     /// The header of the snapshot as an LTX file.
@@ -53,17 +54,13 @@ impl Snapshot {
     pub async fn next_pages(&mut self) -> Result<Vec<(Pgno, Vec<u8>)>, Error> {
         let page_size = self.database.page_size();
         let count = BATCH_BYTES.checked_div(page_size.len_bytes()).unwrap_or(1);
-        let pgnos: Vec<Pgno> = (self.next.get()..=self.step.commit)
-            .filter_map(Pgno::new)
+        let pgnos: Vec<Pgno> = (self.last..self.step.commit)
+            .filter_map(|before| Pgno::new(before.saturating_add(1)))
             .filter(|&pgno| pgno != page_size.lock_pgno())
             .take(count)
             .collect();
-        let Some(&last) = pgnos.last() else {
-            return Ok(Vec::new());
-        };
         let pages = self.database.pages(self.pos(), &pgnos).await?;
-        // Past the largest page number there is none, so that the next batch is empty.
-        self.next = Pgno::new(last.get().saturating_add(1)).unwrap_or(last);
+        self.last = pgnos.last().map_or(self.step.commit, |last| last.get());
         Ok(pgnos.into_iter().zip(pages).collect())
     }
 }

@@ -3,6 +3,7 @@
 use litevfs::types::Pos;
 use serde_json::{Map, Value, json};
 
+use crate::client::finish;
 use crate::model::{Model, pos_json};
 use crate::process::Server;
 use crate::read;
@@ -53,6 +54,9 @@ fn uploads_end_at_the_limit_given() {
     client.push("a", &small).assert_ok();
     let large = vec![0; 2001];
     client.push("a", &large).assert_refused(413, "EBADINPUT");
+    // What says that it is too long is refused before it is sent.
+    let head = client.head("POST", "/db/tx?db=a", "Content-Length: 2001\r\n");
+    finish(client.begin(head.as_bytes())).assert_refused(413, "EBADINPUT");
     let chunks: Vec<&[u8]> = large.chunks(100).collect();
     client.post_chunked("/db/tx?db=a", &chunks).assert_refused(413, "EBADINPUT");
 }
