@@ -38,9 +38,14 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, "EBADINPUT", text)
     }
 
-    /// The server's own fault. The log has the details, the client gets none of them.
-    fn internal(error: &dyn std::fmt::Display) -> ApiError {
+    /// The server's own fault. The log has the details; the client gets none of them, but is told
+    /// when there is no more room.
+    fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
         tracing::error!(%error, "request failed");
+        if store::is_full(error) {
+            let text = "the server's disk is full: make room on it, then try again";
+            return ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "EINTERNAL", text);
+        }
         let text = "the server could not do this: its log says why";
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "EINTERNAL", text)
     }
@@ -93,7 +98,8 @@ impl From<store::Error> for ApiError {
                 tracing::error!(%error, "request failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "EINTERNAL")
             }
-            Error::Objects(_) | Error::Io(_) => return ApiError::internal(&error),
+            Error::Objects(error) => return ApiError::internal(error),
+            Error::Io(error) => return ApiError::internal(error),
         };
         let pos = if let Error::PosMismatch(pos) = error { Some(pos) } else { None };
         ApiError { status, code, text: error.to_string(), pos }
@@ -109,5 +115,24 @@ impl From<std::io::Error> for ApiError {
 impl From<tokio::task::JoinError> for ApiError {
     fn from(error: tokio::task::JoinError) -> ApiError {
         ApiError::internal(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn a_full_disk_is_told_wherever_it_was_met() {
+        let full = || Error::from(ErrorKind::StorageFull);
+        let generic =
+            |source: Error| object_store::Error::Generic { store: "s", source: source.into() };
+        let status = |error: ApiError| error.status.as_u16();
+        assert_eq!(status(store::Error::Io(full()).into()), 507);
+        assert_eq!(status(store::Error::Objects(generic(full())).into()), 507);
+        assert_eq!(status(ReceiveError::Io(full()).into()), 507);
+        let other = generic(ErrorKind::PermissionDenied.into());
+        assert_eq!(status(store::Error::Objects(other).into()), 500);
     }
 }

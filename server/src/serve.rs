@@ -56,7 +56,7 @@ async fn start(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let dir = LocalDir::take(&config.data)?;
-    let store = Store::open_store(Arc::clone(&dir.objects), &dir.scratch)
+    let store = Store::open_store(dir.objects.clone())
         .await
         .map_err(|error| format!("cannot use {}: {error}", config.data.display()))?;
     let open = config.auth.is_open();

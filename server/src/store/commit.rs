@@ -82,7 +82,15 @@ impl Store {
     ) -> Result<Pos, Error> {
         let Sound { step, pages, file } = sound;
         let path = layout::ltx_file(key, step.min_txid, step.max_txid);
-        match self.objects.create(&path, file).await {
+        let mut created = self.objects.create(&path, file).await;
+        if database.pos().is_empty()
+            && let Ok(Created::New) = created
+        {
+            // The cluster's folder may be as new, made and not yet synced by another commit.
+            let settled = self.objects.settle(&layout::level0(key)).await;
+            created = settled.map(|()| Created::New);
+        }
+        match created {
             Ok(Created::New) => {}
             Ok(Created::Exists) => {
                 slot.forget().await;

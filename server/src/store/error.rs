@@ -61,3 +61,12 @@ impl Error {
         Error::Corrupt { file: file.to_string(), what: what.to_string() }
     }
 }
+
+/// Whether an error comes from a full disk.
+pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind;
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+    })
+}

@@ -10,10 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use super::layout;
+use super::objects::Objects;
 
 /// Why a directory cannot serve as the store.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +40,7 @@ pub enum LocalError {
 #[derive(Debug)]
 pub struct LocalDir {
     /// The directory as an object store.
-    pub objects: Arc<dyn ObjectStore>,
-    /// A folder for temp files in it.
-    pub scratch: PathBuf,
+    pub objects: Objects,
     /// The lock is the operating system's: it goes with the process, however that ends.
     _lock: File,
 }
@@ -78,7 +76,8 @@ impl LocalDir {
         let objects = LocalFileSystem::new_with_prefix(dir)
             .map_err(|error| unusable("opening it")(io::Error::other(error)))?
             .with_fsync(true);
-        Ok(LocalDir { objects: Arc::new(objects), scratch, _lock: lock })
+        let objects = Objects::in_dir(Arc::new(objects), dir, &scratch);
+        Ok(LocalDir { objects, _lock: lock })
     }
 }
 

@@ -26,11 +26,10 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use litevfs::ltx::Crc64;
 use litevfs::types::{ClusterName, DbName, Pos};
-use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 pub use database::{Changes, Database};
-pub use error::Error;
+pub use error::{Error, is_full};
 pub use snapshot::Snapshot;
 
 use crate::key::DbKey;
@@ -79,15 +78,25 @@ pub struct Held {
 
 impl Store {
     /// Opens an object store, and proves that it keeps the promise commits depend on: that a file
-    /// is made only if there is none. `scratch` is a local folder for temp files.
-    pub async fn open_store(objects: Arc<dyn ObjectStore>, scratch: &Path) -> Result<Store, Error> {
-        let objects = Objects::new(objects, scratch);
+    /// is made only if there is none.
+    pub async fn open_store(objects: Objects) -> Result<Store, Error> {
         let fresh = random::hex::<8>()?;
-        objects.create_small(&layout::id(), fresh.clone()).await?;
-        if objects.create_small(&layout::id(), fresh).await? == Created::New {
-            return Err(Error::Io(std::io::Error::other(
-                "the object store replaces files it was told not to replace: commits would be lost",
-            )));
+        if !objects.exists(&layout::id()).await? {
+            objects.create_small(&layout::id(), fresh.clone()).await?;
+        }
+        match objects.create_small(&layout::id(), fresh).await {
+            Ok(Created::Exists) => {}
+            Ok(Created::New) => {
+                return Err(Error::Io(std::io::Error::other(
+                    "the object store replaces files it was told not to replace: commits would be \
+                     lost",
+                )));
+            }
+            // Then it takes no commits, and what is there can be read.
+            Err(Error::Objects(error)) if is_full(&error) => {
+                tracing::warn!("the disk is full: commits fail until there is room on it");
+            }
+            Err(error) => return Err(error),
         }
         let id = objects.get(&layout::id()).await?;
         let id = String::from_utf8_lossy(&id).into_owned();

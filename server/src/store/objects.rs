@@ -3,7 +3,8 @@
 //! One rule matters above all: [`Objects::create`] makes a file appear whole and durable, or not at
 //! all, and never replaces one. Every commit is one such call.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
@@ -51,12 +52,14 @@ pub struct Listed {
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
     scratch: PathBuf,
+    /// The directory that is the store, if one is.
+    dir: Option<PathBuf>,
 }
 
 impl Objects {
-    /// Wraps a store.
-    pub fn new(store: Arc<dyn ObjectStore>, scratch: &FsPath) -> Objects {
-        Objects { store, scratch: scratch.to_owned() }
+    /// Wraps a store that is a directory.
+    pub fn in_dir(store: Arc<dyn ObjectStore>, dir: &FsPath, scratch: &FsPath) -> Objects {
+        Objects { store, scratch: scratch.to_owned(), dir: Some(dir.to_owned()) }
     }
 
     /// The folder for temp files.
@@ -88,6 +91,27 @@ impl Objects {
             .await?;
         files.sort_unstable();
         Ok(files)
+    }
+
+    /// Makes sure that what is to be seen in a folder outlasts a power cut.
+    ///
+    /// In a directory, a file or folder is seen as soon as it is made, which is before it is synced;
+    /// when that sync fails, or another commit's waits, it is seen all the same. Whoever builds on
+    /// what is seen must therefore call this first.
+    pub async fn settle(&self, folder: &Path) -> Result<(), Error> {
+        let Some(dir) = self.dir.clone() else {
+            return Ok(());
+        };
+        let folder = dir.join(folder.as_ref());
+        let settled = tokio::task::spawn_blocking(move || {
+            let inside = folder.ancestors().take_while(|folder| folder.starts_with(&dir));
+            inside.map(File::open).try_for_each(|folder| folder?.sync_all())
+        });
+        match settled.await.map_err(io::Error::other)? {
+            // With no folder there is nothing to be seen.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            settled => Ok(settled?),
+        }
     }
 
     /// Reads ranges of one file.
@@ -146,6 +170,15 @@ impl Objects {
         Ok(result)
     }
 
+    /// Whether there is an object.
+    pub async fn exists(&self, path: &Path) -> Result<bool, Error> {
+        match self.store.head(path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Reads a small object whole.
     pub async fn get(&self, path: &Path) -> Result<Bytes, Error> {
         Ok(self.store.get(path).await?.bytes().await?)
@@ -167,15 +200,15 @@ async fn send_parts(upload: &mut dyn MultipartUpload, content: Spool) -> Result<
     while offset < content.len() {
         let source = Arc::clone(&content);
         let part = tokio::task::spawn_blocking(move || read_part(&source, offset));
-        let part = part.await.map_err(std::io::Error::other)??;
+        let part = part.await.map_err(io::Error::other)??;
         offset = offset.saturating_add(part.len() as u64);
         upload.put_part(PutPayload::from(part)).await?;
     }
     Ok(())
 }
 
-fn read_part(content: &Spool, offset: u64) -> std::io::Result<Vec<u8>> {
+fn read_part(content: &Spool, offset: u64) -> io::Result<Vec<u8>> {
     let mut part = Vec::new();
     content.reader_from(offset)?.take(PART as u64).read_to_end(&mut part)?;
-    if part.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(part) }
+    if part.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(part) }
 }

@@ -27,7 +27,9 @@ const NO_CHECKSUM: &str = "it was not written by this server: the database's che
 ///
 /// Fails when the files are not one history without a gap: better no database than a wrong one.
 pub(super) async fn open(objects: &Objects, key: &DbKey) -> Result<Option<State>, Error> {
-    let listed = objects.ltx_files(&layout::level0(key)).await?;
+    let folder = layout::level0(key);
+    objects.settle(&folder).await?;
+    let listed = objects.ltx_files(&folder).await?;
     let mut files = stream::iter(listed)
         .map(async |listed| {
             let path = layout::ltx_file(key, listed.min_txid, listed.max_txid);
