@@ -16,7 +16,7 @@ use super::layout;
 use super::open::{page_refs, post_apply_field};
 use crate::spool::{Spool, SpoolWriter};
 
-/// The most pages an upload may hold: some fifty bytes of memory are spent on each, however small it
+/// The most pages an upload may hold: about a hundred bytes of memory go to each, however small it
 /// is when compressed.
 const MAX_PAGES: usize = 1 << 24;
 
