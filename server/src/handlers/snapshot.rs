@@ -94,12 +94,14 @@ async fn send_sqlite(mut snapshot: Snapshot, batches: &Batches) -> io::Result<()
     let page_size = snapshot.header().page_size;
     let commit = snapshot.header().commit;
     let mut last = 0_u32;
+    // One batch behind: the body must not be complete before the snapshot is known to be sound.
+    let mut bytes = Vec::new();
     loop {
         let pages = snapshot.next_pages().await.map_err(io::Error::other)?;
         if pages.is_empty() {
             break;
         }
-        let mut bytes = Vec::new();
+        send(batches, std::mem::take(&mut bytes)).await?;
         for (pgno, data) in pages {
             if pgno.get() > last.saturating_add(1) {
                 bytes.extend_from_slice(&lock_page(page_size));
@@ -107,12 +109,11 @@ async fn send_sqlite(mut snapshot: Snapshot, batches: &Batches) -> io::Result<()
             bytes.extend_from_slice(&data);
             last = pgno.get();
         }
-        send(batches, bytes).await?;
     }
     if last < commit {
-        send(batches, lock_page(page_size)).await?;
+        bytes.extend_from_slice(&lock_page(page_size));
     }
-    Ok(())
+    send(batches, bytes).await
 }
 
 fn lock_page(page_size: PageSize) -> Vec<u8> {

@@ -1,8 +1,9 @@
-//! Reads a whole database at one position, some pages at a time.
+//! Reads a whole database at one position, some pages at a time, and checks that it is the one that
+//! was committed.
 
 use std::sync::Arc;
 
-use litevfs::ltx::Header;
+use litevfs::ltx::{Header, page_checksum};
 use litevfs::types::{Checksum, Pgno, Pos, Txid};
 
 use super::database::Database;
@@ -19,13 +20,15 @@ pub struct Snapshot {
     step: Step,
     /// The last page handed out, 0 at first.
     last: u32,
+    /// The database checksum of the pages handed out.
+    checksum: Checksum,
 }
 
 impl Snapshot {
     /// A snapshot at a position, or at the current one.
     pub fn new(database: Arc<Database>, pos: Option<Pos>) -> Result<Snapshot, Error> {
         let (_, step) = database.step_at(pos.unwrap_or_else(|| database.pos()))?;
-        Ok(Snapshot { database, step, last: 0 })
+        Ok(Snapshot { database, step, last: 0, checksum: Checksum::EMPTY })
     }
 
     /// The header of the snapshot as an LTX file.
@@ -50,7 +53,8 @@ impl Snapshot {
         self.step.pos()
     }
 
-    /// The next pages, without the lock page; empty at the end.
+    /// The next pages, without the lock page; empty at the end. Only that end says that all pages were
+    /// sound: it is an error instead when they do not add up to the position's checksum.
     pub async fn next_pages(&mut self) -> Result<Vec<(Pgno, Vec<u8>)>, Error> {
         let page_size = self.database.page_size();
         let count = BATCH_BYTES.checked_div(page_size.len_bytes()).unwrap_or(1);
@@ -60,7 +64,22 @@ impl Snapshot {
             .take(count)
             .collect();
         let pages = self.database.pages(self.pos(), &pgnos).await?;
-        self.last = pgnos.last().map_or(self.step.commit, |last| last.get());
-        Ok(pgnos.into_iter().zip(pages).collect())
+        let Some(last) = pgnos.last() else {
+            return self.verify().map(|()| Vec::new());
+        };
+        self.last = last.get();
+        let pages: Vec<_> = pgnos.into_iter().zip(pages).collect();
+        for (pgno, data) in &pages {
+            self.checksum = self.checksum.toggle(page_checksum(*pgno, data));
+        }
+        Ok(pages)
+    }
+
+    fn verify(&self) -> Result<(), Error> {
+        if self.checksum == self.step.post_apply_checksum {
+            return Ok(());
+        }
+        let what = format!("its pages do not add up to the checksum of {}", self.pos());
+        Err(Error::corrupt(&self.database.key, what))
     }
 }
