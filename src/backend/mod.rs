@@ -50,6 +50,9 @@ pub const MAX_PAGES_PER_REQUEST: usize = 512;
 /// A store of databases. All calls are blocking and bounded in time; every one may be made from any
 /// thread.
 pub trait Backend: Send + Sync {
+    /// Where it is, for messages.
+    fn host(&self) -> &str;
+
     /// The newest positions of databases, each with what changed since the given one. The answers are
     /// in the order of the questions.
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>>;

@@ -71,7 +71,8 @@ impl Connection {
                 log!(Debug, "{}: committed {}", self.database.name(), view.pos);
             }
             Outcome::Unchanged => {}
-            Outcome::RolledBack => transaction.rolled_back = true,
+            // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
+            Outcome::RolledBack => transaction.rolled_back = !self.keeps_locks,
         }
         transaction.discard();
         self.start_query();
@@ -326,9 +327,10 @@ fn push(database: &Arc<Database>, connection: u64, base: Pos, pos: Pos, file: &[
 /// Where the server is now.
 fn server_pos(database: &Database, base: Pos) -> Result<Pos> {
     let changes = database.backend().changes(&[(database.name().clone(), base)])?;
-    let change = changes.into_iter().next().ok_or_else(|| {
-        database.error(ErrorKind::BadAnswer, "the server did not answer with a position")
-    })?;
+    let change = changes
+        .into_iter()
+        .next()
+        .ok_or_else(|| database.bad_answer("the answer has no position"))?;
     debug_assert!(change.pos != base || change.pages != ChangedPages::All || base.is_empty());
     Ok(change.pos)
 }

@@ -105,6 +105,11 @@ impl Database {
         Error::new(kind, format!("{}: {text}", self.name))
     }
 
+    /// The error for an answer that makes no sense.
+    pub fn bad_answer(&self, why: &str) -> Error {
+        self.error(ErrorKind::BadAnswer, &format!("{}: {why}", self.backend().host()))
+    }
+
     /// Changes the settings, and the cache with them.
     pub fn set_settings(&self, settings: SharedSettings) {
         let mut state = self.state();
@@ -133,7 +138,8 @@ impl Database {
             return Ok(View::EMPTY);
         }
         let header = Header::decode(&self.page1(pos)?).map_err(|error| {
-            self.error(error.kind(), &format!("{error}; the server's database is damaged"))
+            let host = self.backend().host();
+            self.error(error.kind(), &format!("{host}: {error}; the database is damaged there"))
         })?;
         let commit = header.commit.ok_or_else(|| {
             let text = "page 1 does not hold the database size: a program older than SQLite 3.7.0 \
@@ -156,14 +162,14 @@ impl Database {
         let fetched = self.backend().pages(&self.name, pos, &[Pgno::ONE]);
         let pages = fetched.inspect_err(|error| self.distrust_after(error))?;
         let Some((_, page)) = pages.into_iter().next() else {
-            return Err(self.error(ErrorKind::BadAnswer, "the server did not send page 1"));
+            return Err(self.bad_answer("page 1 is missing in the answer"));
         };
         let page_size = Header::decode(&page).map(|header| header.page_size);
         let whole = page_size.as_ref().is_ok_and(|size| size.len_bytes() == page.len());
-        let page_size = page_size.ok().filter(|_| whole).ok_or_else(|| {
-            let text = "page 1 from the server is not the first page of a SQLite database";
-            self.error(ErrorKind::BadAnswer, text)
-        })?;
+        let page_size = page_size
+            .ok()
+            .filter(|_| whole)
+            .ok_or_else(|| self.bad_answer("page 1 is not the first page of a SQLite database"))?;
         let mut state = self.state();
         if state.cache.pos() == pos {
             state.cache.set_page_size(page_size);
@@ -180,8 +186,8 @@ impl Database {
         let pages = fetched.inspect_err(|error| self.distrust_after(error))?;
         let len = view.page_size.map_or(0, PageSize::len_bytes);
         if let Some((pgno, page)) = pages.iter().find(|(_, page)| page.len() != len) {
-            let text = format!("page {pgno} from the server has {} bytes, not {len}", page.len());
-            return Err(self.error(ErrorKind::BadAnswer, &text));
+            let why = format!("page {pgno} has {} bytes, not {len}", page.len());
+            return Err(self.bad_answer(&why));
         }
         let mut state = self.state();
         if state.cache.pos() == view.pos && state.cache.page_size() == view.page_size {

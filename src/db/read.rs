@@ -178,7 +178,7 @@ impl Connection {
         let mut pages = self.database.fetch(View { commit, ..view }, &pgnos)?;
         let asked = pages.iter().position(|(got, _)| *got == pgno);
         let (_, page) = asked.map(|at| pages.swap_remove(at)).ok_or_else(|| {
-            self.database.error(ErrorKind::BadAnswer, &format!("no page {pgno} in the answer"))
+            self.database.bad_answer(&format!("page {pgno} is missing in the answer"))
         })?;
         if self.database.state().cache.pos() != view.pos {
             if self.old_pages.len() >= MAX_OLD_PAGES {

@@ -230,7 +230,10 @@ fn pragmas_answer_and_refuse_with_a_text() {
     let mut file = OpenFile::open(vfs, Some(c"db1"), MAIN_DB);
     let row = |text: &str| (ffi::SQLITE_OK, Some(text.to_string()));
     assert_eq!(file.pragma(c"litevfs_max_reqs_per_query", None), row("64"));
-    assert_eq!(file.pragma(c"LiteVFS_Max_Reqs_Per_Query", Some(c"7")), (ffi::SQLITE_OK, None));
+    assert_eq!(
+        file.pragma(c"LiteVFS_Max_Reqs_Per_Query", Some(c"7")),
+        (ffi::SQLITE_NOTFOUND, None)
+    );
     assert_eq!(file.pragma(c"litevfs_max_reqs_per_query", None), row("7"));
     assert_eq!(file.pragma(c"cache_size", Some(c"7")), (ffi::SQLITE_NOTFOUND, None));
     let (rc, text) = file.pragma(c"litevfs_max_prefetch_pages", Some(c"129"));
@@ -249,7 +252,7 @@ fn a_write_lock_without_the_lease_says_read_only_and_why() {
     assert_eq!(file.lock(ffi::SQLITE_LOCK_RESERVED), ffi::SQLITE_READONLY);
     let (_, text) = file.pragma(c"litevfs_last_error", None);
     assert!(text.unwrap().contains("PRAGMA litevfs_acquire_lease"));
-    assert_eq!(file.pragma(c"litevfs_acquire_lease", None), (ffi::SQLITE_OK, None));
+    assert_eq!(file.pragma(c"litevfs_acquire_lease", None), (ffi::SQLITE_NOTFOUND, None));
     assert_eq!(file.lock(ffi::SQLITE_LOCK_RESERVED), ffi::SQLITE_OK);
     assert_eq!(file.control(ffi::SQLITE_FCNTL_SYNC, ptr::null_mut()), ffi::SQLITE_OK);
 }

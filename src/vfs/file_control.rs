@@ -77,8 +77,9 @@ unsafe fn run_pragma(database: &mut Database, args: *mut *mut c_char) -> c_int {
     let last_error = database.last_error.clone();
     let outcome = pragma::run(&mut database.connection, last_error.as_deref(), name, value);
     let (rc, text) = match outcome {
-        Ok(Answer::NotOurs) => return ffi::SQLITE_NOTFOUND,
-        Ok(Answer::Done) => return ffi::SQLITE_OK,
+        // To SQLite a pragma that nobody knows is one that does nothing and has no row. With OK and no
+        // text it would have a column without a name, which some programs can't bear.
+        Ok(Answer::NotOurs | Answer::Done) => return ffi::SQLITE_NOTFOUND,
         Ok(Answer::Row(text)) => (ffi::SQLITE_OK, text),
         Err(error) => {
             log!(Debug, "PRAGMA {name}: {error}");

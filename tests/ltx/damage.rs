@@ -6,11 +6,7 @@ use super::{all_files, decode, read};
 
 /// Divides the work of the tests below; `LTX_THOROUGH=1` does all of it, better in a release build.
 fn thoroughness(divisor: usize) -> usize {
-    if std::env::var_os("LTX_THOROUGH").is_some() {
-        1
-    } else {
-        divisor
-    }
+    if std::env::var_os("LTX_THOROUGH").is_some() { 1 } else { divisor }
 }
 
 #[test]
@@ -21,11 +17,7 @@ fn a_cut_file_is_refused() {
         let near_an_end = |len: &usize| *len < 200 || file.len() - len < 200;
         for len in (0..file.len()).filter(|len| near_an_end(len) || len % thoroughness(17) == 0) {
             let cut = &file[..len];
-            assert_eq!(
-                decode(cut, version).err(),
-                Some(Error::Truncated),
-                "{name}, {len} bytes"
-            );
+            assert_eq!(decode(cut, version).err(), Some(Error::Truncated), "{name}, {len} bytes");
             if let Ok(told) = detect(cut) {
                 assert!(decode(cut, told).is_err(), "{name}, {len} bytes");
             }

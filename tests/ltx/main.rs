@@ -1,9 +1,5 @@
 //! The LTX codec against files of other programs (`tests/data/ltx`), misuse and damage.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod damage;
 mod streams;
@@ -31,11 +27,7 @@ fn decode(file: &[u8], version: Version) -> Result<Contents, Error> {
     while let Some(pgno) = decoder.next_page(&mut data)? {
         pages.push((pgno, data.clone()));
     }
-    Ok(Contents {
-        header,
-        pages,
-        trailer: decoder.finish()?,
-    })
+    Ok(Contents { header, pages, trailer: decoder.finish()? })
 }
 
 fn encode(contents: &Contents, format: Format) -> (Vec<u8>, Trailer, PageIndex) {
@@ -78,17 +70,8 @@ fn all_files() -> Vec<(String, Version)> {
     collect(&data_dir(), &mut paths);
     paths.sort();
     let name = |path: &PathBuf| {
-        let name = path
-            .strip_prefix(data_dir())
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
-        let version = if name.starts_with("v1") {
-            Version::V1
-        } else {
-            Version::V3
-        };
+        let name = path.strip_prefix(data_dir()).unwrap().to_str().unwrap().to_owned();
+        let version = if name.starts_with("v1") { Version::V1 } else { Version::V3 };
         (name, version)
     };
     paths.iter().map(name).collect()

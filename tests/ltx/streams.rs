@@ -12,10 +12,7 @@ fn a_decoder_does_not_go_on_after_an_error() {
     let failed = |error| Err(StreamError::Ltx(error));
     assert_eq!(decoder.next_page(&mut data), failed(Error::Truncated));
     assert_eq!(decoder.next_page(&mut data), failed(Error::AlreadyFailed));
-    assert_eq!(
-        decoder.finish(),
-        Err(StreamError::Ltx(Error::AlreadyFailed))
-    );
+    assert_eq!(decoder.finish(), Err(StreamError::Ltx(Error::AlreadyFailed)));
 }
 
 #[test]
@@ -42,24 +39,13 @@ fn a_standard_stream_serves_as_well() {
 fn an_encoder_refuses_what_no_file_may_hold() {
     let contents = decode(&read(&v1_name("raw", 4096, 1)), Version::V1).unwrap();
     let (first, second) = (&contents.pages[0], &contents.pages[1]);
-    for format in [
-        Format::V1Raw,
-        Format::V1Lz4,
-        Format::V3Frame,
-        Format::V3Block,
-    ] {
+    for format in [Format::V1Raw, Format::V1Lz4, Format::V3Frame, Format::V3Block] {
         let encoder = || Encoder::new(Vec::new(), format, contents.header).unwrap();
         let refused = |error| Err(StreamError::Ltx(error));
         let post_apply = contents.trailer.post_apply_checksum;
 
-        assert_eq!(
-            encoder().encode_page(second.0, &second.1),
-            refused(Error::SnapshotGap)
-        );
-        assert_eq!(
-            encoder().encode_page(first.0, &[0; 4095]),
-            refused(Error::BadPageLength)
-        );
+        assert_eq!(encoder().encode_page(second.0, &second.1), refused(Error::SnapshotGap));
+        assert_eq!(encoder().encode_page(first.0, &[0; 4095]), refused(Error::BadPageLength));
         let early = encoder().finish(post_apply).map(|_| ());
         assert_eq!(early, refused(Error::SnapshotGap));
 
@@ -67,9 +53,6 @@ fn an_encoder_refuses_what_no_file_may_hold() {
         for (pgno, _) in &contents.pages {
             wrong.encode_page(*pgno, &[0; 4096]).unwrap();
         }
-        assert_eq!(
-            wrong.finish(post_apply).map(|_| ()),
-            refused(Error::DatabaseChecksum)
-        );
+        assert_eq!(wrong.finish(post_apply).map(|_| ()), refused(Error::DatabaseChecksum));
     }
 }

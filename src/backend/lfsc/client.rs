@@ -68,6 +68,10 @@ impl LfscClient {
 }
 
 impl Backend for LfscClient {
+    fn host(&self) -> &str {
+        self.exchange.host()
+    }
+
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
         const WHAT: &str = "POST /sync";
         let positions =

@@ -108,6 +108,11 @@ impl Exchange {
         outcome
     }
 
+    /// Host and port of the server.
+    pub fn host(&self) -> &str {
+        &self.config.base_url.authority
+    }
+
     fn request(&self, call: Call) -> Request {
         let mut url = self.config.base_url.to_string();
         url.push_str(call.path);
@@ -141,7 +146,7 @@ impl Exchange {
         what: &str,
         outcome: core::result::Result<Response, TransportError>,
     ) -> core::result::Result<Vec<u8>, Failure> {
-        let host = &self.config.base_url.authority;
+        let host = self.host();
         let fail = |kind, code: String, maybe_applied, text: String| Failure {
             error: Error::new(kind, text),
             code,
@@ -202,7 +207,7 @@ impl Exchange {
 
     /// The error for an answer that makes no sense.
     pub fn bad_answer(&self, what: &str, why: &str) -> Error {
-        let host = &self.config.base_url.authority;
+        let host = self.host();
         let text = format!("{host}: {what}: {why}; is LITEFS_CLOUD_HOST a LiteFS Cloud server?");
         Error::new(ErrorKind::BadAnswer, text)
     }

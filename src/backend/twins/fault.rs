@@ -59,6 +59,10 @@ fn away() -> Error {
 }
 
 impl Backend for FaultyBackend {
+    fn host(&self) -> &str {
+        self.server.host()
+    }
+
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
         match self.next(Operation::Changes) {
             None => self.server.changes(since),

@@ -75,6 +75,10 @@ fn database_checksum(pages: &Pages) -> Checksum {
 }
 
 impl Backend for MemoryBackend {
+    fn host(&self) -> &str {
+        "memory"
+    }
+
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
         self.note("changes", since.len());
         let databases = self.databases.lock();

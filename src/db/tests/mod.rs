@@ -36,6 +36,7 @@ macro_rules! delegate {
     };
 }
 delegate! {
+    host() -> &str;
     changes(since: &[(DbName, crate::types::Pos)]) -> Result<Vec<crate::backend::Change>>;
     pages(db: &DbName, pos: crate::types::Pos, pgnos: &[Pgno]) -> Result<Vec<crate::backend::Page>>;
     push(db: &DbName, ltx: &[u8], id: &str) -> core::result::Result<(), crate::backend::PushError>;

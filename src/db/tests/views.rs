@@ -97,6 +97,7 @@ fn one_poll_serves_every_open_database() {
 fn what_is_cached_stays_readable_while_the_server_is_away() {
     let fixture = Fixture::with_database();
     let mut connection = fixture.connect();
+    connection.settings().max_prefetch_pages = 0;
     make_old(&connection);
     connection.lock(Lock::Shared).unwrap();
     read(&mut connection, 2).unwrap();
