@@ -85,6 +85,8 @@ pub struct Connection {
     pub(super) journal_mode: Option<String>,
     /// The position at which SQLite last saw page 1.
     pub(super) seen: Option<Pos>,
+    /// Whether queries may make any number of requests, whatever the settings say.
+    pub(super) is_unlimited: bool,
     /// Requests made by the running query.
     pub(super) requests: u32,
     pub(super) prefetch: Prefetch,
@@ -103,6 +105,7 @@ impl Connection {
             keeps_locks: false,
             journal_mode: None,
             seen: None,
+            is_unlimited: false,
             requests: 0,
             prefetch: Prefetch::default(),
             old_pages: BTreeMap::new(),
@@ -331,6 +334,16 @@ impl Connection {
     /// Tells whether SQLite keeps its locks between transactions.
     pub fn set_keeps_locks(&mut self, keeps_locks: bool) {
         self.keeps_locks = keeps_locks;
+    }
+
+    /// Lets queries of this connection make any number of requests.
+    pub fn lift_request_limit(&mut self) {
+        self.is_unlimited = true;
+    }
+
+    /// Has the setting count again.
+    pub fn restore_request_limit(&mut self) {
+        self.is_unlimited = false;
     }
 
     /// The journal mode in force, as far as it was set by a pragma.

@@ -154,7 +154,8 @@ impl Connection {
         let limit = self.settings.max_reqs_per_query;
         // Where a query begins can be told by its lock only; a writer is not stopped half-way.
         let is_one_query = matches!(self.phase, Phase::Reading(_)) && !self.keeps_locks;
-        if limit != 0 && self.requests >= limit && is_one_query {
+        let is_limited = limit != 0 && is_one_query && !self.is_unlimited;
+        if is_limited && self.requests >= limit {
             let text = format!(
                 "the query needs more than {limit} requests; raise PRAGMA \
                  litevfs_max_reqs_per_query (0 for no limit), or run PRAGMA litevfs_cache_db first"

@@ -33,6 +33,11 @@ pub fn run(
     match name.as_str() {
         "locking_mode" => return Ok(locking_mode(connection, value)),
         "journal_mode" => return Ok(journal_mode(connection, value)),
+        // These read everything, and take a read that fails for a damaged page.
+        "integrity_check" | "quick_check" => {
+            connection.lift_request_limit();
+            return Ok(Answer::NotOurs);
+        }
         _ => {}
     }
     let Some(ours) = name.strip_prefix("litevfs_") else {
@@ -45,6 +50,9 @@ pub fn run(
         "max_cached_pages" => max_cached_pages(connection, value),
         "cache_sync_period" => cache_sync_period(connection, value),
         "max_reqs_per_query" => {
+            if value.is_some() {
+                connection.restore_request_limit();
+            }
             let setting = &mut connection.settings().max_reqs_per_query;
             set_count(setting, &name, value, ReadSettings::MAX_REQS_PER_QUERY)
         }
