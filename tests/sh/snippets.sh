@@ -42,3 +42,12 @@ equal "rust prints" "$(printf 'node 1\npython 1\nrust 1')" \
   "$(run_as_another_machine "$BUILD/rust/debug/litevfs-snippet")"
 
 echo "Python, Node and Rust read and write the same database"
+
+echo "the README shows them as they are"
+for snippet in python.py node.mjs rust/src/main.rs; do
+  "$PYTHON" - "$ROOT/README.md" "$ROOT/tests/snippets/$snippet" <<'PY' || fail "README.md does not show $snippet"
+import sys
+readme, snippet = (open(path, encoding="utf-8").read() for path in sys.argv[1:])
+sys.exit(snippet.strip() not in readme)
+PY
+done
