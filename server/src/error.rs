@@ -89,7 +89,7 @@ impl From<store::Error> for ApiError {
             Error::BadName(_) => (StatusCode::BAD_REQUEST, "EBADDB"),
             Error::PosMismatch(_) => (StatusCode::CONFLICT, "EPOSMISMATCH"),
             Error::BadFormat(_) => (unprocessable, "EBADFORMAT"),
-            Error::PageSize { .. } => (unprocessable, "EBADHEADER"),
+            Error::PageSize { .. } | Error::BadPage1(_) => (unprocessable, "EBADHEADER"),
             Error::MissingPages => (unprocessable, "EMISSINGPAGES"),
             Error::BadChecksum(_) => (unprocessable, "EBADCHECKSUM"),
             Error::Fenced(lease) => return ApiError::from(*lease),

@@ -117,7 +117,8 @@ impl Database {
     /// Whether an upload is in the history, page for page.
     ///
     /// Equal positions do not prove it: the database checksum is linear, so that the same change
-    /// made to two pages cancels out, and one writer's transaction could pass for another's.
+    /// made to two pages cancels out, and one writer's transaction could pass for another's. Nor do
+    /// equal pages: see [`History::find_repeated`].
     async fn holds(&self, step: &Step, pages: &[PageRef]) -> Result<bool, Error> {
         let (number, pgnos) = {
             let state = self.state.read();

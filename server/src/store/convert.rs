@@ -7,13 +7,14 @@ use litevfs::ltx::{
     self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, TRAILER_LEN, Version,
     page_checksum,
 };
-use litevfs::types::Checksum;
+use litevfs::types::{Checksum, Pgno};
 
 use super::error::Error;
 use super::history::Step;
 use super::index::PageRef;
 use super::layout;
 use super::open::{page_refs, post_apply_field};
+use super::page1;
 use crate::spool::{Spool, SpoolWriter};
 
 /// The most pages an upload may hold: about a hundred bytes of memory go to each, however small it
@@ -49,7 +50,8 @@ pub(super) fn convert(upload: &Spool, scratch: &Path) -> Result<Converted, Error
         .map_err(|error| decode_error(error, upload))?;
     let header = *decoder.header();
     let sound = match convert_pages(decoder, claimed, scratch) {
-        Ok(Some(sound)) => Ok(sound),
+        Ok(Some((sound, None))) => Ok(sound),
+        Ok(Some((_, Some(disagreement)))) => Err(Error::BadPage1(disagreement)),
         Ok(None) => Err(Error::BadFormat(format!(
             "the LTX file holds more than {MAX_PAGES} pages: make several smaller transactions"
         ))),
@@ -73,21 +75,25 @@ fn decode_error(error: StreamError<io::Error>, upload: &Spool) -> Error {
     }
 }
 
-/// Converts the pages; `None` when there are too many.
+/// Converts the pages, and says what is wrong with page 1; `None` when there are too many.
 fn convert_pages<R: io::Read>(
     mut decoder: Decoder<IoRead<R>>,
     claimed: Checksum,
     scratch: &Path,
-) -> Result<Option<Sound>, StreamError<io::Error>> {
+) -> Result<Option<(Sound, Option<String>)>, StreamError<io::Error>> {
     let header = *decoder.header();
     let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
     let stored = layout::stored_header(&header, claimed);
     let mut encoder = Encoder::new(out, Format::V3Block, stored)?;
     let mut checksums: Vec<Checksum> = Vec::new();
+    let mut disagreement = None;
     let mut data = Vec::new();
     while let Some(pgno) = decoder.next_page(&mut data)? {
         if checksums.len() == MAX_PAGES {
             return Ok(None);
+        }
+        if pgno == Pgno::ONE {
+            disagreement = page1::disagreement(&data, &header);
         }
         encoder.encode_page(pgno, &data)?;
         checksums.push(page_checksum(pgno, &data));
@@ -104,7 +110,7 @@ fn convert_pages<R: io::Read>(
         finished.out.0.into_inner().map_err(|error| StreamError::Io(error.into_error()))?;
     let file = writer.finish().map_err(StreamError::Io)?;
     let step = Step::new(&header, trailer.post_apply_checksum);
-    Ok(Some(Sound { step, pages, file }))
+    Ok(Some((Sound { step, pages, file }, disagreement)))
 }
 
 /// Whether an upload that is not v1 would pass as v3, to say so; large ones are not looked at.

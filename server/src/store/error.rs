@@ -30,6 +30,9 @@ pub enum Error {
         /// The upload's.
         file: PageSize,
     },
+    /// Page 1 of the upload contradicts the LTX header.
+    #[error("{0}")]
+    BadPage1(String),
     /// The database grows by pages that are not in the upload.
     #[error("the LTX file leaves out pages by which the database grows")]
     MissingPages,

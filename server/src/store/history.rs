@@ -40,9 +40,11 @@ impl Step {
         Pos { txid: self.max_txid, post_apply_checksum: self.post_apply_checksum }
     }
 
-    /// Whether the other step may be the same, sent again.
+    /// Whether the other step may be the same, sent again. Without the time of the commit, the same
+    /// change made by two clients to the same base would be one transaction, acknowledged to both.
     fn repeats(&self, other: &Step) -> bool {
         self.min_txid == other.min_txid
+            && self.timestamp_ms == other.timestamp_ms
             && self.pre_apply_checksum == other.pre_apply_checksum
             && self.pos() == other.pos()
     }
@@ -98,7 +100,7 @@ impl History {
     }
 
     /// The number of the step that did what another one claims to do: the same transactions, from
-    /// the same checksum to the same.
+    /// the same checksum to the same, committed at the same time.
     pub fn find_repeated(&self, claim: &Step) -> Option<usize> {
         let number = self.find(claim.pos())?;
         let held = self.step(number)?;
@@ -170,9 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_is_the_same_transactions_from_and_to_the_same_checksums() {
+    fn a_repeat_has_the_same_transactions_checksums_and_time() {
         let history = history();
         assert_eq!(history.find_repeated(&step(2, 5, 4, 1, 2)), Some(1));
+        let later = Step { timestamp_ms: 1, ..step(2, 5, 4, 1, 2) };
+        assert_eq!(history.find_repeated(&later), None);
         assert_eq!(history.find_repeated(&step(3, 5, 4, 1, 2)), None);
         assert_eq!(history.find_repeated(&step(2, 5, 4, 9, 2)), None);
         assert_eq!(history.find_repeated(&step(2, 5, 4, 1, 9)), None);

@@ -2,7 +2,8 @@
 //! the files.
 //!
 //! [`Store`] finds databases by name and opens each at its first use. [`Database`] answers reads.
-//! [`Store::commit`] is the only way to write. Below them: `convert` (v1 upload to v3 file), `open`
+//! [`Store::commit`] is the only way to write. Below them: `convert` (v1 upload to v3 file), `page1`
+//! (what its page 1 must say), `open`
 //! (files to memory), `history` and `index` (that memory), `objects` (the object store), `layout`
 //! (paths), and `local` (a directory as the store).
 
@@ -16,6 +17,7 @@ mod layout;
 pub mod local;
 mod objects;
 mod open;
+mod page1;
 mod read;
 mod snapshot;
 

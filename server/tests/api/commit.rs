@@ -7,7 +7,7 @@ use crate::model::{Model, Tx, pos_json};
 use crate::process::Server;
 
 /// A server whose database `a` has three pages after two transactions.
-fn started() -> (Server, Model) {
+pub fn started() -> (Server, Model) {
     let server = Server::start();
     let mut model = Model::new(512);
     let ltx = model.commit(&[(1, 1), (2, 1)], 2);
@@ -19,7 +19,7 @@ fn started() -> (Server, Model) {
 
 /// What is refused changes nothing.
 #[track_caller]
-fn assert_refused(server: &Server, model: &Model, ltx: &[u8], status: u16, code: &str) {
+pub fn assert_refused(server: &Server, model: &Model, ltx: &[u8], status: u16, code: &str) {
     let answer = server.client().push("a", ltx);
     answer.assert_refused(status, code);
     if code == "EPOSMISMATCH" {
@@ -229,6 +229,27 @@ fn equal_positions_do_not_make_equal_transactions() {
 }
 
 #[test]
+fn equal_changes_by_two_clients_are_two_transactions() {
+    let (mut server, mut model) = started();
+    let one = model.tx(&[(1, 7)], 3);
+    let mut other = one.clone();
+    other.header.timestamp_ms += 1;
+    model.apply(&one);
+    server.client().push("a", &one.ltx()).assert_ok();
+    assert_refused(&server, &model, &other.ltx(), 409, "EPOSMISMATCH");
+    let next = model.commit(&[(2, 8)], 3);
+    server.client().push("a", &next).assert_ok();
+    for restart in [false, true] {
+        if restart {
+            server.kill();
+            server.restart();
+        }
+        server.client().push("a", &one.ltx()).assert_ok();
+        assert_refused(&server, &model, &other.ltx(), 409, "EPOSMISMATCH");
+    }
+}
+
+#[test]
 fn one_of_many_writers_wins() {
     let (server, model) = started();
     let txs: Vec<Tx> = (0..8).map(|fill| model.tx(&[(1, 10 + fill)], 3)).collect();
@@ -274,7 +295,7 @@ fn a_transaction_larger_than_memory_allows_goes_through_files() {
     let mut state = 1_u64;
     for pgno in 1..=300 {
         let mut page = model.page(pgno, 0);
-        for byte in &mut page[4..] {
+        for byte in &mut page[100..] {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             *byte = (state >> 56) as u8;
         }

@@ -9,6 +9,7 @@ mod files;
 mod lease;
 mod limits;
 mod model;
+mod page1;
 mod process;
 mod random;
 mod read;

@@ -32,10 +32,14 @@ impl Model {
         }
     }
 
-    /// A page full of a byte, but for its first few.
+    /// A page full of a byte, but for its first few and what page 1 has to say: the page size, and
+    /// that the database size is not known.
     pub fn page(&self, pgno: u32, fill: u8) -> Vec<u8> {
         let mut page = vec![fill; self.page_size.len_bytes()];
         page[..4].copy_from_slice(&pgno.to_be_bytes());
+        let page_size = u16::try_from(self.page_size.bytes()).unwrap_or(1);
+        page[16..18].copy_from_slice(&page_size.to_be_bytes());
+        page[28..32].fill(0);
         page
     }
 
