@@ -36,7 +36,7 @@ impl fmt::Debug for Token {
 pub struct BaseUrl {
     /// `https` instead of `http`.
     pub https: bool,
-    /// Host with the port, if one was given: `localhost:20202`, `[::1]:80`.
+    /// Host with the port, if one was given: `localhost:20202`.
     pub authority: String,
     /// Path prefix without a slash at its end; empty for none.
     pub prefix: String,
@@ -61,7 +61,10 @@ impl BaseUrl {
         if authority.contains('@') {
             return bad("the URL holds a user name; credentials go into LITEFS_CLOUD_TOKEN");
         }
-        let host_ok = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+        if authority.starts_with('[') {
+            return bad("an IPv6 address can't be used; give a host name");
+        }
+        let host_ok = |b: u8| b.is_ascii_alphanumeric() || b".-_:".contains(&b);
         if authority.is_empty() || !authority.bytes().all(host_ok) {
             return bad("the URL has no usable host name");
         }
@@ -89,11 +92,7 @@ impl BaseUrl {
     }
 
     fn port_text(&self) -> Option<&str> {
-        match self.authority.rsplit_once(':') {
-            // In `[::1]` the last colon belongs to the address.
-            Some((_, port)) if !port.ends_with(']') => Some(port),
-            _ => None,
-        }
+        self.authority.rsplit_once(':').map(|(_, port)| port)
     }
 }
 
@@ -173,13 +172,19 @@ mod tests {
     fn urls_are_taken_apart() {
         let url = BaseUrl::parse("http://localhost:20202").unwrap();
         assert_eq!((url.https, url.host(), url.prefix.as_str()), (false, "localhost", ""));
-        let url = BaseUrl::parse("https://[::1]:8443/some/prefix/?q=1#f").unwrap();
-        assert_eq!((url.host(), url.prefix.as_str()), ("[::1]", "/some/prefix"));
-        assert_eq!(url.to_string(), "https://[::1]:8443/some/prefix");
-        assert_eq!(BaseUrl::parse("http://[::1]").unwrap().host(), "[::1]");
-        for bad in
-            ["", "localhost", "ftp://x", "http://", "http://a b", "http://u:p@h", "http://h:x"]
-        {
+        let url = BaseUrl::parse("https://a.example:8443/some/prefix/?q=1#f").unwrap();
+        assert_eq!((url.host(), url.prefix.as_str()), ("a.example", "/some/prefix"));
+        assert_eq!(url.to_string(), "https://a.example:8443/some/prefix");
+        for bad in [
+            "",
+            "localhost",
+            "ftp://x",
+            "http://",
+            "http://a b",
+            "http://u:p@h",
+            "http://h:x",
+            "http://[::1]",
+        ] {
             let error = BaseUrl::parse(bad).unwrap_err();
             assert!(error.message().contains("LITEFS_CLOUD_HOST"), "{bad}: {error}");
         }

@@ -3,9 +3,9 @@
 //! Nothing is visible to anybody before the server has acknowledged it; then the position moves and
 //! the pages enter the cache. An error leaves everything as it was, and SQLite rolls back.
 
-use super::connection::{Connection, Phase, Transaction};
+use super::connection::{AfterFailure, Connection, Phase, Transaction};
 use super::database::{Database, View};
-use crate::backend::{ChangedPages, PushError};
+use super::push::Push;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::pager::header::{self, Header};
@@ -16,11 +16,6 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// How often a transaction is pushed before COMMIT fails.
-const MAX_PUSHES: u32 = 3;
-/// Pause between two pushes of a transaction.
-const PUSH_PAUSE_MS: u64 = 200;
 
 /// What is to be pushed.
 struct Change<'a> {
@@ -60,23 +55,45 @@ impl Connection {
             return Ok(());
         };
         transaction.rolled_back = false;
+        match core::mem::replace(&mut transaction.after_failure, AfterFailure::Discard) {
+            AfterFailure::Nothing => {}
+            AfterFailure::Discard => {
+                transaction.discard();
+                return Ok(());
+            }
+            AfterFailure::FailOnce(error) => return Err(error),
+        }
         if transaction.is_clean() {
+            transaction.discard();
             return Ok(());
         }
-        match commit(&self.database, self.id, transaction)? {
-            Outcome::Committed(view) => {
+        match commit(&self.database, self.id, transaction) {
+            Ok(Outcome::Committed { view, shows_wal }) => {
                 transaction.view = view;
                 transaction.commits = transaction.commits.saturating_add(1);
-                self.seen = Some(view.pos);
+                // SQLite must not go on with a page 1 that says WAL: next time it reads it again.
+                self.seen = Some(if shows_wal { Pos::EMPTY } else { view.pos });
                 log!(Debug, "{}: committed {}", self.database.name(), view.pos);
             }
-            Outcome::Unchanged => {}
+            Ok(Outcome::Unchanged) => {}
             // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
-            Outcome::RolledBack => transaction.rolled_back = !self.keeps_locks,
+            Ok(Outcome::RolledBack) => transaction.rolled_back = !self.keeps_locks,
+            Err(error) => {
+                transaction.after_failure = self.database.after_failure(&error, self.keeps_locks);
+                return Err(error);
+            }
         }
         transaction.discard();
         self.start_query();
         Ok(())
+    }
+
+    /// Fails a commit that SQLite announces, before anything is pushed.
+    pub fn refuse_commit(&mut self, error: Error) -> Error {
+        if let Phase::Writing(transaction) = &mut self.phase {
+            transaction.after_failure = AfterFailure::Discard;
+        }
+        error
     }
 
     /// SQLite says that what it announced last was a commit, and finished. A rollback is not followed
@@ -93,9 +110,25 @@ impl Connection {
     }
 }
 
+impl Database {
+    /// What SQLite's next announcement means after a commit failed with `error`.
+    fn after_failure(&self, error: &Error, keeps_locks: bool) -> AfterFailure {
+        match error.kind() {
+            // To SQLite this means "busy": it keeps the transaction, and COMMIT may be tried again.
+            ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::StaleView => AfterFailure::Nothing,
+            _ if keeps_locks && self.state().distrusted => AfterFailure::FailOnce(error.clone()),
+            _ => AfterFailure::Discard,
+        }
+    }
+}
+
 /// What became of what SQLite announced.
 enum Outcome {
-    Committed(View),
+    Committed {
+        view: View,
+        /// Whether SQLite wrote a page 1 that says WAL.
+        shows_wal: bool,
+    },
     /// Nothing differs from what is committed.
     Unchanged,
     RolledBack,
@@ -109,8 +142,15 @@ fn commit(database: &Arc<Database>, connection: u64, transaction: &Transaction) 
     let Some(page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Outcome::RolledBack);
     };
-    let commit = Header::decode(&page1)?.commit.unwrap_or(transaction.size_pages);
     let page_size = dirty.page_size();
+    let header = Header::decode(&page1)?;
+    let commit = header.commit.unwrap_or(transaction.size_pages);
+    if header.page_size != page_size || commit > transaction.size_pages {
+        let text = "the page size of a database can't be changed once it has a transaction; \
+                    copy it into a new database instead";
+        return Err(database.error(ErrorKind::Unsupported, text));
+    }
+    let shows_wal = dirty.read(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
     let mut change = Change { base, page_size, commit, page1, dirty };
     let mut diff = diff(database, &change)?;
     if diff.changed.is_empty() && commit == base.commit {
@@ -121,9 +161,10 @@ fn commit(database: &Arc<Database>, connection: u64, transaction: &Transaction) 
     }
     let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: diff.checksum };
     let file = encode(&change, &diff.changed, pos)?;
-    push(database, connection, base.pos, pos, &file)?;
+    Push { database, connection, base: base.pos, pos, file: &file }.run()?;
     publish(database, &change, &diff.changed, pos);
-    Ok(Outcome::Committed(View { pos, page_size: Some(page_size), commit }))
+    let view = View { pos, page_size: Some(page_size), commit, epoch: base.epoch };
+    Ok(Outcome::Committed { view, shows_wal })
 }
 
 /// Page 1 as it will be stored; `None` when this is no commit but the end of a rollback.
@@ -269,70 +310,6 @@ fn encode(change: &Change, changed: &[Pgno], pos: Pos) -> Result<Vec<u8>> {
     }
     let finished = encoder.finish(pos.post_apply_checksum).map_err(|e| failed(&e))?;
     Ok(finished.out)
-}
-
-/// Pushes until the server has acknowledged, or it is clear that it will not. An answer that is lost
-/// leaves a question that the server's position answers.
-fn push(database: &Arc<Database>, connection: u64, base: Pos, pos: Pos, file: &[u8]) -> Result<()> {
-    let mut pushes_left = MAX_PUSHES;
-    loop {
-        pushes_left = pushes_left.saturating_sub(1);
-        let lease_id = database.live_lease(connection)?;
-        let newest = database.state().cache.pos();
-        if newest != base && newest != pos {
-            let text = "another client has written while the lease was lost; \
-                        run the transaction again";
-            return Err(database.error(ErrorKind::PosMismatch, text));
-        }
-        let error = match database.backend().push(database.name(), file, &lease_id) {
-            Ok(()) => return Ok(()),
-            Err(PushError::Failed(error)) => {
-                database.state().distrusted = true;
-                return Err(database.error(error.kind(), &format!("{error}")));
-            }
-            Err(PushError::Lease(error)) => {
-                database.lose_lease();
-                error
-            }
-            Err(PushError::PosMismatch(error) | PushError::Unknown(error)) => {
-                match server_pos(database, base) {
-                    Ok(now) if now == pos => return Ok(()),
-                    Ok(now) if now == base => error,
-                    Ok(_) => {
-                        database.state().distrusted = true;
-                        let text = format!("{error}; another client has written");
-                        return Err(database.error(ErrorKind::PosMismatch, &text));
-                    }
-                    Err(_) => {
-                        // A new lease fences off the push that may still be on its way.
-                        database.abandon_lease();
-                        database.state().distrusted = true;
-                        let text = format!(
-                            "{error}; whether the transaction was applied is not known before the \
-                             server answers again: look before you repeat it"
-                        );
-                        return Err(database.error(ErrorKind::Away, &text));
-                    }
-                }
-            }
-        };
-        if pushes_left == 0 {
-            return Err(database.error(error.kind(), &format!("{error}")));
-        }
-        log!(Info, "{}: pushing again: {error}", database.name());
-        sys::sleep_ms(PUSH_PAUSE_MS);
-    }
-}
-
-/// Where the server is now.
-fn server_pos(database: &Database, base: Pos) -> Result<Pos> {
-    let changes = database.backend().changes(&[(database.name().clone(), base)])?;
-    let change = changes
-        .into_iter()
-        .next()
-        .ok_or_else(|| database.bad_answer("the answer has no position"))?;
-    debug_assert!(change.pos != base || change.pages != ChangedPages::All || base.is_empty());
-    Ok(change.pos)
 }
 
 /// The acknowledged transaction becomes what this process reads.

@@ -12,7 +12,7 @@
 
 use super::database::{Database, View};
 use super::settings::{ReadSettings, SharedSettings};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{DirtyPages, Prefetch};
 use crate::sys::log::log;
 use crate::types::{DbName, PageSize, Pgno, Pos};
@@ -58,11 +58,28 @@ pub(super) struct Transaction {
     pub commits: u32,
     /// What was written last was taken for the end of a rollback, and forgotten.
     pub rolled_back: bool,
+    /// What the next announcement means after a commit failed.
+    pub after_failure: AfterFailure,
+}
+
+/// What SQLite's next announcement means. After a commit failed it is the end of the rollback, and
+/// must not push, whatever the pages look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AfterFailure {
+    /// No commit failed: it is what it looks like.
+    Nothing,
+    /// It is the end of the rollback.
+    Discard,
+    /// It is the end of the rollback, but SQLite keeps its lock and its cached pages, and the database
+    /// is elsewhere by now. Only an error makes SQLite drop them, roll back once more, and look at the
+    /// database anew.
+    FailOnce(Error),
 }
 
 impl Transaction {
-    /// Forgets what was written.
+    /// Forgets what was written, and that a commit failed.
     pub fn discard(&mut self) {
+        self.after_failure = AfterFailure::Nothing;
         self.dirty = None;
         self.size_pages = self.view.commit;
     }
@@ -158,9 +175,12 @@ impl Connection {
         }
         if state.cache.pos() != view.pos {
             drop(state);
-            let text = "the database moved on since this transaction began to read; \
-                        roll back and begin again";
-            return Err(self.database.error(ErrorKind::StaleView, text));
+            let advice = match self.keeps_locks {
+                true => "run PRAGMA locking_mode=normal, read something, and begin again",
+                false => "roll back and begin again",
+            };
+            let text = "the database moved on since this transaction began to read";
+            return Err(self.database.error(ErrorKind::StaleView, &format!("{text}; {advice}")));
         }
         state.writer = Some(self.id);
         drop(state);
@@ -171,6 +191,7 @@ impl Connection {
             size_pages: view.commit,
             commits: 0,
             rolled_back: false,
+            after_failure: AfterFailure::Nothing,
         });
         Ok(())
     }
@@ -373,7 +394,9 @@ impl Transaction {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.unlock(Lock::None);
-        self.database.release_lease(self.id);
+        if self.database.is_ours() {
+            self.unlock(Lock::None);
+            self.database.release_lease(self.id);
+        }
     }
 }

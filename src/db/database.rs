@@ -22,17 +22,22 @@ pub struct View {
     pub page_size: Option<PageSize>,
     /// Database size in pages.
     pub commit: u32,
+    /// The history the position is of, see [`State::epoch`].
+    pub epoch: u64,
 }
 
 impl View {
     /// Of a database without transactions.
-    pub const EMPTY: View = View { pos: Pos::EMPTY, page_size: None, commit: 0 };
+    pub const EMPTY: View = View { pos: Pos::EMPTY, page_size: None, commit: 0, epoch: 0 };
 }
 
 /// What the connections share.
 pub struct State {
     /// Pages at the newest known position.
     pub cache: Cache,
+    /// Counts how often the database turned out to have another history than before: deleted and made
+    /// anew, or taken back. Transaction ids of two histories can't be compared.
+    pub epoch: u64,
     /// When the server last confirmed the cache's position. `None`: never in this process.
     pub confirmed: Option<sys::Tick>,
     /// When a poll last failed because the server was away, until one succeeds.
@@ -54,8 +59,22 @@ pub struct Database {
     process: Arc<Process>,
     name: DbName,
     state: sys::Mutex<State>,
+    /// The process that opened it, which a forked child is not.
+    owner: u32,
     /// Keeps the temporary cache directory until the last database is closed.
     _private_dir: Option<Arc<sys::PrivateDir>>,
+}
+
+impl State {
+    /// Whether a page is cached for a reader of a view.
+    pub fn has_cached(&self, pgno: Pgno, view: View) -> bool {
+        self.epoch == view.epoch && self.cache.contains(pgno, view.pos.txid)
+    }
+
+    /// Fills `page` for a reader of a view; `false` when the page is not cached.
+    pub fn read_cached(&mut self, pgno: Pgno, view: View, page: &mut [u8]) -> bool {
+        self.epoch == view.epoch && self.cache.read(pgno, view.pos.txid, page)
+    }
 }
 
 impl Database {
@@ -69,6 +88,7 @@ impl Database {
         let settings = SharedSettings::default();
         let state = State {
             cache: Cache::open(place.as_ref(), limits(settings)),
+            epoch: 0,
             confirmed: None,
             away_since_poll: None,
             distrusted: false,
@@ -77,7 +97,8 @@ impl Database {
             keeper_runs: false,
             settings,
         };
-        Database { process, name, state: sys::Mutex::new(state), _private_dir: private_dir }
+        let (state, owner) = (sys::Mutex::new(state), sys::process_id());
+        Database { process, name, state, owner, _private_dir: private_dir }
     }
 
     /// The name.
@@ -88,6 +109,12 @@ impl Database {
     /// The process it is open in.
     pub fn process(&self) -> Arc<Process> {
         Arc::clone(&self.process)
+    }
+
+    /// Whether this process opened it. A forked child that closes what it inherited must not give back
+    /// its parent's lease.
+    pub fn is_ours(&self) -> bool {
+        self.owner == sys::process_id()
     }
 
     /// The way to the server.
@@ -133,9 +160,12 @@ impl Database {
     }
 
     fn view_at_cache(&self) -> Result<View> {
-        let pos = self.state().cache.pos();
+        let (pos, epoch) = {
+            let state = self.state();
+            (state.cache.pos(), state.epoch)
+        };
         if pos.is_empty() {
-            return Ok(View::EMPTY);
+            return Ok(View { epoch, ..View::EMPTY });
         }
         let header = Header::decode(&self.page1(pos)?).map_err(|error| {
             let host = self.backend().host();
@@ -146,7 +176,7 @@ impl Database {
                         wrote it; let a newer SQLite write to it once";
             self.error(ErrorKind::Unsupported, text)
         })?;
-        Ok(View { pos, page_size: Some(header.page_size), commit })
+        Ok(View { pos, page_size: Some(header.page_size), commit, epoch })
     }
 
     /// Page 1 at a position, as it is stored.

@@ -107,11 +107,21 @@ impl Database {
         self.acquire_anew(connection)
     }
 
-    /// Stops using a lease under which a push may still be on its way. The next one fences that off.
-    pub fn abandon_lease(&self) {
-        if let Some(lease) = &mut self.state().lease {
-            lease.abandoned = lease.id.take().or(lease.abandoned.take());
+    /// Gives back a lease under which a push may still be on its way, so that the server refuses that.
+    /// The connection goes on wanting a lease. `false` when the server could not be told: then it is
+    /// told before the next one is acquired.
+    pub fn give_up_lease(&self, id: &str) -> bool {
+        {
+            let mut state = self.state();
+            if let Some(lease) = &mut state.lease {
+                lease.id.take_if(|current| current == id);
+            }
         }
+        let fenced = self.backend().release_lease(self.name(), id).is_ok();
+        if let (Some(lease), false) = (&mut self.state().lease, fenced) {
+            lease.abandoned = Some(id.into());
+        }
+        fenced
     }
 
     /// Forgets a lease that the server does not honour any more.

@@ -7,7 +7,8 @@
 //! lease.rs        the remote right to write
 //! connection.rs   one opening of it: locks, read view, open transaction
 //! read.rs         pages for a connection, from its transaction, the cache or the backend
-//! commit.rs       the open transaction becomes an LTX file at the server
+//! commit.rs       the open transaction becomes an LTX file
+//! push.rs         the LTX file gets to the server, once or not at all
 //! settings.rs     what the pragmas set
 //! ```
 //!
@@ -20,6 +21,7 @@ mod database;
 mod lease;
 mod poll;
 mod process;
+mod push;
 mod read;
 mod settings;
 

@@ -94,7 +94,10 @@ impl State {
         let went_back = change.pos != since && change.pos.txid <= since.txid;
         match change.pages {
             ChangedPages::Some(pgnos) if !went_back => self.cache.advance(change.pos, &pgnos),
-            _ => self.cache.reset(change.pos),
+            _ => {
+                self.epoch = self.epoch.saturating_add(u64::from(went_back));
+                self.cache.reset(change.pos);
+            }
         }
         self.cache.flush();
         self.confirmed = Some(sent);

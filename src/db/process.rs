@@ -28,6 +28,7 @@ struct Open {
     databases: Vec<(DbName, Weak<Database>)>,
     private_dir: Weak<sys::PrivateDir>,
     connections: u64,
+    owner: u32,
 }
 
 impl Process {
@@ -50,6 +51,11 @@ impl Process {
     /// Opens a connection to a database. Nothing is asked of the server yet.
     pub fn connect(self: &Arc<Process>, name: &DbName) -> Connection {
         let mut open = self.open.lock();
+        if open.owner != sys::process_id() {
+            // A forked child: the open databases, their caches and leases are its parent's.
+            let connections = open.connections;
+            *open = Open { owner: sys::process_id(), connections, ..Open::default() };
+        }
         open.connections = open.connections.saturating_add(1);
         let id = open.connections;
         open.databases.retain(|(_, database)| database.strong_count() > 0);

@@ -137,7 +137,7 @@ impl Connection {
         if pgno == page_size.lock_pgno() {
             return Ok(());
         }
-        if self.database.state().cache.read(pgno, view.pos.txid, page) {
+        if self.database.state().read_cached(pgno, view, page) {
             return Ok(());
         }
         if let Some(old) = self.old_pages.get(&pgno) {
@@ -171,9 +171,7 @@ impl Connection {
         let max_extra = self.settings.max_prefetch_pages;
         let pgnos = {
             let state = self.database.state();
-            let has = |pgno| {
-                state.cache.contains(pgno, view.pos.txid) || self.old_pages.contains_key(&pgno)
-            };
+            let has = |pgno| state.has_cached(pgno, view) || self.old_pages.contains_key(&pgno);
             self.prefetch.pages(pgno, commit, page_size, max_extra, has)
         };
         let mut pages = self.database.fetch(View { commit, ..view }, &pgnos)?;
@@ -213,10 +211,8 @@ impl Connection {
         let missing: Vec<Pgno> = {
             let state = self.database.state();
             let all = (1..=view.commit).filter_map(Pgno::new);
-            all.filter(|&pgno| {
-                pgno != page_size.lock_pgno() && !state.cache.contains(pgno, view.pos.txid)
-            })
-            .collect()
+            all.filter(|&pgno| pgno != page_size.lock_pgno() && !state.has_cached(pgno, view))
+                .collect()
         };
         let mut fetched = 0_usize;
         for pgnos in missing.chunks(max_pages_per_request(page_size) as usize) {

@@ -11,6 +11,8 @@ use std::io::Read;
 
 /// Bytes of header fields of one answer, and of its status line.
 const MAX_HEADERS_LEN: usize = 16 * 1024;
+/// What minreq says of an answer without a status line.
+const NO_STATUS_LINE: &str = "Server did not provide a status line";
 /// First guess at the size of an answer that does not say.
 const READ_STEP_LEN: usize = 64 * 1024;
 
@@ -60,8 +62,16 @@ impl Transport for NativeTransport {
         if let Some(proxy) = &self.proxy {
             outgoing = outgoing.with_proxy(proxy.proxy.clone());
         }
-        let answer = outgoing.send_lazy().map_err(describe);
-        let answer = answer.and_then(|incoming| read_answer(incoming, request.max_answer_len));
+        // minreq panics on some headers that no server should send (and in release builds counts
+        // wrong, which `overflow-checks` in Cargo.toml turns into the panic).
+        let exchange = std::panic::AssertUnwindSafe(|| {
+            let incoming = outgoing.send_lazy().map_err(describe)?;
+            read_answer(incoming, request.max_answer_len)
+        });
+        let answer = std::panic::catch_unwind(exchange).unwrap_or_else(|_| {
+            let reason = "the answer's header is malformed".to_string();
+            Err(TransportError { maybe_sent: true, retryable: false, reason })
+        });
         answer.map_err(|error| match &self.proxy {
             Some(proxy) => {
                 let reason = format!("by the proxy {}: {}", proxy.address, error.reason);
@@ -79,8 +89,9 @@ fn read_answer(
     let broken = |retryable, reason| TransportError { maybe_sent: true, retryable, reason };
     let headers = incoming.headers.clone();
     let mut response = Response { status: incoming.status_code, headers, body: Vec::new() };
-    if !(100..1000).contains(&response.status) {
-        return Err(broken(false, "the answer is not HTTP".to_string()));
+    // minreq makes a 503 of an answer without a status line, an empty one among them.
+    if incoming.reason_phrase == NO_STATUS_LINE || !(100..1000).contains(&response.status) {
+        return Err(broken(true, "the connection was cut, or the answer is not HTTP".to_string()));
     }
     let declared = response.header("content-length").and_then(|len| len.trim().parse().ok());
     let too_long = || format!("the answer is longer than {max_len} bytes");

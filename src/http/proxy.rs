@@ -24,18 +24,19 @@ pub fn proxy_for(
     base: &BaseUrl,
     var: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<NamedProxy>> {
-    let var = |name: &str| var(name).filter(|value| !value.is_empty());
+    let all_vars = var;
+    let var = |name: &str| all_vars(name).filter(|value| !value.is_empty());
     let names: &[&str] = if base.https {
         &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
     } else {
         &["http_proxy", "all_proxy", "ALL_PROXY"]
     };
     let Some((name, proxy)) = names.iter().find_map(|name| Some((name, var(name)?))) else {
-        return Ok(None);
+        return go_direct(base, &all_vars);
     };
     let exempt = var("no_proxy").or_else(|| var("NO_PROXY")).unwrap_or_default();
     if is_exempt(base.host(), &exempt) {
-        return Ok(None);
+        return go_direct(base, &all_vars);
     }
     let proxy = proxy.trim_end_matches('/');
     let authority = proxy.rsplit_once("://").map_or(proxy, |(_, authority)| authority);
@@ -47,9 +48,25 @@ pub fn proxy_for(
     })
 }
 
+/// No proxy is to be used. minreq can't be told so: where it is given none, it takes what these
+/// variables say, without a look at `NO_PROXY`. Going through a proxy against the user's word would be
+/// worse than not starting.
+fn go_direct(base: &BaseUrl, var: impl Fn(&str) -> Option<String>) -> Result<Option<NamedProxy>> {
+    let taken: &[&str] = if base.https { &["https_proxy"] } else { &["http_proxy", "all_proxy"] };
+    match taken.iter().find(|name| var(name).is_some()) {
+        Some(name) => {
+            let text = format!(
+                "{name}: in small letters it can't be combined with NO_PROXY or be empty; unset it, \
+                 or use HTTPS_PROXY or ALL_PROXY in capitals"
+            );
+            Err(Error::new(ErrorKind::Config, text))
+        }
+        None => Ok(None),
+    }
+}
+
 /// Whether `no_proxy` lists the host: `*`, the host itself, or a domain that it is in.
 fn is_exempt(host: &str, no_proxy: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
     no_proxy.split([',', ' ']).filter(|entry| !entry.is_empty()).any(|entry| {
         let domain = entry.trim_start_matches('.');
         entry == "*" || host.eq_ignore_ascii_case(domain) || is_subdomain(host, domain)
@@ -85,19 +102,30 @@ mod tests {
         assert!(chosen("http://a.example", &[("http_proxy", "p:8080")]));
         assert!(!chosen("http://a.example", &[("HTTP_PROXY", "p:8080")]));
         assert!(chosen("http://a.example", &[("ALL_PROXY", "p:8080")]));
-        assert!(!chosen("https://a.example", &[("https_proxy", "")]));
     }
 
     #[test]
     fn no_proxy_lists_hosts_and_domains() {
-        let with = |no_proxy| [("https_proxy", "http://p:1"), ("NO_PROXY", no_proxy)];
+        let with = |no_proxy| [("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", no_proxy)];
         for exempt in ["*", "a.example.com", "x, example.com", ".example.com"] {
             assert!(!chosen("https://a.example.com:1", &with(exempt)), "{exempt}");
         }
         for through in ["", "b.example.com", "ample.com", "com.", "a.example.com.org"] {
             assert!(chosen("https://a.example.com", &with(through)), "{through}");
         }
-        assert!(!chosen("https://[::1]:9", &with("::1")));
+    }
+
+    #[test]
+    fn what_the_http_client_would_do_against_our_word_is_an_error() {
+        let base = BaseUrl::parse("https://a.example").unwrap();
+        for value in ["", "http://p:1"] {
+            let var = |name: &str| match name {
+                "https_proxy" => Some(value.to_string()),
+                "NO_PROXY" => Some("a.example".to_string()),
+                _ => None,
+            };
+            assert!(proxy_for(&base, var).unwrap_err().message().contains("https_proxy"));
+        }
     }
 
     #[test]

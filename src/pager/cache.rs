@@ -280,7 +280,7 @@ impl Cache {
         self.note(Record::Put { pgno, slot, since, checksum });
     }
 
-    /// Writes the index records that are due. To be called once after a batch of changes.
+    /// Writes the index records that are due. To be called after each batch of changes.
     pub fn flush(&mut self) {
         let (Some(log), Some(_)) = (&mut self.log, self.page_size) else {
             self.unlogged.clear();
@@ -432,12 +432,6 @@ impl Cache {
     }
 }
 
-impl Drop for Cache {
-    fn drop(&mut self) {
-        self.flush();
-    }
-}
-
 /// The index file, locked for us, the page file, and the number that marks the log as this database's.
 type CacheFiles = (sys::File, sys::File, u64);
 
@@ -454,7 +448,10 @@ fn open_files(place: &CachePlace) -> Result<Option<CacheFiles>, String> {
         let Some(index) = sys::File::open_locked(&index_path).map_err(text)? else {
             continue;
         };
-        let pages = sys::File::open(&pages_path).map_err(text)?;
+        // Somebody may have removed the index file of a process that goes on using the other.
+        let Some(pages) = sys::File::open_locked(&pages_path).map_err(text)? else {
+            continue;
+        };
         if !place.keep {
             sys::File::unlink(&index_path);
             sys::File::unlink(&pages_path);

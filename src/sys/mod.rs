@@ -9,6 +9,7 @@
 //! | [`Mutex`] | mutual exclusion between connections; a panic while locked does not poison it |
 //! | [`Tick`], [`sleep_ms`], [`unix_ms`] | time, see the types |
 //! | [`random_bytes`] | unpredictable bytes |
+//! | [`process_id`] | tells a forked child from its parent |
 //! | [`env_var`] | an environment variable as text |
 //! | [`File`], [`PrivateDir`], [`create_dir`], [`available_space`] | cache and spill files |
 //! | [`spawn_every`] | a task repeated on a background thread, where there are threads |

@@ -46,6 +46,7 @@ unsafe fn commit(database: &mut Database, super_journal: *const c_char) -> c_int
         let text = "a transaction over several databases can't be committed atomically; \
                     write to one database a transaction";
         let error = Error::new(ErrorKind::Unsupported, text);
+        let error = database.connection.refuse_commit(error);
         return database.report("COMMIT", Err(error));
     }
     let outcome = database.connection.commit();

@@ -6,9 +6,12 @@ use super::sqlite::Sqlite;
 use super::{VFS_NAME, tables};
 use crate::db::Process;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
 use alloc::boxed::Box;
+use alloc::ffi::CString;
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ffi::c_int;
 use core::{mem, ptr};
 use libsqlite3_sys as ffi;
@@ -22,6 +25,9 @@ pub struct Registration {
     pub default_vfs: *mut sqlite3_vfs,
     /// Our databases.
     pub process: Arc<Process>,
+    /// Names of the super-journals that exist: while one does, a transaction over several databases is
+    /// undecided, and SQLite rolls back what it has written of it.
+    pub super_journals: sys::Mutex<Vec<CString>>,
 }
 
 /// Registers the VFS, as the default one if asked to. Doing it again is fine; `process` is called the
@@ -57,7 +63,12 @@ fn make_vfs(sqlite: Sqlite, process: Arc<Process>) -> Result<*mut sqlite3_vfs> {
     let default_size = unsafe { (*default_vfs).szOsFile };
     let own_size = mem::size_of::<MainFile>().max(mem::size_of::<JournalFile>());
     let own_size = c_int::try_from(own_size).unwrap_or(c_int::MAX);
-    let registration = Box::new(Registration { sqlite, default_vfs, process });
+    let registration = Box::new(Registration {
+        sqlite,
+        default_vfs,
+        process,
+        super_journals: sys::Mutex::new(Vec::new()),
+    });
     let vfs = sqlite3_vfs {
         iVersion: 2,
         szOsFile: own_size.saturating_add(default_size),

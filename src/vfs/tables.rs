@@ -76,6 +76,11 @@ pub unsafe extern "C" fn x_open(
         // SAFETY: SQLite's place for the flags.
         unsafe { p_out_flags.write(flags) };
     }
+    if flags & ffi::SQLITE_OPEN_SUPER_JOURNAL != 0 {
+        // SAFETY: not null, so a string that lives during the call.
+        let name = unsafe { CStr::from_ptr(z_name) };
+        shielded((), || registration.super_journals.lock().push(name.into()));
+    }
     if flags & JOURNAL != 0 {
         // SAFETY: the file is large enough for ours and the default VFS's.
         return unsafe { journal::open(registration, p_file) };
@@ -122,21 +127,36 @@ fn database_name(z_name: &CStr) -> Result<DbName> {
     })
 }
 
-/// Journals have no names to delete, and databases are not deleted through SQLite.
-pub unsafe extern "C" fn x_delete(_: *mut sqlite3_vfs, _: *const c_char, _: c_int) -> c_int {
-    ffi::SQLITE_OK
+/// Journals have no files to delete, and databases are not deleted through SQLite.
+pub unsafe extern "C" fn x_delete(
+    p_vfs: *mut sqlite3_vfs,
+    z_name: *const c_char,
+    _sync_dir: c_int,
+) -> c_int {
+    // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
+    let (registration, name) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
+    shielded(ffi::SQLITE_OK, || {
+        registration.super_journals.lock().retain(|existing| existing.as_c_str() != name);
+        ffi::SQLITE_OK
+    })
 }
 
-/// Journals are never found: there is none to roll back. Directories are the default VFS's.
+/// Journals are never found: there is none to roll back. Super-journals are, while they exist: ours, or
+/// one that another VFS made for a transaction that we are part of, as are directories.
 pub unsafe extern "C" fn x_access(
     p_vfs: *mut sqlite3_vfs,
     z_name: *const c_char,
     flags: c_int,
     p_res_out: *mut c_int,
 ) -> c_int {
+    // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
+    let (registration, name) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
+    let exists = shielded(false, || {
+        registration.super_journals.lock().iter().any(|existing| existing.as_c_str() == name)
+    });
     // SAFETY: SQLite's place for the answer.
-    unsafe { p_res_out.write(0) };
-    if flags == ffi::SQLITE_ACCESS_EXISTS {
+    unsafe { p_res_out.write(c_int::from(exists)) };
+    if flags == ffi::SQLITE_ACCESS_EXISTS && !name.to_bytes().contains(&b'/') {
         return ffi::SQLITE_OK;
     }
     // SAFETY: SQLite calls this with our VFS; its arguments are passed on as they came.

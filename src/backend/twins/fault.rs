@@ -27,6 +27,8 @@ pub enum Fault {
     Lost,
     /// The request takes effect, the answer does not arrive.
     AnswerLost,
+    /// The same, and another client commits before anybody asks.
+    AnswerLostAndWrittenOver,
 }
 
 /// See the module.
@@ -81,8 +83,14 @@ impl Backend for FaultyBackend {
         match self.next(Operation::Push) {
             None => self.server.push(db, file, id),
             Some(Fault::Lost) => Err(PushError::Unknown(away())),
-            Some(Fault::AnswerLost) => {
+            Some(fault) => {
                 self.server.push(db, file, id)?;
+                if fault == Fault::AnswerLostAndWrittenOver {
+                    self.server.commit_elsewhere(db, |pages| {
+                        pages.entry(Pgno::new(3).unwrap()).and_modify(|page| page.fill(77));
+                    });
+                    self.server.break_lease(db);
+                }
                 Err(PushError::Unknown(away()))
             }
         }

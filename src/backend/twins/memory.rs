@@ -17,6 +17,7 @@ type Pages = BTreeMap<Pgno, Vec<u8>>;
 struct History {
     versions: Vec<(Pos, Pages)>,
     lease: Option<(String, Tick, u64)>,
+    files: Vec<Vec<u8>>,
 }
 
 /// See the module.
@@ -56,6 +57,12 @@ impl MemoryBackend {
             db.versions.clear();
             db.versions.extend(newest);
         }
+    }
+
+    /// Deletes the database and makes it anew.
+    pub fn begin_anew(&self, db: &DbName, edit: impl FnOnce(&mut Pages)) {
+        self.databases.lock().remove(db);
+        self.commit_elsewhere(db, edit);
     }
 
     /// Takes the lease away from whoever has it.
@@ -115,6 +122,9 @@ impl Backend for MemoryBackend {
         self.note("push", file.len());
         let mut databases = self.databases.lock();
         let db = databases.entry(db.clone()).or_default();
+        if db.files.iter().any(|held| held == file) {
+            return Ok(());
+        }
         let live = |(held, since, ms): &(String, Tick, u64)| held == id && since.age_ms() < *ms;
         if !db.lease.as_ref().is_some_and(live) {
             return Err(PushError::Lease(Error::new(ErrorKind::LeaseHeld, "not your lease")));
@@ -137,6 +147,7 @@ impl Backend for MemoryBackend {
         assert_eq!(pages.len(), header.commit as usize, "pages are missing");
         let sum = database_checksum(&pages);
         assert_eq!(sum, trailer.post_apply_checksum, "wrong database checksum");
+        db.files.push(file.to_vec());
         db.versions.push((Pos { txid: header.max_txid, post_apply_checksum: sum }, pages));
         Ok(())
     }

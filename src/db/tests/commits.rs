@@ -160,7 +160,8 @@ fn an_unknown_outcome_says_so_and_is_looked_up_before_the_next_transaction() {
     for (fault, stored) in [(Fault::Lost, 2), (Fault::AnswerLost, 22)] {
         let fixture = Fixture::with_database();
         let mut connection = writer(&fixture);
-        fixture.backend.plan(&[(Operation::Push, fault), (Operation::Changes, Fault::Lost)]);
+        let deaf = (Operation::Changes, Fault::Lost);
+        fixture.backend.plan(&[(Operation::Push, fault), deaf, deaf]);
         let error = write(&mut connection, &[(2, 22)], 2, 3).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Away);
         assert!(error.message().contains("not known"), "{error}");
@@ -180,4 +181,73 @@ fn another_page_size_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let error = connection.write_at(0, &[0; 100]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn before_a_commit_fails_the_late_push_is_fenced_off() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    fixture.backend.plan(&[(Operation::Push, Fault::Lost); 3]);
+    let error = write(&mut connection, &[(2, 22)], 2, 3).unwrap_err();
+    assert!(!error.message().contains("not known"), "{error}");
+    assert_eq!(fixture.server.take_calls("release_lease"), 1);
+    // The end of SQLite's rollback pushes nothing, whatever the pages look like.
+    connection.write_at(offset(3), &page(3, 99, 2, 3)).unwrap();
+    connection.commit().unwrap();
+    connection.unlock(Lock::None);
+    assert_eq!((fixture.stored(3), txid(&fixture)), (Some(3), 1));
+    write(&mut connection, &[(2, 23)], 2, 3).unwrap();
+    assert_eq!((fixture.stored(2), txid(&fixture)), (Some(23), 2));
+}
+
+#[test]
+fn a_transaction_with_another_one_on_top_is_found() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    fixture.backend.plan(&[(Operation::Push, Fault::AnswerLostAndWrittenOver)]);
+    write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+    assert_eq!((fixture.stored(2), fixture.stored(3), txid(&fixture)), (Some(22), Some(77), 3));
+    connection.unlock(Lock::None);
+    connection.acquire_lease().unwrap();
+    connection.lock(Lock::Shared).unwrap();
+    assert_eq!((read(&mut connection, 2).unwrap(), read(&mut connection, 3).unwrap()), (22, 77));
+}
+
+#[test]
+fn in_exclusive_mode_a_connection_finds_its_way_back() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    connection.set_keeps_locks(true);
+    write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+    fixture.server.break_lease(&fixture.db);
+    fixture.commit_elsewhere(3, 33, 3);
+    connection.write_at(offset(2), &page(2, 23, 0, 3)).unwrap();
+    let error = connection.commit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PosMismatch);
+    // SQLite rolls back; it keeps its lock, so only an error makes it look again.
+    connection.write_at(offset(2), &page(2, 22, 0, 3)).unwrap();
+    assert_eq!(connection.commit().unwrap_err(), error);
+    connection.write_at(offset(2), &page(2, 22, 0, 3)).unwrap();
+    connection.commit().unwrap();
+    let mut version = [0; 16];
+    connection.read_at(24, &mut version).unwrap();
+    assert_eq!(read(&mut connection, 3).unwrap(), 33);
+    connection.write_at(offset(2), &page(2, 24, 4, 3)).unwrap();
+    connection.write_at(0, &page(1, 1, 4, 3)).unwrap();
+    connection.commit().unwrap();
+    assert_eq!((fixture.stored(2), fixture.stored(3)), (Some(24), Some(33)));
+}
+
+#[test]
+fn a_page_size_that_changes_under_way_is_refused() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    connection.lock(Lock::Shared).unwrap();
+    connection.lock(Lock::Exclusive).unwrap();
+    let mut page1 = page(1, 1, 2, 3);
+    page1[16..18].copy_from_slice(&1024_u16.to_be_bytes());
+    connection.write_at(0, &page1).unwrap();
+    assert_eq!(connection.commit().unwrap_err().kind(), ErrorKind::Unsupported);
+    connection.unlock(Lock::None);
+    assert_eq!(txid(&fixture), 1);
 }

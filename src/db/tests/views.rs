@@ -163,3 +163,22 @@ fn a_database_that_is_not_there_is_empty() {
     assert_eq!(connection.size_bytes().unwrap(), 0);
     assert_eq!(connection.read_at(0, &mut [0; 100]).unwrap(), 0);
 }
+
+#[test]
+fn a_view_of_another_history_does_not_get_this_one_s_pages() {
+    let fixture = Fixture::with_database();
+    fixture.commit_elsewhere(2, 22, 2);
+    let (mut old, mut new) = (fixture.connect(), fixture.connect());
+    old.settings().max_prefetch_pages = 0;
+    make_old(&old);
+    old.lock(Lock::Shared).unwrap();
+    fixture.server.begin_anew(&fixture.db, |pages| {
+        for n in 1..=3 {
+            pages.insert(pgno(n), page(n, 100 + n as u8, 1, 3));
+        }
+    });
+    crate::sys::sleep_ms(3);
+    new.lock(Lock::Shared).unwrap();
+    assert_eq!(read(&mut new, 2).unwrap(), 102);
+    assert_eq!(read(&mut old, 2).unwrap_err().kind(), ErrorKind::PosMismatch);
+}

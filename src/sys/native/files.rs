@@ -63,25 +63,31 @@ impl File {
 
 /// A temporary directory of this process that is removed when it is dropped.
 #[derive(Debug)]
-pub struct PrivateDir(PathBuf);
+pub struct PrivateDir {
+    path: PathBuf,
+    owner: u32,
+}
 
 impl PrivateDir {
     /// Creates one in the system's temporary directory.
     pub fn create() -> io::Result<PrivateDir> {
         let path = std::env::temp_dir().join(random_name());
         DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(PrivateDir(path))
+        Ok(PrivateDir { path, owner: super::process_id() })
     }
 
     /// Where it is; `None` when its name is not UTF-8.
     pub fn path(&self) -> Option<&str> {
-        self.0.to_str()
+        self.path.to_str()
     }
 }
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        // A forked child leaves its parent's directory alone.
+        if self.owner == super::process_id() {
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 

@@ -15,6 +15,11 @@ pub fn random_bytes(bytes: &mut [u8]) -> bool {
     getrandom::fill(bytes).is_ok()
 }
 
+/// The number of this process. A forked child has another.
+pub fn process_id() -> u32 {
+    std::process::id()
+}
+
 /// An environment variable; `None` when it is not set or not UTF-8.
 pub fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok()

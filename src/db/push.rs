@@ -1,0 +1,153 @@
+//! A transaction's way to the server: once, or not at all.
+//!
+//! An answer that is lost leaves a question. The server's position answers it in part: at the base,
+//! the transaction was not applied, yet; at its own position it was, if nobody else can have written,
+//! which the lease says. Otherwise the same file is pushed again: our server knows one that it has,
+//! wherever in its history. Before COMMIT fails although a push may still be on its way, that push is
+//! fenced off by giving the lease back, and the position asked for once more.
+
+use super::database::Database;
+use crate::backend::PushError;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::{self, log::log};
+use crate::types::Pos;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+/// How often a transaction is pushed before COMMIT fails.
+const MAX_PUSHES: u32 = 3;
+/// Pause between two pushes of a transaction.
+const PUSH_PAUSE_MS: u64 = 200;
+
+/// A transaction to push.
+pub struct Push<'a> {
+    /// The database.
+    pub database: &'a Arc<Database>,
+    /// The connection that commits.
+    pub connection: u64,
+    /// Position the transaction is based on.
+    pub base: Pos,
+    /// Position after it.
+    pub pos: Pos,
+    /// Its LTX file.
+    pub file: &'a [u8],
+}
+
+/// What is to be done after a push that did not succeed.
+enum Next {
+    Again(Error),
+    Fail(Error),
+    Committed,
+}
+
+impl Push<'_> {
+    /// Pushes until the server has acknowledged, or it is clear that it will not.
+    pub fn run(&self) -> Result<()> {
+        // The lease under which a push was made whose outcome is not known.
+        let mut open_under = None;
+        let Err(error) = self.try_often(&mut open_under) else { return Ok(()) };
+        match open_under {
+            Some(lease_id) => self.settle(&lease_id, error),
+            None => Err(error),
+        }
+    }
+
+    fn try_often(&self, open_under: &mut Option<String>) -> Result<()> {
+        let mut pushes_left = MAX_PUSHES;
+        loop {
+            pushes_left = pushes_left.saturating_sub(1);
+            let lease_id = self.database.live_lease(self.connection)?;
+            let newest = self.database.state().cache.pos();
+            if open_under.is_none() && newest != self.base {
+                let text = "another client has written while the lease was lost; \
+                            run the transaction again";
+                return Err(self.fail(ErrorKind::PosMismatch, text));
+            }
+            let outcome = self.database.backend().push(self.database.name(), self.file, &lease_id);
+            let Err(error) = outcome else { return Ok(()) };
+            match self.judge(error, &lease_id, open_under) {
+                Next::Committed => return Ok(()),
+                Next::Fail(error) => return Err(error),
+                Next::Again(error) if pushes_left == 0 => {
+                    return Err(self.fail(error.kind(), error.message()));
+                }
+                Next::Again(error) => {
+                    log!(Info, "{}: pushing again: {error}", self.database.name());
+                    sys::sleep_ms(PUSH_PAUSE_MS);
+                }
+            }
+        }
+    }
+
+    fn judge(&self, error: PushError, lease_id: &str, open_under: &mut Option<String>) -> Next {
+        match error {
+            PushError::Unknown(error) => {
+                let first = open_under.get_or_insert_with(|| lease_id.into());
+                let fenced = first == lease_id;
+                match self.server_pos() {
+                    Ok(now) if now == self.pos && fenced => Next::Committed,
+                    Ok(now) => {
+                        // Somebody else has written: what we know will be old in any case.
+                        self.database.state().distrusted |= now != self.base;
+                        Next::Again(error)
+                    }
+                    Err(_) => Next::Fail(error),
+                }
+            }
+            PushError::Lease(error) => {
+                self.database.lose_lease();
+                Next::Again(error)
+            }
+            PushError::PosMismatch(error) => {
+                let fenced = open_under.as_deref() == Some(lease_id);
+                if fenced && self.server_pos().is_ok_and(|now| now == self.pos) {
+                    return Next::Committed;
+                }
+                // The server does not have it, and will not take it any more.
+                *open_under = None;
+                let text = format!("{error}; another client has written");
+                Next::Fail(self.fail(ErrorKind::PosMismatch, &text))
+            }
+            PushError::Failed(error) => {
+                if error.kind() == ErrorKind::Refused {
+                    // Perhaps for a checksum: then what the cache holds is not to be trusted.
+                    let mut state = self.database.state();
+                    let pos = state.cache.pos();
+                    state.cache.reset(pos);
+                }
+                Next::Fail(self.fail(error.kind(), error.message()))
+            }
+        }
+    }
+
+    /// COMMIT fails, but a push may still be on its way: fences it off, and looks whether it arrived.
+    fn settle(&self, lease_id: &str, error: Error) -> Result<()> {
+        let lost = self.fail(error.kind(), error.message());
+        let fenced = self.database.give_up_lease(lease_id);
+        match self.server_pos() {
+            Ok(now) if now == self.base && fenced => Err(lost),
+            Ok(now) if now == self.pos && fenced => Ok(()),
+            _ => {
+                let text = format!(
+                    "{error}; whether the transaction was applied is not known before the server \
+                     answers again: look before you repeat it"
+                );
+                Err(self.fail(ErrorKind::Away, &text))
+            }
+        }
+    }
+
+    /// An error after which the next transaction looks where the server is.
+    fn fail(&self, kind: ErrorKind, text: &str) -> Error {
+        self.database.state().distrusted = true;
+        self.database.error(kind, text)
+    }
+
+    fn server_pos(&self) -> Result<Pos> {
+        let since = (self.database.name().clone(), self.base);
+        let changes = self.database.backend().changes(&[since])?;
+        let change = changes.into_iter().next();
+        change.map(|change| change.pos).ok_or_else(|| self.database.bad_answer("no position"))
+    }
+}
