@@ -2,7 +2,7 @@
 
 use super::base64;
 use super::exchange::{Call, Exchange, Failure};
-use super::wire::{LeaseResponse, PagesResponse, SyncRequest, SyncResponse, WirePos};
+use super::wire::{LeaseResponse, PagesResponse, SyncResponse, sync_request};
 use crate::backend::{Backend, Change, MAX_PAGES_PER_REQUEST, Page, PushError};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -74,9 +74,7 @@ impl Backend for LfscClient {
 
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
         const WHAT: &str = "POST /sync";
-        let positions =
-            since.iter().map(|(db, pos)| (db.to_string(), WirePos::new(*pos))).collect();
-        let body = miniserde::json::to_string(&SyncRequest { positions }).into_bytes();
+        let body = sync_request(since).into_bytes();
         let headers = [("Content-Type", "application/json".to_string())].into();
         let call = Call {
             body,

@@ -4,29 +4,22 @@ use crate::backend::{Change, ChangedPages};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-use miniserde::{Deserialize, Serialize};
+use core::fmt::Write as _;
+use miniserde::Deserialize;
 
 /// A position: `{"txid":"<16 hex>","postApplyChecksum":"<16 hex>"}`.
-#[derive(Serialize, Deserialize)]
-pub struct WirePos {
+#[derive(Deserialize)]
+struct WirePos {
     txid: String,
     #[serde(rename = "postApplyChecksum")]
     post_apply_checksum: String,
 }
 
 impl WirePos {
-    /// For the wire.
-    pub fn new(pos: Pos) -> WirePos {
-        WirePos {
-            txid: pos.txid.to_string(),
-            post_apply_checksum: pos.post_apply_checksum.to_string(),
-        }
-    }
-
-    /// From the wire; `None` when it is no position.
-    pub fn pos(&self) -> Option<Pos> {
+    /// `None` when it is no position.
+    fn pos(&self) -> Option<Pos> {
         let pos = Pos {
             txid: self.txid.parse().ok()?,
             post_apply_checksum: self.post_apply_checksum.parse().ok()?,
@@ -36,11 +29,19 @@ impl WirePos {
     }
 }
 
-/// Body of `POST /sync`.
-#[derive(Serialize)]
-pub struct SyncRequest {
-    /// Position known of each database.
-    pub positions: BTreeMap<String, WirePos>,
+/// Body of `POST /sync`: the position known of each database. Names and hex digits need no escapes.
+pub fn sync_request(positions: &[(DbName, Pos)]) -> String {
+    let mut body = String::from("{\"positions\":{");
+    for (i, (db, pos)) in positions.iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let (txid, checksum) = (pos.txid, pos.post_apply_checksum);
+        let _ = write!(
+            body,
+            "{comma}\"{db}\":{{\"txid\":\"{txid}\",\"postApplyChecksum\":\"{checksum}\"}}"
+        );
+    }
+    body.push_str("}}");
+    body
 }
 
 /// Answer of `POST /sync`.
@@ -135,6 +136,15 @@ mod tests {
         let response: SyncResponse =
             miniserde::json::from_str(&body.replace("POS", POS)).expect("not JSON");
         response.change(&"db".parse().unwrap(), since)
+    }
+
+    #[test]
+    fn a_request_names_each_position() {
+        let pos: Pos = "0000000000000002/8000000000000001".parse().unwrap();
+        let two = [("a".parse().unwrap(), pos), ("b.c".parse().unwrap(), pos)];
+        let expected = r#"{"positions":{"a":POS,"b.c":POS}}"#.replace("POS", POS);
+        assert_eq!(sync_request(&two), expected);
+        assert_eq!(sync_request(&[]), r#"{"positions":{}}"#);
     }
 
     #[test]
