@@ -155,6 +155,36 @@ def damage(path, rng):
     path.write_bytes(data)
 
 
+def index_deleted_under_a_process():
+    """Somebody deletes the index of a cache in use and another process starts: both stay right."""
+    with scratch() as folder, Server(folder) as server, \
+         Client(server, folder, folder / "writer", "db") as writer:
+        fill(writer, 0)
+        writer.sql("CREATE TABLE twin AS SELECT id, hex(x) AS y FROM t")
+        writer.sql("CREATE INDEX twin_id ON twin (id)")
+        for seed in range(6):
+            rng = random.Random(seed)
+            cache = folder / f"cache-{seed}"
+            clients = [Client(server, folder, cache, "db")]
+            clients[0].sql("SELECT count(*) FROM t WHERE id < 30")
+            indexes = [path for path in files_of(cache) if path.suffix == ".index"]
+            check(indexes, "the cache has no index")
+            for path in indexes:
+                path.unlink()
+            clients.append(Client(server, folder, cache, "db"))
+            for n in range(80):
+                if n == 40:
+                    writer.sql("UPDATE t SET generation = ?, x = randomblob(3000) WHERE id % 3 = 0", (seed + 1,))
+                    writer.sql("UPDATE twin SET y = (SELECT hex(x) FROM t WHERE t.id = twin.id)")
+                start = rng.randrange(1, ROWS)
+                equal(f"seed {seed}, read {n}: rows that differ from their twin", rng.choice(clients).sql(
+                    "SELECT id FROM t JOIN twin USING (id) WHERE id BETWEEN ? AND ? AND hex(x) <> y",
+                    (start, start + rng.randrange(30))), [])
+            for client in clients:
+                equal(f"seed {seed}: integrity", client.one("PRAGMA integrity_check"), "ok")
+                client.close()
+
+
 def default_folder_is_removed():
     """Without LITEVFS_CACHE_DIR the cache is a random folder, gone with its last connection."""
     with scratch() as folder, Server(folder) as server:

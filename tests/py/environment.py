@@ -4,7 +4,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from harness import EXT, TOKEN, Client, Proxy, Server, SqlError, check, equal, main, scratch
+from harness import EXT, TOKEN, Client, Proxy, Recorder, Server, SqlError, check, equal, main, scratch
 
 TALK = ("PRAGMA litevfs_acquire_lease", "CREATE TABLE t (x)", "INSERT INTO t VALUES (1)", "SELECT * FROM t")
 
@@ -60,6 +60,24 @@ def bad_settings():
                 check(name in str(error), f"{name}={value!r}: the message is {error}")
             else:
                 raise AssertionError(f"{name}={value!r} was accepted")
+
+
+def proxies_that_can_not_be_excepted():
+    """NO_PROXY can't be honoured where small letters name the proxy: loading says so, nobody is asked."""
+    host = "litevfs-test.invalid"
+    recorder = Recorder()
+    with scratch() as folder:
+        for scheme in ("https", "http"):
+            proxy, address = f"{scheme}_proxy", f"{scheme}://{host}"
+            try:
+                with Client(address, folder, folder / "c", "db", NO_PROXY=host, **{proxy: recorder.url}) as client:
+                    client.error("SELECT count(*) FROM sqlite_schema")
+            except SqlError as error:
+                check(proxy in str(error), f"the message does not name {proxy}: {error}")
+            else:
+                raise AssertionError(f"it loads with {proxy} and NO_PROXY")
+        equal("what the proxy saw", recorder.seen, [])
+    recorder.close()
 
 
 def logs():
@@ -132,4 +150,4 @@ def database_names():
 
 
 if __name__ == "__main__":
-    main(cluster, host_with_a_path, bad_settings, logs, default_vfs, database_names)
+    main(cluster, host_with_a_path, bad_settings, proxies_that_can_not_be_excepted, logs, default_vfs, database_names)

@@ -45,6 +45,26 @@ def wal_mode():
         db.close()
 
 
+def wal_mode_restored():
+    """A WAL database copied over one of ours, new or not: the same connection reads and writes on."""
+    with scratch() as folder, Server(folder) as server:
+        wal_database(folder)
+        for name in ("new", "old"):
+            with Client(server, folder, folder / name, name) as client:
+                client.acquire()
+                if name == "old":
+                    client.sql("CREATE TABLE before AS SELECT zeroblob(9000) AS x")
+                client.restore(folder / "wal.db")
+                for n in range(3):
+                    equal(f"{name}: rows after {n} writes", client.one("SELECT count(*) FROM t"), ROWS + n)
+                    client.sql("INSERT INTO t VALUES (?, 'new')", (1000 + n,))
+                equal(f"{name}: integrity", client.one("PRAGMA integrity_check"), "ok")
+                content = client.content()
+            with Client(server, folder, folder / f"{name}-reader", name) as reader:
+                equal(f"{name}: content for others", reader.content(), content)
+                equal(f"{name}: rows for others", reader.one("SELECT count(*) FROM t"), ROWS + 3)
+
+
 def litefs_uploads():
     """Several transactions in one chunked upload, without a lease; the extension follows along."""
     with scratch() as folder, Server(folder) as server:
@@ -91,4 +111,4 @@ def litefs_uploads():
 
 
 if __name__ == "__main__":
-    main(wal_mode, litefs_uploads)
+    main(wal_mode, wal_mode_restored, litefs_uploads)

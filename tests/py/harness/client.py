@@ -106,6 +106,10 @@ class Client:
         """Schema, rows and integrity_check; see checks.content."""
         return self._ask("content", name)
 
+    def restore(self, path, name="main"):
+        """Copies a local file over the database with SQLite's backup functions, as `.restore` does."""
+        self._ask("restore", name, str(path))
+
     def close_db(self, name="main"):
         self._ask("close", name)
 

@@ -1,7 +1,7 @@
 """The other half of client.py: runs in the client's process, does what comes in on standard input.
 
 Requests and answers are pickled: ("open", name, uri), ("sql", name, sql, parameters),
-("content", name), ("close", name). Not a test.
+("content", name), ("restore", name, path), ("close", name). Not a test.
 """
 
 import os
@@ -34,6 +34,13 @@ def handle(connections, request):
         content = checks.content(connections[name])
         connections[name].text_factory = str
         return content
+    if verb == "restore":
+        source = sqlite3.connect(rest[0])
+        try:
+            source.backup(connections[name])
+        finally:
+            source.close()
+        return None
     if verb == "close":
         connections.pop(name).close()
         return None
