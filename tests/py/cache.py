@@ -172,6 +172,8 @@ def index_deleted_under_a_process():
             for path in indexes:
                 path.unlink()
             clients.append(Client(server, folder, cache, "db"))
+            for client in clients:
+                client.sql("PRAGMA cache_size = 5")
             for n in range(80):
                 if n == 40:
                     writer.sql("UPDATE t SET generation = ?, x = randomblob(3000) WHERE id % 3 = 0", (seed + 1,))
@@ -298,5 +300,5 @@ def shared_by_two_processes():
 
 if __name__ == "__main__":
     main(after_a_clean_end, after_a_kill_in_a_transaction, after_the_database_moved_on,
-         another_database_of_that_name, corrupted_files, default_folder_is_removed,
+         another_database_of_that_name, corrupted_files, index_deleted_under_a_process, default_folder_is_removed,
          folder_read_only_or_full, no_room_kept_free, shared_by_two_processes)
