@@ -149,7 +149,7 @@ impl Database {
     }
 
     /// Asks the server to honour a lease for another while from now on.
-    fn prolong(&self, id: &str) -> Result<()> {
+    pub fn prolong(&self, id: &str) -> Result<()> {
         let sent = sys::Tick::now();
         let outcome = self.backend().refresh_lease(self.name(), id, LEASE_DURATION_MS);
         self.note_refresh(id, sent, &outcome);

@@ -83,10 +83,11 @@ impl Push<'_> {
     fn judge(&self, error: PushError, lease_id: &str, open_under: &mut Option<String>) -> Next {
         match error {
             PushError::Unknown(error) => {
-                let first = open_under.get_or_insert_with(|| lease_id.into());
-                let fenced = first == lease_id;
+                let first = open_under.get_or_insert_with(|| lease_id.into()).clone();
                 match self.server_pos() {
-                    Ok(now) if now == self.pos && fenced => Next::Committed,
+                    Ok(now) if now == self.pos && self.held_since(&first, lease_id) => {
+                        Next::Committed
+                    }
                     Ok(now) => {
                         // Somebody else has written: what we know will be old in any case.
                         self.database.state().distrusted |= now != self.base;
@@ -100,8 +101,9 @@ impl Push<'_> {
                 Next::Again(error)
             }
             PushError::PosMismatch(error) => {
-                let fenced = open_under.as_deref() == Some(lease_id);
-                if fenced && self.server_pos().is_ok_and(|now| now == self.pos) {
+                let held =
+                    open_under.as_ref().is_some_and(|first| self.held_since(first, lease_id));
+                if held && self.server_pos().is_ok_and(|now| now == self.pos) {
                     return Next::Committed;
                 }
                 // The server does not have it, and will not take it any more.
@@ -124,10 +126,11 @@ impl Push<'_> {
     /// COMMIT fails, but a push may still be on its way: fences it off, and looks whether it arrived.
     fn settle(&self, lease_id: &str, error: Error) -> Result<()> {
         let lost = self.fail(error.kind(), error.message());
+        let held = self.held_since(lease_id, lease_id);
         let fenced = self.database.give_up_lease(lease_id);
         match self.server_pos() {
             Ok(now) if now == self.base && fenced => Err(lost),
-            Ok(now) if now == self.pos && fenced => Ok(()),
+            Ok(now) if now == self.pos && held => Ok(()),
             _ => {
                 let text = format!(
                     "{error}; whether the transaction was applied is not known before the server \
@@ -136,6 +139,12 @@ impl Push<'_> {
                 Err(self.fail(ErrorKind::Away, &text))
             }
         }
+    }
+
+    /// Whether the lease of the first push is live still, and nobody else can have written since. Without
+    /// that, a database at our transaction's position may be there by an equal one of somebody else's.
+    fn held_since(&self, first: &str, lease_id: &str) -> bool {
+        first == lease_id && self.database.prolong(lease_id).is_ok()
     }
 
     /// An error after which the next transaction looks where the server is.
