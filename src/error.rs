@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Away,
     /// The server understood and refused.
     Refused,
+    /// The server has no room.
+    Full,
     /// The server's answer makes no sense.
     BadAnswer,
     /// The page is not in the database file's range or the file is not a database.

@@ -64,8 +64,7 @@ impl Push<'_> {
                             run the transaction again";
                 return Err(self.fail(ErrorKind::PosMismatch, text));
             }
-            let outcome = self.database.backend().push(self.database.name(), self.file, &lease_id);
-            let Err(error) = outcome else { return Ok(()) };
+            let Err(error) = self.push(&lease_id) else { return Ok(()) };
             match self.judge(error, &lease_id, open_under) {
                 Next::Committed => return Ok(()),
                 Next::Fail(error) => return Err(error),
@@ -101,9 +100,9 @@ impl Push<'_> {
                 Next::Again(error)
             }
             PushError::PosMismatch(error) => {
-                let held =
-                    open_under.as_ref().is_some_and(|first| self.held_since(first, lease_id));
-                if held && self.server_pos().is_ok_and(|now| now == self.pos) {
+                let is_ours = self.server_pos().is_ok_and(|now| now == self.pos)
+                    && open_under.as_ref().is_some_and(|first| self.held_since(first, lease_id));
+                if is_ours {
                     return Next::Committed;
                 }
                 // The server does not have it, and will not take it any more.
@@ -126,11 +125,16 @@ impl Push<'_> {
     /// COMMIT fails, but a push may still be on its way: fences it off, and looks whether it arrived.
     fn settle(&self, lease_id: &str, error: Error) -> Result<()> {
         let lost = self.fail(error.kind(), error.message());
-        let held = self.held_since(lease_id, lease_id);
+        let is_there = self.server_pos().is_ok_and(|now| now == self.pos);
+        if is_there && self.held_since(lease_id, lease_id) {
+            return Ok(());
+        }
         let fenced = self.database.give_up_lease(lease_id);
         match self.server_pos() {
             Ok(now) if now == self.base && fenced => Err(lost),
-            Ok(now) if now == self.pos && held => Ok(()),
+            // Under a lease that is gone nothing is applied any more, but our server still knows a file
+            // that it has.
+            Ok(_) if fenced && self.push(lease_id).is_ok() => Ok(()),
             _ => {
                 let text = format!(
                     "{error}; whether the transaction was applied is not known before the server \
@@ -141,8 +145,13 @@ impl Push<'_> {
         }
     }
 
-    /// Whether the lease of the first push is live still, and nobody else can have written since. Without
-    /// that, a database at our transaction's position may be there by an equal one of somebody else's.
+    fn push(&self, lease_id: &str) -> core::result::Result<(), PushError> {
+        self.database.backend().push(self.database.name(), self.file, lease_id)
+    }
+
+    /// Whether the lease of the first push is live still, and nobody else can have written since. To be
+    /// asked after the position: without it, a database at our transaction's position may be there by
+    /// an equal transaction of somebody else's.
     fn held_since(&self, first: &str, lease_id: &str) -> bool {
         first == lease_id && self.database.prolong(lease_id).is_ok()
     }

@@ -208,18 +208,29 @@ impl Connection {
             );
             return Err(self.database.error(ErrorKind::Pragma, &text));
         }
-        let missing: Vec<Pgno> = {
-            let state = self.database.state();
-            let all = (1..=view.commit).filter_map(Pgno::new);
-            all.filter(|&pgno| pgno != page_size.lock_pgno() && !state.has_cached(pgno, view))
-                .collect()
-        };
+        let missing = self.missing_pages(view, page_size);
         let mut fetched = 0_usize;
         for pgnos in missing.chunks(max_pages_per_request(page_size) as usize) {
             self.database.fetch(view, pgnos)?;
             fetched = fetched.saturating_add(pgnos.len());
             log!(Info, "{}: {fetched} of {} pages fetched", self.name(), missing.len());
         }
+        let left_out = self.missing_pages(view, page_size).len();
+        if left_out > 0 {
+            let text = format!(
+                "{left_out} of {} pages are not cached: there is no room on the disk, or the \
+                 database moved on meanwhile",
+                view.commit
+            );
+            return Err(self.database.error(ErrorKind::Local, &text));
+        }
         Ok(view.commit)
+    }
+
+    /// The pages of a view that are not cached.
+    fn missing_pages(&self, view: View, page_size: PageSize) -> Vec<Pgno> {
+        let state = self.database.state();
+        let all = (1..=view.commit).filter_map(Pgno::new);
+        all.filter(|&pgno| pgno != page_size.lock_pgno() && !state.has_cached(pgno, view)).collect()
     }
 }

@@ -19,6 +19,7 @@ pub fn result_code(kind: ErrorKind) -> c_int {
         ErrorKind::Away | ErrorKind::Refused | ErrorKind::BadAnswer | ErrorKind::Local => {
             ffi::SQLITE_IOERR
         }
+        ErrorKind::Full => ffi::SQLITE_FULL,
         ErrorKind::Corrupt => ffi::SQLITE_CORRUPT,
         ErrorKind::Internal => ffi::SQLITE_INTERNAL,
     }

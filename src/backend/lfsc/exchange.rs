@@ -16,6 +16,8 @@ use core::fmt::Write as _;
 /// Which server instance answered, and in a request, which one should.
 const INSTANCE_FROM_SERVER: &str = "Lfsc-Instance-Id";
 const INSTANCE_TO_SERVER: &str = "fly-force-instance-id";
+/// The server's disk is full; nothing was applied.
+const INSUFFICIENT_STORAGE: u16 = 507;
 /// The longest instance id to repeat.
 const MAX_INSTANCE_LEN: usize = 128;
 
@@ -174,6 +176,9 @@ impl Exchange {
             }
         }
         let text = text.replace(self.config.token.reveal(), "(token)");
+        if status == INSUFFICIENT_STORAGE {
+            return Err(fail(ErrorKind::Full, code, false, text));
+        }
         if is_overloaded(status) || status >= 500 {
             self.forget_instance();
             return Err(fail(ErrorKind::Away, code, true, text));

@@ -161,7 +161,7 @@ fn an_unknown_outcome_says_so_and_is_looked_up_before_the_next_transaction() {
         let fixture = Fixture::with_database();
         let mut connection = writer(&fixture);
         let deaf = (Operation::Changes, Fault::Lost);
-        fixture.backend.plan(&[(Operation::Push, fault), deaf, deaf]);
+        fixture.backend.plan(&[(Operation::Push, fault), deaf, deaf, deaf]);
         let error = write(&mut connection, &[(2, 22)], 2, 3).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Away);
         assert!(error.message().contains("not known"), "{error}");
