@@ -1,7 +1,10 @@
 """What the environment and the entry points set: cluster, host, log, default VFS."""
 
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 import urllib.parse
 
 from harness import EXT, TOKEN, Client, Proxy, Recorder, Server, SqlError, check, equal, main, scratch
@@ -35,6 +38,45 @@ def cluster():
             equal("the token", headers.get("Authorization"), TOKEN)
         with Client(server, folder, folder / "c2", "db", LITEFS_CLOUD_CLUSTER="west") as client:
             equal("tables of the other cluster", client.one("SELECT count(*) FROM sqlite_schema"), 0)
+
+
+def https():
+    """TLS is spoken, and a certificate that nobody vouches for is refused before the token is sent."""
+    with scratch() as folder:
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+             "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"],
+            check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(30)
+        outcome = []
+
+        def serve():
+            # The look at the header when the database is opened, and the statement.
+            for _ in range(2):
+                connection, _ = listener.accept()
+                connection.settimeout(30)
+                try:
+                    with context.wrap_socket(connection, server_side=True) as stream:
+                        outcome.append(stream.read())
+                except ssl.SSLError as error:
+                    outcome.append(error.reason)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        host = f"localhost:{listener.getsockname()[1]}"
+        client = Client(f"https://{host}", folder, folder / "c", "db")
+        client.error("SELECT * FROM t")
+        error = client.last_error()
+        server.join()
+        client.close()
+        listener.close()
+        check(all("UNKNOWN_CA" in str(seen) for seen in outcome), f"the server saw {outcome}")
+        check(host in error and "certificate" in error, f"the message is {error}")
 
 
 def host_with_a_path():
@@ -150,4 +192,5 @@ def database_names():
 
 
 if __name__ == "__main__":
-    main(cluster, host_with_a_path, bad_settings, proxies_that_can_not_be_excepted, logs, default_vfs, database_names)
+    main(cluster, https, host_with_a_path, bad_settings, proxies_that_can_not_be_excepted, logs, default_vfs,
+         database_names)
