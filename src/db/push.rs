@@ -110,6 +110,8 @@ impl Push<'_> {
                 let text = format!("{error}; another client has written");
                 Next::Fail(self.fail(ErrorKind::PosMismatch, &text))
             }
+            // It did not get there: perhaps the server is just being restarted.
+            PushError::Failed(error) if error.kind() == ErrorKind::Away => Next::Again(error),
             PushError::Failed(error) => {
                 if error.kind() == ErrorKind::Refused {
                     // Perhaps for a checksum: then what the cache holds is not to be trusted.
