@@ -85,9 +85,9 @@ impl PageSize {
         }
     }
 
-    /// Offset of a page in the database file, in bytes.
-    pub const fn offset_of(self, pgno: Pgno) -> u64 {
-        (pgno.get() as u64).saturating_sub(1).saturating_mul(self.0 as u64)
+    /// Where the slot of that number, from 0, begins in a file of slots of one page each, in bytes.
+    pub const fn offset_of_slot(self, slot: u32) -> u64 {
+        (slot as u64).saturating_mul(self.0 as u64)
     }
 }
 

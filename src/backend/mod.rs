@@ -45,7 +45,7 @@ pub enum PushError {
 }
 
 /// The most pages of one [`Backend::pages`] call.
-pub const MAX_PAGES_PER_REQUEST: usize = 512;
+pub const MAX_PAGES_PER_REQUEST: u32 = 512;
 
 /// A store of databases. All calls are blocking and bounded in time; every one may be made from any
 /// thread.

@@ -244,7 +244,7 @@ fn diff(database: &Database, change: &Change) -> Result<Diff> {
             changed.push(pgno);
             continue;
         }
-        let old = database.state().cache.checksum(pgno, base.pos.txid);
+        let old = database.state().cached_checksum(pgno, base);
         match old {
             Some(old) if old == new && is_cached_as(database, base, pgno, &page) => {}
             Some(old) => {
@@ -256,7 +256,7 @@ fn diff(database: &Database, change: &Change) -> Result<Diff> {
     }
     let removed = change.commit.saturating_add(1)..=base.commit;
     for pgno in removed.filter_map(Pgno::new).filter(|&p| p != change.page_size.lock_pgno()) {
-        let old = database.state().cache.checksum(pgno, base.pos.txid);
+        let old = database.state().cached_checksum(pgno, base);
         match old {
             Some(old) => sum = sum.toggle(old),
             None => unknown.push(pgno),
@@ -283,7 +283,7 @@ fn diff(database: &Database, change: &Change) -> Result<Diff> {
 /// Whether the cached page is the same, which equal checksums only make likely.
 fn is_cached_as(database: &Database, base: View, pgno: Pgno, page: &[u8]) -> bool {
     let mut cached = vec![0; page.len()];
-    database.state().cache.read(pgno, base.pos.txid, &mut cached) && cached == page
+    database.state().read_cached(pgno, base, &mut cached) && cached == page
 }
 
 fn encode(change: &Change, changed: &[Pgno], pos: Pos) -> Result<Vec<u8>> {

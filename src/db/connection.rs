@@ -48,8 +48,6 @@ pub(super) enum Phase {
 pub(super) struct Transaction {
     /// The committed state below the dirty pages.
     pub view: View,
-    /// The lock held.
-    pub lock: Lock,
     /// Pages written since `view`; `None` while the page size of a new database is open.
     pub dirty: Option<DirtyPages>,
     /// Size of the database with the dirty pages.
@@ -152,20 +150,13 @@ impl Connection {
         if lock == Lock::Shared {
             return Ok(());
         }
-        match &mut self.phase {
-            Phase::Writing(transaction) => {
-                transaction.lock = transaction.lock.max(lock);
-                Ok(())
-            }
-            Phase::Reading(view) => {
-                let view = *view;
-                self.start_writing(view, lock)
-            }
-            Phase::Unlocked => Ok(()),
+        match &self.phase {
+            Phase::Reading(view) => self.start_writing(*view),
+            Phase::Writing(_) | Phase::Unlocked => Ok(()),
         }
     }
 
-    fn start_writing(&mut self, view: View, lock: Lock) -> Result<()> {
+    fn start_writing(&mut self, view: View) -> Result<()> {
         self.database.live_lease(self.id)?;
         let mut state = self.database.state();
         if state.writer.is_some_and(|writer| writer != self.id) {
@@ -186,7 +177,6 @@ impl Connection {
         drop(state);
         self.phase = Phase::Writing(Transaction {
             view,
-            lock,
             dirty: None,
             size_pages: view.commit,
             commits: 0,

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pager::header::Header;
 use crate::pager::{Cache, CacheLimits, CachePlace};
 use crate::sys;
-use crate::types::{DbName, PageSize, Pgno, Pos};
+use crate::types::{Checksum, DbName, PageSize, Pgno, Pos};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -69,6 +69,12 @@ impl State {
     /// Whether a page is cached for a reader of a view.
     pub fn has_cached(&self, pgno: Pgno, view: View) -> bool {
         self.epoch == view.epoch && self.cache.contains(pgno, view.pos.txid)
+    }
+
+    /// The checksum of a page for a reader of a view, if it is cached.
+    pub fn cached_checksum(&self, pgno: Pgno, view: View) -> Option<Checksum> {
+        let is_same_history = self.epoch == view.epoch;
+        is_same_history.then(|| self.cache.checksum(pgno, view.pos.txid)).flatten()
     }
 
     /// Fills `page` for a reader of a view; `false` when the page is not cached.

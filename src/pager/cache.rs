@@ -300,11 +300,6 @@ impl Cache {
         }
     }
 
-    /// The bounds.
-    pub fn limits(&self) -> CacheLimits {
-        self.limits
-    }
-
     /// Changes the bounds, and evicts what is too much.
     pub fn set_limits(&mut self, limits: CacheLimits) {
         self.limits = limits;

@@ -74,7 +74,7 @@ impl DirtyPages {
                 let spill = self.spill.as_ref().ok_or_else(|| {
                     Error::new(ErrorKind::Internal, "a spilled page without a spill file")
                 })?;
-                spill.read_at(&mut page, self.offset(*slot)).map_err(|e| {
+                spill.read_at(&mut page, self.page_size.offset_of_slot(*slot)).map_err(|e| {
                     let text = format!("reading the transaction's temporary file: {e}");
                     Error::new(ErrorKind::Local, text)
                 })?;
@@ -134,7 +134,7 @@ impl DirtyPages {
         if !self.can_spill {
             return false;
         }
-        let offset = self.offset(slot);
+        let offset = self.page_size.offset_of_slot(slot);
         if self.spill.is_none() {
             self.spill = sys::File::anonymous()
                 .inspect_err(|e| log!(Warn, "no temporary file for a large transaction: {e}"))
@@ -143,10 +143,6 @@ impl DirtyPages {
         let written = self.spill.as_ref().is_some_and(|spill| spill.write_at(page, offset).is_ok());
         self.can_spill = written;
         written
-    }
-
-    fn offset(&self, slot: u32) -> u64 {
-        u64::from(slot).saturating_mul(u64::from(self.page_size.bytes()))
     }
 }
 

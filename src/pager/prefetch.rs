@@ -6,6 +6,7 @@
 //! long run gets past the configured number of pages, because by then it is no guess any more. In a
 //! query that misses again and again elsewhere the window grows slowly.
 
+use crate::backend::MAX_PAGES_PER_REQUEST;
 use crate::types::{PageSize, Pgno};
 use alloc::vec::Vec;
 
@@ -19,8 +20,7 @@ const MAX_SCATTERED_DOUBLINGS: u32 = 2;
 const LONG_RUN_REQUESTS: u32 = 6;
 /// Doublings of the configured window that a long run may get, one with each further request.
 const MAX_LONG_RUN_DOUBLINGS: u32 = 4;
-/// The most pages of one request, and the most bytes.
-const MAX_WINDOW_PAGES: u32 = 512;
+/// The most bytes of one request.
 const MAX_WINDOW_BYTES: u32 = 8 << 20;
 /// Runs followed at a time: the leaves of a table, and the inner pages between them or an index.
 const MAX_RUNS: usize = 2;
@@ -57,7 +57,7 @@ pub struct Prefetch {
 /// The most pages to ask for in one request, of a database with such pages.
 pub const fn max_pages_per_request(page_size: PageSize) -> u32 {
     let by_bytes = MAX_WINDOW_BYTES >> page_size.bytes().trailing_zeros();
-    if by_bytes < MAX_WINDOW_PAGES { by_bytes } else { MAX_WINDOW_PAGES }
+    if by_bytes < MAX_PAGES_PER_REQUEST { by_bytes } else { MAX_PAGES_PER_REQUEST }
 }
 
 impl Prefetch {

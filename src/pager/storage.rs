@@ -22,7 +22,7 @@ impl Storage {
     /// Fills `page` from a slot; `false` when that fails.
     pub fn read(&self, slot: u32, page: &mut [u8], page_size: PageSize) -> bool {
         match self {
-            Storage::File(file) => file.read_at(page, offset(slot, page_size)).is_ok(),
+            Storage::File(file) => file.read_at(page, page_size.offset_of_slot(slot)).is_ok(),
             Storage::Memory(slots) => match slots.get(slot as usize) {
                 Some(Some(stored)) if stored.len() == page.len() => {
                     page.copy_from_slice(stored);
@@ -36,7 +36,7 @@ impl Storage {
     /// Writes a slot; `false` when that fails.
     pub fn write(&mut self, slot: u32, page: &[u8], page_size: PageSize) -> bool {
         match self {
-            Storage::File(file) => file.write_at(page, offset(slot, page_size)).is_ok(),
+            Storage::File(file) => file.write_at(page, page_size.offset_of_slot(slot)).is_ok(),
             Storage::Memory(slots) => {
                 let index = slot as usize;
                 if index >= slots.len() {
@@ -54,13 +54,9 @@ impl Storage {
     pub fn truncate(&mut self, slots: u32, page_size: PageSize) {
         match self {
             Storage::File(file) => {
-                let _ = file.set_len(offset(slots, page_size));
+                let _ = file.set_len(page_size.offset_of_slot(slots));
             }
             Storage::Memory(stored) => stored.truncate(slots as usize),
         }
     }
-}
-
-fn offset(slot: u32, page_size: PageSize) -> u64 {
-    u64::from(slot).saturating_mul(u64::from(page_size.bytes()))
 }

@@ -114,7 +114,9 @@ fn max_cached_pages(connection: &Connection, value: Option<&str>) -> Result<Answ
     let mut settings = connection.shared_settings();
     let answer =
         set_count(&mut settings.max_cached_pages, "litevfs_max_cached_pages", value, u32::MAX)?;
-    connection.set_shared_settings(settings);
+    if value.is_some() {
+        connection.set_shared_settings(settings);
+    }
     Ok(answer)
 }
 

@@ -22,6 +22,8 @@ const PUSH_BYTES_PER_MS: u64 = 256;
 const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 /// The largest answer with one page: 64 KiB in base64, and what is around it.
 const MAX_PAGE_ANSWER_LEN: usize = 90_000;
+/// A lease is refused with this status, whatever the code.
+const CONFLICT: u16 = 409;
 /// The longest lease id to take.
 const MAX_LEASE_ID_LEN: usize = 128;
 
@@ -91,7 +93,7 @@ impl Backend for LfscClient {
     }
 
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
-        debug_assert!(pgnos.len() <= MAX_PAGES_PER_REQUEST);
+        debug_assert!(pgnos.len() <= MAX_PAGES_PER_REQUEST as usize);
         let list = pgnos.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
         let call = Call {
             timeout_ms: PAGES_TIMEOUT_MS,
@@ -151,24 +153,21 @@ impl Backend for LfscClient {
 
 fn push_error(failure: Failure) -> PushError {
     let kind = failure.error.kind();
-    match failure.code.as_str() {
-        "EPOSMISMATCH" => PushError::PosMismatch(failure.error),
-        // The codes of our server and of others for a lease that is held, gone or too old.
-        code if code.starts_with("ELEASE") || code == "ENOLEASE" => PushError::Lease(failure.error),
-        _ if failure.maybe_applied || kind == ErrorKind::BadAnswer => {
-            PushError::Unknown(failure.error)
-        }
-        _ => PushError::Failed(failure.error),
+    if failure.code == "EPOSMISMATCH" {
+        PushError::PosMismatch(failure.error)
+    } else if failure.is_about_lease() {
+        PushError::Lease(failure.error)
+    } else if failure.maybe_applied || kind == ErrorKind::BadAnswer {
+        PushError::Unknown(failure.error)
+    } else {
+        PushError::Failed(failure.error)
     }
 }
 
 fn lease_error(failure: Failure) -> Error {
-    let text = failure.error.message();
-    match failure.code.as_str() {
-        code if code.starts_with("ELEASE") || code == "ENOLEASE" => {
-            Error::new(ErrorKind::LeaseHeld, text)
-        }
-        _ if text.contains("status 409") => Error::new(ErrorKind::LeaseHeld, text),
-        _ => failure.error,
+    if failure.is_about_lease() || failure.status == CONFLICT {
+        Error::new(ErrorKind::LeaseHeld, failure.error.message())
+    } else {
+        failure.error
     }
 }

@@ -69,8 +69,18 @@ pub struct Failure {
     pub error: Error,
     /// The server's error code, `EPOSMISMATCH` for one; empty when there was none.
     pub code: String,
+    /// The answer's status; 0 when there was no answer.
+    pub status: u16,
     /// Whether the server may have acted on the request.
     pub maybe_applied: bool,
+}
+
+impl Failure {
+    /// Whether it is about the lease: held by another, gone or too old, in the codes of our server and
+    /// of others.
+    pub fn is_about_lease(&self) -> bool {
+        self.code.starts_with("ELEASE") || self.code == "ENOLEASE"
+    }
 }
 
 /// Talks to one server.
@@ -149,18 +159,18 @@ impl Exchange {
         outcome: core::result::Result<Response, TransportError>,
     ) -> core::result::Result<Vec<u8>, Failure> {
         let host = self.host();
-        let fail = |kind, code: String, maybe_applied, text: String| Failure {
-            error: Error::new(kind, text),
-            code,
-            maybe_applied,
-        };
         let response = match outcome {
             Ok(response) => response,
             Err(error) => {
                 self.forget_instance();
                 let kind = if error.retryable { ErrorKind::Away } else { ErrorKind::BadAnswer };
                 let text = format!("{host}: {what}: {}", error.reason);
-                return Err(fail(kind, String::new(), error.maybe_sent, text));
+                return Err(Failure {
+                    error: Error::new(kind, text),
+                    code: String::new(),
+                    status: 0,
+                    maybe_applied: error.maybe_sent,
+                });
             }
         };
         let status = response.status;
@@ -176,6 +186,12 @@ impl Exchange {
             }
         }
         let text = text.replace(self.config.token.reveal(), "(token)");
+        let fail = |kind, code, maybe_applied, text: String| Failure {
+            error: Error::new(kind, text),
+            code,
+            status,
+            maybe_applied,
+        };
         if status == INSUFFICIENT_STORAGE {
             return Err(fail(ErrorKind::Full, code, false, text));
         }
