@@ -25,6 +25,7 @@ pub mod store;
 
 pub mod key;
 pub mod lease;
+pub mod metrics;
 mod offload;
 pub mod random;
 pub mod spool;
