@@ -26,6 +26,8 @@ pub struct App {
     pub auth: Auth,
     /// The longest upload, in bytes.
     pub max_body: u64,
+    /// Where the databases are kept, in words and without a secret.
+    pub place: String,
     /// Names this process.
     pub instance_id: HeaderValue,
 }

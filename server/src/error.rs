@@ -38,6 +38,11 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, "EBADINPUT", text)
     }
 
+    /// There is nothing of that name.
+    pub(crate) fn not_found(text: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, "ENOTFOUND", text)
+    }
+
     /// The server's own fault. The log has the details; the client gets none of them, but is told
     /// when there is no more room.
     fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {

@@ -91,6 +91,12 @@ impl Leases {
         }
     }
 
+    /// For how long a lease on a database still lives; `None` when nobody holds one.
+    pub fn holder(&self, key: &DbKey, now: Instant) -> Option<Duration> {
+        let mut table = self.table.lock();
+        table.live(key, now).map(|lease| lease.until.saturating_duration_since(now))
+    }
+
     /// Whether a commit that carries `id`, or none, may go through.
     pub fn check(&self, key: &DbKey, id: Option<&str>, now: Instant) -> Result<(), LeaseError> {
         match (self.table.lock().live(key, now), id) {
@@ -143,6 +149,8 @@ mod tests {
             Err(LeaseError::Held(SECOND * 3 / 4))
         );
         assert_eq!(leases.acquire(&key("b"), "2".into(), SECOND, now), Ok(SECOND));
+        assert_eq!(leases.holder(&key("a"), now + SECOND / 4), Some(SECOND * 3 / 4));
+        assert_eq!(leases.holder(&key("a"), now + SECOND), None);
         assert_eq!(leases.acquire(&key("a"), "2".into(), SECOND, now + SECOND), Ok(SECOND));
         leases.release(&key("a"), "1");
         assert_eq!(leases.check(&key("a"), Some("2"), now + SECOND), Ok(()));

@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::handlers::{info, lease, page, snapshot, sync, tx};
+use crate::handlers::{info, lease, page, site, snapshot, status, sync, tx};
 
 /// Names this server to proxies that route by it.
 const INSTANCE_ID: &str = "lfsc-instance-id";
@@ -20,6 +20,9 @@ const INSTANCE_ID: &str = "lfsc-instance-id";
 /// All calls.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
+        .route("/", get(site::index))
+        .route("/page/{file}", get(site::file))
+        .route("/status", get(status::status))
         .route("/info", get(info::info))
         .route("/pos", get(info::positions))
         .route("/db/tx", post(tx::push))
@@ -35,7 +38,7 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn unknown_call() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "ENOTFOUND", "there is no such call")
+    ApiError::not_found("there is no such call")
 }
 
 async fn wrong_method() -> ApiError {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,7 @@ async fn start(
         leases: Leases::default(),
         auth: config.auth,
         max_body: config.max_body,
+        place: place(&config.data),
         instance_id: random::hex::<8>()?.try_into()?,
     });
     let listener = TcpListener::bind(config.listen.as_slice())
@@ -74,6 +76,11 @@ async fn start(
     let _ = announce(listener.local_addr()?, open);
     accept(listener, router(app), stop).await;
     Ok(())
+}
+
+/// A directory's own name: clients need not know where on this machine it is.
+fn place(data: &Path) -> String {
+    data.file_name().unwrap_or(data.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

@@ -1,5 +1,8 @@
-//! The JSON bodies that more than one call uses.
+//! The JSON bodies, and the form of times, that more than one call uses.
 
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, SecondsFormat, Utc};
 use litevfs::types::{ParseError, Pgno, Pos};
 use serde::{Deserialize, Serialize};
 
@@ -47,4 +50,20 @@ impl ChangesBody {
         };
         ChangesBody { pos: pos.into(), pgnos, all }
     }
+}
+
+/// The time so many milliseconds after 1970, as RFC 3339; `None` past the years it can write.
+pub(crate) fn rfc3339_ms(ms: u64) -> Option<String> {
+    let at = DateTime::<Utc>::from_timestamp_millis(i64::try_from(ms).ok()?)?;
+    Some(rfc3339(at))
+}
+
+/// The time so far from now.
+pub(crate) fn rfc3339_in(duration: Duration) -> String {
+    let now = SystemTime::now();
+    rfc3339(now.checked_add(duration).unwrap_or(now).into())
+}
+
+fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

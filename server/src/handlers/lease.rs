@@ -1,17 +1,17 @@
 //! `POST /lease` and `DELETE /lease`: the right to write.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use crate::app::{Access, App};
 use crate::error::ApiError;
 use crate::random;
+use crate::wire::rfc3339_in;
 
 #[derive(Serialize)]
 pub(crate) struct LeaseBody {
@@ -55,10 +55,4 @@ fn duration(access: &Access) -> Result<Duration, ApiError> {
     duration.map(Duration::from_millis).ok_or_else(|| {
         ApiError::bad_input("say for how long: duration=MS, 1 to 60000; more is taken as 60000")
     })
-}
-
-fn rfc3339_in(duration: Duration) -> String {
-    let now = SystemTime::now();
-    let at = DateTime::<Utc>::from(now.checked_add(duration).unwrap_or(now));
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -3,7 +3,9 @@
 pub(crate) mod info;
 pub(crate) mod lease;
 pub(crate) mod page;
+pub(crate) mod site;
 pub(crate) mod snapshot;
+pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tx;
 

@@ -8,6 +8,7 @@
 //! (paths), and `local` (a directory as the store).
 
 mod commit;
+mod control;
 mod convert;
 mod database;
 mod error;
@@ -30,6 +31,7 @@ use litevfs::ltx::Crc64;
 use litevfs::types::{ClusterName, DbName, Pos};
 use parking_lot::Mutex;
 
+pub use control::Summary;
 pub use database::{Changes, Database};
 pub use error::{Error, is_full};
 pub use snapshot::Snapshot;

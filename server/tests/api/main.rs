@@ -14,4 +14,5 @@ mod process;
 mod random;
 mod read;
 mod snapshot;
+mod status;
 mod sync;
