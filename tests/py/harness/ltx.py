@@ -41,10 +41,14 @@ def page_size_of(database):
     return 65536 if size == 1 else size
 
 
+def page_checksum(pgno, data):
+    return crc64(struct.pack(">I", pgno) + data) | TOP_BIT
+
+
 def database_checksum(pages):
     total = 0
     for pgno, data in pages.items():
-        total ^= crc64(struct.pack(">I", pgno) + data)
+        total ^= page_checksum(pgno, data)
     return total | TOP_BIT
 
 
@@ -53,8 +57,12 @@ def encode(before, after, min_txid, max_txid):
     old, new = pages_of(before) if before else {}, pages_of(after)
     changed = {n: data for n, data in new.items() if old.get(n) != data}
     pre = database_checksum(old) if min_txid > 1 else 0
-    post = database_checksum(new)
-    header = struct.pack(">4sIIIQQQQQQIIQ20x", b"LTX1", 0, page_size_of(after), len(new), min_txid, max_txid,
+    return encode_changes(changed, len(new), page_size_of(after), min_txid, max_txid, pre, database_checksum(new))
+
+
+def encode_changes(changed, commit, page_size, min_txid, max_txid, pre, post):
+    """The LTX file of changed pages, between two database checksums."""
+    header = struct.pack(">4sIIIQQQQQQIIQ20x", b"LTX1", 0, page_size, commit, min_txid, max_txid,
                          1_700_000_000_123, pre, 0, 0, 0, 0, 0)
     body = b"".join(struct.pack(">I", n) + changed[n] for n in sorted(changed)) + bytes(4)
     head = header + body + struct.pack(">Q", post)

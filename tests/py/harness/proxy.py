@@ -1,7 +1,7 @@
 """A faulty network: an HTTP proxy between a client and the server that breaks what it is told to.
 
-Every request becomes an `Exchange`. With no fault set it is forwarded and answered as it is. A
-fault is a function of the exchange; it may forward, answer something else, cut the connection, or
+Every request becomes an `Exchange`. With no fault set it is forwarded, `Host` and all, and answered
+as it is. A fault is a function of the exchange; it may forward, answer something else, cut the connection, or
 return False to let the exchange pass unharmed.
 """
 
@@ -26,19 +26,25 @@ class Exchange:
         """Asks the real server: (status, headers, body)."""
         upstream = http.client.HTTPConnection("127.0.0.1", self.proxy.server.port, timeout=60)
         try:
-            headers = {k: v for k, v in self.headers if k.lower() not in ("connection", "transfer-encoding",
-                                                                           "content-length", "host")}
+            headers = {k: v for k, v in self.headers
+                       if k.lower() not in ("connection", "transfer-encoding", "content-length")}
             upstream.request(self.method, self.target, body=self.body or None, headers=headers)
             answer = upstream.getresponse()
             return answer.status, answer.getheaders(), answer.read()
         finally:
             upstream.close()
 
-    def answer(self, status, body=b"", headers=()):
-        """Sends a well-formed answer."""
+    def answer(self, status, body=b"", headers=(), length=None):
+        """Sends an answer; well-formed unless a `length` other than the body's is given."""
+        if length is None:
+            # The answer to HEAD tells the length of what it leaves out.
+            told = [v for k, v in headers if self.method == "HEAD" and k.lower() == "content-length"]
+            length = told[0] if told else len(body)
         kept = [(k, v) for k, v in headers if k.lower() not in ("connection", "transfer-encoding", "content-length")]
         lines = [f"HTTP/1.1 {status} {http.client.responses.get(status, 'X')}"]
-        lines += [f"{k}: {v}" for k, v in kept] + [f"Content-Length: {len(body)}"]
+        lines += [f"{k}: {v}" for k, v in kept]
+        if status != 204:
+            lines.append(f"Content-Length: {length}")
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
     def send(self, data):

@@ -17,13 +17,20 @@ TOKEN = "test-token-that-must-not-leak"
 
 
 class Server:
-    """One server process on a data folder and a loopback port that stays the same after `start`."""
+    """One server process on a loopback port that stays the same after `start`.
 
-    def __init__(self, folder, name="server"):
+    It keeps its databases in a data folder, or in `store` ("s3://bucket/prefix"; several servers may
+    share one). `options` are more of `serve`'s, `environment` goes on top of the test's own.
+    """
+
+    def __init__(self, folder, name="server", store=None, options=(), environment=None):
         self.data = folder / f"{name}.data"
         self.log = folder / f"{name}.log"
         self.port = 0
         self.process = None
+        self.place = ["--store", store] if store else ["--data", str(self.data)]
+        self.options = list(options)
+        self.environment = {**os.environ, **(environment or {})}
         self.start()
 
     def __enter__(self):
@@ -41,9 +48,9 @@ class Server:
         offset = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--data", str(self.data),
-                 "--listen", f"127.0.0.1:{self.port}", "--token", TOKEN],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*COMMAND, "serve", *self.place, "--listen", f"127.0.0.1:{self.port}",
+                 "--token", TOKEN, *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
             )
         for _ in range(1200):
             with open(self.log, "rb") as log:
