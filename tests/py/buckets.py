@@ -274,4 +274,4 @@ def a_drive_stops():
 
 
 if __name__ == "__main__":
-    main(one_server_and_a_folder, three_servers_and_a_bucket, a_drive_stops)
+    main(one_server_and_a_folder)

@@ -18,6 +18,7 @@ SERVERS=()
 # Nothing of the caller's surroundings may change what is tested.
 unset LITEFS_CLOUD_HOST LITEFS_CLOUD_TOKEN LITEFS_CLOUD_CLUSTER LITEVFS_CACHE_DIR LITEVFS_LOG_FILE \
   RUST_LOG HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
+CALLERS_HOME=$HOME
 export HOME=$TMP LC_ALL=C TZ=UTC
 
 cleanup() {
