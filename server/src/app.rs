@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use litevfs::types::{ClusterName, ParseError, Pos};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use litevfs::types::{ClusterName, DbName, ParseError, Pos};
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Caller, Permission, Token};
 use crate::error::ApiError;
 use crate::key::DbKey;
 use crate::lease::Leases;
@@ -32,10 +32,11 @@ pub struct App {
     pub instance_id: HeaderValue,
 }
 
-/// A request that was let in: its cluster and its query.
+/// A request that was let in: its cluster, its query, and what it may do.
 pub(crate) struct Access {
     pub(crate) cluster: ClusterName,
     query: Vec<(String, String)>,
+    caller: Caller,
 }
 
 impl FromRequestParts<Arc<App>> for Access {
@@ -45,10 +46,10 @@ impl FromRequestParts<Arc<App>> for Access {
         let query = parts.uri.query().unwrap_or_default();
         let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let asked = parameter(&query, "cluster");
-        let authorization = text_header(&parts.headers, header::AUTHORIZATION.as_str())?;
-        let cluster = app.auth.cluster(authorization, asked)?;
+        let caller = app.auth.caller(&parts.headers);
+        let cluster = caller.cluster(asked, &parts.headers)?;
         check_cluster_id(&parts.headers)?;
-        Ok(Access { cluster, query })
+        Ok(Access { cluster, query, caller })
     }
 }
 
@@ -58,12 +59,59 @@ impl Access {
         parameter(&self.query, name)
     }
 
-    /// The database that the request is about.
-    pub(crate) fn key(&self) -> Result<DbKey, ApiError> {
+    /// The database that the request is about, which it may use like that.
+    pub(crate) fn key(&self, permission: Permission) -> Result<DbKey, ApiError> {
         let bad_db = |text: String| ApiError::new(StatusCode::BAD_REQUEST, "EBADDB", text);
         let name = self.parameter("db").ok_or_else(|| bad_db("name a database: db=NAME".into()))?;
-        let db = name.parse().map_err(|error: ParseError| bad_db(error.to_string()))?;
+        let db: DbName = name.parse().map_err(|error: ParseError| bad_db(error.to_string()))?;
+        self.allow(permission)?;
+        if !self.reaches(&db) {
+            return Err(ApiError::forbidden(format!("this token is not for database {db}")));
+        }
         Ok(DbKey { cluster: self.cluster.clone(), db })
+    }
+
+    /// Whether the request may use a database of its cluster at all. What it may not use must not
+    /// show in any list either.
+    pub(crate) fn reaches(&self, db: &DbName) -> bool {
+        self.token().is_none_or(|token| token.reaches(db))
+    }
+
+    /// Refuses a request that may not use its whole cluster, with every database in it, like that.
+    #[allow(dead_code, reason = "the calls that need it are on their way")]
+    pub(crate) fn whole_cluster(&self, permission: Permission) -> Result<(), ApiError> {
+        self.allow(permission)?;
+        if self.token().is_some_and(|token| token.databases.is_some()) {
+            let text = "this token is for some databases of its cluster only";
+            return Err(ApiError::forbidden(text));
+        }
+        Ok(())
+    }
+
+    /// Whether the request may use another cluster too.
+    #[allow(dead_code, reason = "the calls that need it are on their way")]
+    pub(crate) fn reaches_cluster(&self, cluster: &ClusterName) -> bool {
+        let scope = self.token().and_then(|token| token.cluster.as_ref());
+        scope.is_none_or(|scope| scope == cluster)
+    }
+
+    /// Whether nothing limits what the request may read.
+    #[allow(dead_code, reason = "the calls that need it are on their way")]
+    pub(crate) fn reads_everything(&self) -> bool {
+        self.token().is_none_or(|token| token.cluster.is_none() && token.databases.is_none())
+    }
+
+    fn allow(&self, permission: Permission) -> Result<(), ApiError> {
+        if self.token().is_some_and(|token| token.access < permission) {
+            let text = "this token may only read: this call changes something";
+            return Err(ApiError::forbidden(text));
+        }
+        Ok(())
+    }
+
+    fn token(&self) -> Option<&Token> {
+        // Strangers have no `Access`.
+        self.caller.token().ok().flatten()
     }
 
     /// The position in the request.

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod token;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -23,15 +25,16 @@ struct Cli {
 enum Command {
     /// Serve the databases in a directory.
     Serve(ServeArgs),
+    /// Make, list and revoke the tokens of a tokens file.
+    Token(token::TokenArgs),
 }
 
 /// The program.
 pub fn main() -> ExitCode {
-    let Command::Serve(args) = Cli::parse().command;
-    let done = start_log().and_then(|()| {
-        let config = Config::from_args(args)?;
-        serve::run(config)
-    });
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve(args),
+        Command::Token(args) => token::run(args),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -40,6 +43,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
+    start_log()?;
+    serve::run(Config::from_args(args)?)
 }
 
 /// Logs to stderr what `RUST_LOG` asks for: a level, or a list of `module=level`.

@@ -43,6 +43,11 @@ impl ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "ENOTFOUND", text)
     }
 
+    /// The caller is known, and may not do this.
+    pub(crate) fn forbidden(text: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::FORBIDDEN, "EFORBIDDEN", text)
+    }
+
     /// The server's own fault. The log has the details; the client gets none of them, but is told
     /// when there is no more room.
     fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {

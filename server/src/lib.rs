@@ -28,4 +28,5 @@ pub mod lease;
 pub mod metrics;
 mod offload;
 pub mod random;
+pub mod reload;
 pub mod spool;

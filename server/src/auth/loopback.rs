@@ -8,31 +8,33 @@
 use std::net::IpAddr;
 
 use axum::http::uri::{Authority, Uri};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::error::ApiError;
 
-/// Refuses a request that is not addressed to loopback, or comes from a page that is not.
-pub(super) fn admit(uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses a request that is not addressed to loopback, or comes from a page that neither is on
+/// loopback nor has one of the `listed` origins.
+pub(super) fn admit(
+    uri: &Uri,
+    headers: &HeaderMap,
+    listed: &[HeaderValue],
+) -> Result<(), ApiError> {
     let mut hosts = headers.get_all(header::HOST).iter().peekable();
     let named = hosts.peek().is_some() && uri.host().is_none_or(is_loopback);
     if !named || !hosts.all(|host| authority(host).is_some_and(|host| is_loopback(host.host()))) {
-        return Err(forbidden(
+        return Err(ApiError::forbidden(
             "without a token this server answers to localhost, 127.0.0.1 and [::1] only: \
              use one of these in the URL, or start it with --token",
         ));
     }
-    if !headers.get_all(header::ORIGIN).iter().all(is_loopback_origin) {
-        return Err(forbidden(
-            "without a token this server answers no web page from another host: \
-             open the page from localhost, or start the server with --token",
+    let welcome = |origin| is_loopback_origin(origin) || listed.contains(origin);
+    if !headers.get_all(header::ORIGIN).iter().all(welcome) {
+        return Err(ApiError::forbidden(
+            "without a token this server answers no web page from another host: open the page \
+             from localhost, or start the server with --token or with the page's --cors-origin",
         ));
     }
     Ok(())
-}
-
-fn forbidden(text: &str) -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "EFORBIDDEN", text)
 }
 
 fn authority(host: &HeaderValue) -> Option<Authority> {
@@ -60,7 +62,8 @@ mod tests {
         let headers = headers
             .iter()
             .map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()));
-        admit(&uri.parse().unwrap(), &headers.collect()).is_ok()
+        let listed = [HeaderValue::from_static("https://listed.example")];
+        admit(&uri.parse().unwrap(), &headers.collect(), &listed).is_ok()
     }
 
     #[test]
@@ -97,6 +100,12 @@ mod tests {
         for origin in ["null", "", "localhost", "https://example.com", "http://localhost.evil.com"]
         {
             assert!(!from(origin), "{origin}");
+        }
+        assert!(from("https://listed.example"));
+        for near in
+            ["http://listed.example", "https://listed.example:1", "https://a.listed.example"]
+        {
+            assert!(!from(near), "{near}");
         }
     }
 }

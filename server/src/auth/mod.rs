@@ -1,15 +1,25 @@
-//! Who may use which cluster.
+//! Who may use which cluster and which databases, and who may change them.
 //!
-//! A token is compared in constant time with every token there is. It is never logged and never part
-//! of an error.
+//! Of a token only the SHA-256 is kept, and every request's is compared in constant time with every
+//! one there is. A token is never logged and never part of an error.
 
+pub mod file;
+mod glob;
 mod loopback;
+mod token;
 
-use axum::http::{HeaderMap, StatusCode, Uri};
-use litevfs::types::ClusterName;
-use subtle::ConstantTimeEq;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use chrono::Utc;
+use litevfs::types::{ClusterName, ParseError};
+
+pub use glob::Glob;
+pub use token::{Hash, Permission, Token, new_secret};
 
 use crate::error::ApiError;
+use crate::reload::Reloaded;
 
 /// The cluster of requests that name none.
 const DEFAULT_CLUSTER: &str = "default";
@@ -17,72 +27,151 @@ const DEFAULT_CLUSTER: &str = "default";
 /// The scheme that a server without tokens reads a cluster's name from.
 const CLUSTER_SCHEME: &str = "cluster ";
 
-/// A token and what it reaches.
-pub struct Token {
-    secret: String,
-    /// The only cluster it reaches; `None` for all.
-    scope: Option<ClusterName>,
-}
-
-impl Token {
-    /// A token as it stands in an `Authorization` header.
-    ///
-    /// Fails on one that could not stand there.
-    pub fn new(secret: String, scope: Option<ClusterName>) -> Result<Token, &'static str> {
-        let printable = |b: u8| (b' '..=b'~').contains(&b);
-        if secret.is_empty() || secret.trim() != secret || !secret.bytes().all(printable) {
-            return Err("a token is one or more ASCII characters, with no space at either end");
-        }
-        Ok(Token { secret, scope })
-    }
-}
-
-/// Every token of the server. Without any, everyone who can connect may use everything.
+/// Every token of the server. Without any, and without a file of them, everyone who can connect may
+/// use everything.
 #[derive(Default)]
 pub struct Auth {
-    tokens: Vec<Token>,
+    given: Vec<Arc<Token>>,
+    file: Option<Reloaded<Vec<Arc<Token>>>>,
+    /// Pages of these origins may use a server without tokens.
+    origins: Vec<HeaderValue>,
+}
+
+/// Who sends a request.
+#[derive(Clone)]
+pub enum Caller {
+    /// Nobody in particular, on a server without tokens.
+    Anyone,
+    /// The owner of a token.
+    Token(Arc<Token>),
+    /// Somebody without a good one.
+    Stranger(Refusal),
+}
+
+/// Why a token was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is none.
+    Missing,
+    /// It is not one of the server's.
+    Unknown,
+    /// It was, once.
+    Expired,
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        let text = match refusal {
+            Refusal::Missing => "this server wants a token: send it in the Authorization header",
+            Refusal::Unknown => "the token in the Authorization header is not one of this server's",
+            Refusal::Expired => {
+                "the token in the Authorization header has expired: ask for a new one"
+            }
+        };
+        ApiError::new(StatusCode::UNAUTHORIZED, "EINVALIDAUTH", text)
+    }
 }
 
 impl Auth {
-    /// The tokens; fails when two are the same, because one would hide what the other reaches.
+    /// The tokens of the command line; fails when two are the same, because one would hide what the
+    /// other reaches.
     pub fn new(tokens: Vec<Token>) -> Result<Auth, &'static str> {
-        let mut secrets: Vec<&str> = tokens.iter().map(|token| token.secret.as_str()).collect();
-        secrets.sort_unstable();
-        secrets.dedup();
-        if secrets.len() != tokens.len() {
+        let mut hashes: Vec<&Hash> = tokens.iter().map(|token| &token.hash).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        if hashes.len() != tokens.len() {
             return Err("the same token is given twice");
         }
-        Ok(Auth { tokens })
+        let given = tokens.into_iter().map(Arc::new).collect();
+        Ok(Auth { given, file: None, origins: Vec::new() })
     }
 
-    /// Whether there is no token.
+    /// The same, and the tokens of a file, whatever it holds from now on.
+    pub fn with_file(mut self, path: PathBuf) -> Result<Auth, String> {
+        let paths = vec![path.clone()];
+        let load = move || {
+            let records = file::read(&path).map_err(|error| error.to_string())?;
+            Ok(records.into_iter().map(|record| Arc::new(record.token)).collect())
+        };
+        self.file = Some(Reloaded::new("the tokens file", paths, load)?);
+        Ok(self)
+    }
+
+    /// The same, for a server whose operator lets pages of these origins in.
+    pub fn with_origins(mut self, origins: Vec<HeaderValue>) -> Auth {
+        self.origins = origins;
+        self
+    }
+
+    /// Whether requests need no token.
     pub const fn is_open(&self) -> bool {
-        self.tokens.is_empty()
+        self.given.is_empty() && self.file.is_none()
     }
 
     /// Refuses a request that must not even be looked at: see [`loopback`].
     pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
-        if self.is_open() { loopback::admit(uri, headers) } else { Ok(()) }
+        if self.is_open() { loopback::admit(uri, headers, &self.origins) } else { Ok(()) }
     }
 
-    /// The cluster that a request with that header and that `cluster` parameter uses.
+    /// Whose token a request carries.
+    pub fn caller(&self, headers: &HeaderMap) -> Caller {
+        if self.is_open() {
+            return Caller::Anyone;
+        }
+        let Some(header) = headers.get(header::AUTHORIZATION) else {
+            return Caller::Stranger(Refusal::Missing);
+        };
+        match header.to_str().ok().and_then(|header| self.find(header)) {
+            None => Caller::Stranger(Refusal::Unknown),
+            Some(token) if token.has_expired(Utc::now()) => Caller::Stranger(Refusal::Expired),
+            Some(token) => Caller::Token(token),
+        }
+    }
+
+    /// The token in a header. Looks at all there are, so that time tells nothing about any.
+    fn find(&self, header: &str) -> Option<Arc<Token>> {
+        let bearer = header.split_once(' ').and_then(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
+        });
+        let (as_given, as_bearer) = (Hash::of(header), Hash::of(bearer.unwrap_or(header)));
+        let from_file = self.file.as_ref().map(Reloaded::get).unwrap_or_default();
+        let mut found = None;
+        for token in self.given.iter().chain(from_file.iter()) {
+            if (token.hash.matches(&as_given) | token.hash.matches(&as_bearer)).into() {
+                found = Some(Arc::clone(token));
+            }
+        }
+        found
+    }
+}
+
+impl Caller {
+    /// The token, if it takes one: without, everything is allowed.
+    pub fn token(&self) -> Result<Option<&Token>, Refusal> {
+        match self {
+            Caller::Anyone => Ok(None),
+            Caller::Token(token) => Ok(Some(token)),
+            Caller::Stranger(refusal) => Err(*refusal),
+        }
+    }
+
+    /// The cluster that a request with that `cluster` parameter uses.
     pub fn cluster(
         &self,
-        header: Option<&str>,
         asked: Option<&str>,
+        headers: &HeaderMap,
     ) -> Result<ClusterName, ApiError> {
-        let scope = if self.is_open() { None } else { self.find(header)?.scope.clone() };
-        let from_header = header.filter(|_| self.is_open()).and_then(|header| {
-            let name = header.strip_prefix(CLUSTER_SCHEME)?;
-            Some(name.trim())
-        });
-        let asked: Option<ClusterName> = match asked.or(from_header) {
+        let token = self.token()?;
+        let from_header = headers.get(header::AUTHORIZATION).filter(|_| token.is_none());
+        let from_header = from_header.and_then(|header| header.to_str().ok());
+        let from_header = from_header.and_then(|header| header.strip_prefix(CLUSTER_SCHEME));
+        let asked: Option<ClusterName> = match asked.or(from_header.map(str::trim)) {
             None => None,
-            Some(name) => Some(name.parse().map_err(|error: litevfs::types::ParseError| {
+            Some(name) => Some(name.parse().map_err(|error: ParseError| {
                 ApiError::new(StatusCode::BAD_REQUEST, "EBADCLUSTER", error.to_string())
             })?),
         };
-        match (scope, asked) {
+        match (token.and_then(|token| token.cluster.clone()), asked) {
             (Some(scope), Some(asked)) if scope != asked => Err(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "EBADCLUSTER",
@@ -94,87 +183,7 @@ impl Auth {
                 .map_err(|_| ApiError::bad_input("name a cluster: cluster=NAME")),
         }
     }
-
-    /// The token of a request. Looks at all of them, so that time tells nothing about any.
-    fn find(&self, header: Option<&str>) -> Result<&Token, ApiError> {
-        let given = header.unwrap_or_default();
-        let bearer = given.split_once(' ').and_then(|(scheme, token)| {
-            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
-        });
-        let mut found = None;
-        for token in &self.tokens {
-            let secret = token.secret.as_bytes();
-            let as_given = secret.ct_eq(given.as_bytes());
-            let as_bearer = secret.ct_eq(bearer.unwrap_or_default().as_bytes());
-            if (as_given | as_bearer).into() {
-                found = Some(token);
-            }
-        }
-        found.ok_or_else(|| {
-            let text = if header.is_none() {
-                "this server wants a token: send it in the Authorization header"
-            } else {
-                "the token in the Authorization header is not one of this server's"
-            };
-            ApiError::new(StatusCode::UNAUTHORIZED, "EINVALIDAUTH", text)
-        })
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn auth() -> Auth {
-        let scoped = Some("one".parse().unwrap());
-        let tokens = [("FlyV1 all", None), ("scoped", scoped)];
-        let tokens = tokens.map(|(secret, scope)| Token::new(secret.into(), scope).unwrap());
-        Auth::new(tokens.into()).unwrap()
-    }
-
-    fn cluster(auth: &Auth, header: Option<&str>, asked: Option<&str>) -> Option<String> {
-        auth.cluster(header, asked).ok().map(|name| name.to_string())
-    }
-
-    #[test]
-    fn a_token_counts_as_given_and_as_bearer() {
-        let auth = auth();
-        for header in ["FlyV1 all", "Bearer FlyV1 all", "bearer  FlyV1 all"] {
-            assert_eq!(cluster(&auth, Some(header), None).as_deref(), Some("default"), "{header}");
-        }
-        for header in ["", "all", "FlyV1 al", "FlyV1 alll", "Bearer all", "cluster default"] {
-            assert_eq!(cluster(&auth, Some(header), None), None, "{header}");
-        }
-        assert_eq!(cluster(&auth, None, None), None);
-    }
-
-    #[test]
-    fn a_scoped_token_reaches_its_cluster_only() {
-        let auth = auth();
-        let token = Some("scoped");
-        assert_eq!(cluster(&auth, token, None).as_deref(), Some("one"));
-        assert_eq!(cluster(&auth, token, Some("one")).as_deref(), Some("one"));
-        assert_eq!(cluster(&auth, token, Some("two")), None);
-        assert_eq!(cluster(&auth, Some("FlyV1 all"), Some("two")).as_deref(), Some("two"));
-        assert_eq!(cluster(&auth, Some("FlyV1 all"), Some("../x")), None);
-    }
-
-    #[test]
-    fn without_tokens_the_header_may_name_the_cluster() {
-        let auth = Auth::default();
-        assert_eq!(cluster(&auth, None, None).as_deref(), Some("default"));
-        assert_eq!(cluster(&auth, Some("whatever"), None).as_deref(), Some("default"));
-        assert_eq!(cluster(&auth, Some("cluster one"), None).as_deref(), Some("one"));
-        assert_eq!(cluster(&auth, Some("cluster one"), Some("two")).as_deref(), Some("two"));
-        assert_eq!(cluster(&auth, Some("cluster .one"), None), None);
-    }
-
-    #[test]
-    fn unusable_and_repeated_tokens_are_refused() {
-        for secret in ["", " a", "a ", "a\n", "\u{e4}"] {
-            assert!(Token::new(secret.into(), None).is_err(), "{secret:?}");
-        }
-        let twice = ["a", "a"].map(|secret| Token::new(secret.into(), None).unwrap());
-        assert!(Auth::new(twice.into()).is_err());
-    }
-}
+mod tests;

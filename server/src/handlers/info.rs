@@ -26,6 +26,6 @@ pub(crate) async fn positions(
     access: Access,
 ) -> Result<Json<BTreeMap<String, PosBody>>, ApiError> {
     let databases = app.store.databases(&access.cluster).await?;
-    let positions = databases.into_iter().map(|(db, pos)| (db.to_string(), pos.into()));
-    Ok(Json(positions.collect()))
+    let seen = databases.into_iter().filter(|(db, _)| access.reaches(db));
+    Ok(Json(seen.map(|(db, pos)| (db.to_string(), pos.into())).collect()))
 }

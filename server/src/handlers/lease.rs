@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::app::{Access, App};
+use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::random;
 use crate::wire::rfc3339_in;
@@ -24,7 +25,7 @@ pub(crate) async fn acquire(
     State(app): State<Arc<App>>,
     access: Access,
 ) -> Result<Json<LeaseBody>, ApiError> {
-    let key = access.key()?;
+    let key = access.key(Permission::Write)?;
     let duration = duration(&access)?;
     let (id, granted) = match access.parameter("id") {
         Some(id) => (id.to_owned(), app.leases.refresh(&key, id, duration, Instant::now())?),
@@ -44,7 +45,7 @@ pub(crate) async fn release(
     State(app): State<Arc<App>>,
     access: Access,
 ) -> Result<StatusCode, ApiError> {
-    let key = access.key()?;
+    let key = access.key(Permission::Write)?;
     let id = access.parameter("id").ok_or_else(|| ApiError::bad_input("name the lease: id=ID"))?;
     app.leases.release(&key, id);
     Ok(StatusCode::OK)

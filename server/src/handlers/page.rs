@@ -11,6 +11,7 @@ use litevfs::types::Pgno;
 
 use super::existing;
 use crate::app::{Access, App};
+use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::offload::offload;
 
@@ -21,7 +22,7 @@ pub(crate) async fn pages(
     State(app): State<Arc<App>>,
     access: Access,
 ) -> Result<Response, ApiError> {
-    let key = access.key()?;
+    let key = access.key(Permission::Read)?;
     let pos = access.pos()?;
     let pos = pos.ok_or_else(|| ApiError::bad_input("say at which position: pos=TXID/CHECKSUM"))?;
     let pgnos = pgnos(access.parameter("pgno").unwrap_or_default())?;

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use super::existing;
 use crate::app::{Access, App};
+use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::offload::offload;
 use crate::store::Snapshot;
@@ -35,7 +36,7 @@ pub(crate) async fn snapshot(
     State(app): State<Arc<App>>,
     access: Access,
 ) -> Result<Response, ApiError> {
-    let key = access.key()?;
+    let key = access.key(Permission::Read)?;
     let pos = access.pos()?;
     let form = match access.parameter("format") {
         None | Some("ltx") => Form::Ltx,

@@ -49,7 +49,8 @@ pub(crate) async fn status(
     access: Access,
 ) -> Result<Json<StatusBody>, ApiError> {
     let listed = app.store.databases(&access.cluster).await?;
-    let databases = stream::iter(listed)
+    let seen = listed.into_iter().filter(|(db, _)| access.reaches(db));
+    let databases = stream::iter(seen)
         .map(async |(db, _): (DbName, Pos)| {
             let key = DbKey { cluster: access.cluster.clone(), db };
             database(&app, &key).await

@@ -12,6 +12,7 @@ use litevfs::types::{DbName, ParseError, Pos};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{Access, App};
+use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::key::DbKey;
 use crate::store::Changes;
@@ -29,7 +30,7 @@ pub(crate) async fn one(
     access: Access,
 ) -> Result<Json<ChangesBody>, ApiError> {
     let since = access.pos()?.unwrap_or(Pos::EMPTY);
-    let changes = match app.store.database(&access.key()?).await? {
+    let changes = match app.store.database(&access.key(Permission::Read)?).await? {
         Some(database) => database.changes(since),
         // What is cached of a database that is gone must go too.
         None if since == Pos::EMPTY => (Pos::EMPTY, Changes::Nothing),
@@ -61,6 +62,9 @@ pub(crate) async fn several(
         let db: DbName = name.parse().map_err(|error: ParseError| {
             ApiError::new(StatusCode::BAD_REQUEST, "EBADDB", error.to_string())
         })?;
+        if !access.reaches(&db) {
+            continue;
+        }
         let key = DbKey { cluster: access.cluster.clone(), db };
         if let Some(database) = app.store.database(&key).await? {
             let (pos, changed) = database.changes(since.unwrap_or(Pos::EMPTY));

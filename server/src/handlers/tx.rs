@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::{Access, App, text_header};
+use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::spool::{self, ReceiveError};
 
@@ -23,7 +24,7 @@ pub(crate) async fn push(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let key = access.key()?;
+    let key = access.key(Permission::Write)?;
     let lease_id = text_header(&headers, LEASE_ID)?.map(str::to_owned);
     let least = HttpBody::size_hint(&body).lower();
     if least > app.max_body {

@@ -44,6 +44,11 @@ impl Client {
         self.send("DELETE", target, &[])
     }
 
+    /// A call without a body.
+    pub fn call(&self, method: &str, target: &str) -> Answer {
+        self.send(method, target, &[])
+    }
+
     /// Pushes an LTX file.
     pub fn push(&self, db: &str, ltx: &[u8]) -> Answer {
         self.post(&format!("/db/tx?db={db}"), ltx)

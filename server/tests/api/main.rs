@@ -16,3 +16,4 @@ mod read;
 mod snapshot;
 mod status;
 mod sync;
+mod tokens;

@@ -94,7 +94,10 @@ pub fn terminate(pid: u32) {
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_litevfs-cloud"));
-    command.env_remove("LITEVFS_CLOUD_TOKEN").env_remove("RUST_LOG");
+    command
+        .env_remove("LITEVFS_CLOUD_TOKEN")
+        .env_remove("LITEVFS_CLOUD_TOKENS_FILE")
+        .env_remove("RUST_LOG");
     command
 }
 
@@ -112,11 +115,11 @@ fn launch(dir: &Path, args: &[String]) -> (Child, String) {
 }
 
 /// Runs the program to its end.
-fn run(args: &[&str]) -> Output {
+pub fn run(args: &[&str]) -> Output {
     command().args(args).output().unwrap()
 }
 
-fn refusal(args: &[&str]) -> String {
+pub fn refusal(args: &[&str]) -> String {
     let output = run(args);
     assert!(!output.status.success(), "{args:?}");
     String::from_utf8(output.stderr).unwrap()

@@ -1,14 +1,18 @@
 //! The arguments of `serve`, and what they mean: checked, and ready to run.
 
+mod auth;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::auth::{Auth, Token};
+pub use auth::AuthArgs;
+
+use crate::auth::Auth;
 
 /// The arguments of `serve`, as they are given.
-#[derive(Args)]
+#[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Keep the databases in this directory; it is made if it is missing.
     #[arg(long, value_name = "DIR", default_value = "./litevfs-data")]
@@ -16,27 +20,12 @@ pub struct ServeArgs {
     /// Listen on this address; port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:20202")]
     pub listen: String,
-    /// A token that reaches every cluster; may be repeated. Without any token, only loopback
-    /// addresses are served.
-    #[arg(long = "token", value_name = "T", env = "LITEVFS_CLOUD_TOKEN", hide_env_values = true)]
-    pub tokens: Vec<String>,
-    /// A token that reaches one cluster only; may be repeated.
-    #[arg(long = "cluster-token", num_args = 2, value_names = ["CLUSTER", "TOKEN"])]
-    pub cluster_tokens: Vec<String>,
+    /// Who may use the server.
+    #[command(flatten)]
+    pub auth: AuthArgs,
     /// The longest upload, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
-}
-
-// Written out so that tokens cannot get into a log by way of a debug print.
-impl std::fmt::Debug for ServeArgs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServeArgs")
-            .field("data", &self.data)
-            .field("listen", &self.listen)
-            .field("max_body", &self.max_body)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What `serve` runs with.
@@ -64,7 +53,7 @@ pub enum ConfigError {
     },
     /// Other machines could connect, and nothing would keep them out.
     #[error(
-        "{0} can be reached from other machines: give --token, or listen on a loopback address such as 127.0.0.1"
+        "{0} can be reached from other machines: give --token or --tokens-file, or listen on a loopback address such as 127.0.0.1"
     )]
     OpenToAll(SocketAddr),
     /// A token cannot be used.
@@ -72,23 +61,16 @@ pub enum ConfigError {
     Token(&'static str),
     /// The cluster of a token is not a cluster name.
     #[error("--cluster-token: {0}")]
-    Cluster(#[from] litevfs::types::ParseError),
+    Cluster(litevfs::types::ParseError),
+    /// The tokens file cannot be used.
+    #[error("--tokens-file: {0}")]
+    TokensFile(String),
 }
 
 impl Config {
     /// Checks arguments.
     pub fn from_args(args: ServeArgs) -> Result<Config, ConfigError> {
-        let mut tokens = Vec::new();
-        for secret in args.tokens {
-            tokens.push(Token::new(secret, None).map_err(ConfigError::Token)?);
-        }
-        for pair in args.cluster_tokens.chunks_exact(2) {
-            if let [cluster, secret] = pair {
-                let scope = Some(cluster.parse()?);
-                tokens.push(Token::new(secret.clone(), scope).map_err(ConfigError::Token)?);
-            }
-        }
-        let auth = Auth::new(tokens).map_err(ConfigError::Token)?;
+        let auth = args.auth.into_auth()?;
         let listen = resolve(&args.listen)?;
         if auth.is_open()
             && let Some(&open) = listen.iter().find(|address| !address.ip().is_loopback())
@@ -111,44 +93,66 @@ fn resolve(address: &str) -> Result<Vec<SocketAddr>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
-    fn args(listen: &str, tokens: &[&str], cluster_tokens: &[&str]) -> ServeArgs {
-        let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
-        ServeArgs {
-            data: PathBuf::from("data"),
-            listen: listen.to_owned(),
-            tokens: owned(tokens),
-            cluster_tokens: owned(cluster_tokens),
-            max_body: 1,
-        }
+    #[derive(clap::Parser)]
+    struct Whole {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    fn args(listen: &str, more: &[&str]) -> ServeArgs {
+        let always = ["serve", "--listen", listen];
+        Whole::try_parse_from(always.iter().chain(more)).unwrap().serve
+    }
+
+    fn refusal(listen: &str, more: &[&str]) -> String {
+        Config::from_args(args(listen, more)).err().unwrap().to_string()
     }
 
     #[test]
     fn without_a_token_only_loopback_is_served() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tokens");
+        std::fs::write(&file, "").unwrap();
+        let file = file.to_str().unwrap();
         for listen in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:0"] {
-            assert!(Config::from_args(args(listen, &[], &[])).is_ok(), "{listen}");
+            assert!(Config::from_args(args(listen, &[])).is_ok(), "{listen}");
         }
         for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:1"] {
-            let error = Config::from_args(args(listen, &[], &[])).err().unwrap().to_string();
+            let error = refusal(listen, &[]);
             assert!(error.contains("give --token"), "{error}");
-            assert!(Config::from_args(args(listen, &["t"], &[])).is_ok(), "{listen}");
-            assert!(Config::from_args(args(listen, &[], &["c", "t"])).is_ok(), "{listen}");
+            for closed in
+                [&["--token", "t"][..], &["--cluster-token", "c", "t"], &["--tokens-file", file]]
+            {
+                assert!(Config::from_args(args(listen, closed)).is_ok(), "{listen} {closed:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_tokens_file_must_be_there_and_sound() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tokens");
+        let refused = || refusal("127.0.0.1:0", &["--tokens-file", file.to_str().unwrap()]);
+        assert!(refused().contains("token create"));
+        std::fs::write(&file, "secret").unwrap();
+        assert!(refused().contains("line 1") && !refused().contains("secret"));
     }
 
     #[test]
     fn errors_never_show_a_token() {
         let secret = "secret\u{1}";
-        for bad in [args("127.0.0.1:0", &[secret], &[]), args("127.0.0.1:0", &[], &["c", secret])] {
-            assert!(!Config::from_args(bad).err().unwrap().to_string().contains("secret"));
+        for bad in [&["--token", secret][..], &["--cluster-token", "c", secret]] {
+            assert!(!refusal("127.0.0.1:0", bad).contains("secret"));
         }
-        let text = format!("{:?}", args("127.0.0.1:0", &["secret"], &["c", "secret"]));
-        assert!(!text.contains("secret"));
+        let good = args("127.0.0.1:0", &["--token", "secret", "--cluster-token", "c", "secret"]);
+        assert!(!format!("{good:?}").contains("secret"));
     }
 
     #[test]
     fn an_address_needs_a_port() {
-        let error = Config::from_args(args("127.0.0.1", &[], &[])).err().unwrap().to_string();
+        let error = refusal("127.0.0.1", &[]);
         assert!(error.contains("HOST:PORT"), "{error}");
     }
 }
