@@ -73,7 +73,7 @@ impl Store {
     ///
     /// Whenever the file is not known to be new, memory may be behind the files: it is forgotten, and
     /// whoever asks next reads the files again.
-    async fn publish(
+    pub(super) async fn publish(
         &self,
         key: &DbKey,
         slot: &Slot,

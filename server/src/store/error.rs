@@ -16,6 +16,15 @@ pub enum Error {
     /// The position is not held (any more), or the transaction does not follow the last one.
     #[error("position mismatch")]
     PosMismatch(Pos),
+    /// The database was never at that transaction, or is no longer known to have been.
+    #[error("the database cannot go back to that transaction: ask for its restore points")]
+    NoTxid,
+    /// The database is younger than that, or its history does not reach back so far.
+    #[error("the history of the database does not reach back to that time")]
+    NoTimestamp,
+    /// The cluster has databases.
+    #[error("the cluster has databases: delete them first")]
+    ClusterInUse,
     /// No such page at that position.
     #[error("page {0} is not in the database at that position")]
     NoPage(Pgno),
@@ -23,7 +32,7 @@ pub enum Error {
     #[error("{0}")]
     BadFormat(String),
     /// The upload's page size is not the database's.
-    #[error("the database has pages of {} bytes, the LTX file pages of {}", .database.bytes(), .file.bytes())]
+    #[error("the database has pages of {} bytes, the upload has pages of {}: give it another name", .database.bytes(), .file.bytes())]
     PageSize {
         /// The database's.
         database: PageSize,

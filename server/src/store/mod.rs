@@ -2,17 +2,19 @@
 //! the files.
 //!
 //! [`Store`] finds databases by name and opens each at its first use. [`Database`] answers reads.
-//! [`Store::commit`] is the only way to write. Below them: `convert` (v1 upload to v3 file), `page1`
-//! (what its page 1 must say), `open`
-//! (files to memory), `history` and `index` (that memory), `objects` (the object store), `layout`
+//! [`Store::commit`], [`Store::import`] and [`Store::restore`] write. Below them: `convert` (v1 upload to
+//! v3 file), `page1` (what its page 1 must say), `import` (SQLite file to v3 file), `open` (files to
+//! memory), `history` and `index` (that memory), `objects` (the object store), `layout`
 //! (paths), and `local` (a directory as the store).
 
+mod clusters;
 mod commit;
 mod control;
 mod convert;
 mod database;
 mod error;
 mod history;
+mod import;
 mod index;
 mod layout;
 pub mod local;
@@ -20,6 +22,7 @@ mod objects;
 mod open;
 mod page1;
 mod read;
+mod restore;
 mod snapshot;
 
 use std::collections::HashMap;
@@ -34,6 +37,7 @@ use parking_lot::Mutex;
 pub use control::Summary;
 pub use database::{Changes, Database};
 pub use error::{Error, is_full};
+pub use restore::{At, RestorePoint};
 pub use snapshot::Snapshot;
 
 use crate::key::DbKey;

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -69,9 +70,25 @@ impl Objects {
 
     /// The databases of a cluster, by their folders.
     pub async fn databases(&self, cluster: &ClusterName) -> Result<Vec<DbName>, Error> {
-        let listing = self.store.list_with_delimiter(Some(&layout::cluster(cluster))).await?;
+        self.names(Some(&layout::cluster(cluster))).await
+    }
+
+    /// The names of the folders in a folder, or at the top.
+    pub async fn names<T: FromStr>(&self, folder: Option<&Path>) -> Result<Vec<T>, Error> {
+        let listing = self.store.list_with_delimiter(folder).await?;
         let names = listing.common_prefixes.iter().filter_map(|path| path.filename()?.parse().ok());
         Ok(names.collect())
+    }
+
+    /// Deletes every file in a folder, the last first: what an interruption leaves is a history.
+    pub async fn delete_all(&self, folder: &Path) -> Result<(), Error> {
+        let mut files: Vec<Path> =
+            self.store.list(Some(folder)).map_ok(|meta| meta.location).try_collect().await?;
+        files.sort_unstable();
+        for file in files.iter().rev() {
+            self.store.delete(file).await?;
+        }
+        self.settle(folder).await
     }
 
     /// The LTX files in a folder, by transaction. Other files are passed over: the store's own

@@ -1,0 +1,317 @@
+//! Turns an uploaded SQLite file into the LTX file of the next transaction.
+//!
+//! That transaction holds every page, so that nothing of what was there before shows through. The file
+//! is read twice: the stored header, which comes first, has the checksum of all pages in it. In memory
+//! are one page, and for each page its checksum and its place.
+//!
+//! What is read of the file's own header, which is the start of page 1:
+//!
+//! | offset | size | field, big-endian |
+//! | --- | --- | --- |
+//! | 0 | 16 | `SQLite format 3` and a zero byte |
+//! | 16 | 2 | page size, bytes; 1 stands for 65,536 |
+//! | 24 | 4 | change counter |
+//! | 28 | 4 | database size, pages; 0 when unknown |
+//! | 92 | 4 | the change counter for which the size is valid |
+
+use std::io::{self, BufWriter, Read};
+use std::path::Path;
+
+use litevfs::ltx::{Encoder, Finished, Format, Header, IoWrite, StreamError, page_checksum};
+use litevfs::types::{Checksum, PageSize, Pgno, Pos};
+
+use super::convert::Sound;
+use super::error::Error;
+use super::history::Step;
+use super::layout;
+use super::open::page_refs;
+use crate::spool::{Spool, SpoolWriter};
+
+/// The header of a SQLite file, bytes.
+const HEADER_LEN: usize = 100;
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// The most pages a file may hold: some dozen bytes of memory go to each.
+const MAX_PAGES: u64 = 1 << 25;
+
+/// What an imported file follows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Base {
+    /// The database's position; [`Pos::EMPTY`] for a new one.
+    pub(super) pos: Pos,
+    /// Bytes of its pages; `None` for a new one, which takes the file's.
+    pub(super) page_size: Option<PageSize>,
+}
+
+/// Page size and size of a SQLite file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    page_size: PageSize,
+    commit: u32,
+}
+
+/// The transaction that makes a database what a SQLite file is, and the size of its pages.
+///
+/// Fails with [`Error::BadFormat`] on what is no whole SQLite file, and with [`Error::PageSize`] when
+/// the database exists and has other pages.
+pub(super) fn sound_from_sqlite(
+    file: &Spool,
+    scratch: &Path,
+    base: Base,
+    timestamp_ms: u64,
+) -> Result<(PageSize, Sound), Error> {
+    let shape = read_shape(file)?;
+    if let Some(database) = base.page_size
+        && database != shape.page_size
+    {
+        return Err(Error::PageSize { database, file: shape.page_size });
+    }
+    let txid = base.pos.txid.next();
+    let header = Header {
+        page_size: shape.page_size,
+        commit: shape.commit,
+        min_txid: txid,
+        max_txid: txid,
+        timestamp_ms,
+        pre_apply_checksum: base.pos.post_apply_checksum,
+        wal_offset: 0,
+        wal_size: 0,
+        wal_salt: [0; 2],
+        node_id: 0,
+        no_checksum: false,
+    };
+    let sound = encode(file, shape, header, scratch).map_err(|error| match error {
+        StreamError::Io(error) => Error::Io(error),
+        StreamError::Ltx(error) => Error::BadFormat(error.to_string()),
+    })?;
+    Ok((shape.page_size, sound))
+}
+
+fn encode(
+    file: &Spool,
+    shape: Shape,
+    header: Header,
+    scratch: &Path,
+) -> Result<Sound, StreamError<io::Error>> {
+    let mut checksums: Vec<Checksum> = Vec::new();
+    each_page(file.reader().map_err(StreamError::Io)?, shape, |pgno, data| {
+        checksums.push(page_checksum(pgno, data));
+        Ok(())
+    })?;
+    let post_apply_checksum = checksums.iter().copied().fold(Checksum::EMPTY, Checksum::toggle);
+    let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
+    let stored = layout::stored_header(&header, post_apply_checksum);
+    let mut encoder = Encoder::new(out, Format::V3Block, stored)?;
+    let again = file.reader().map_err(StreamError::Io)?;
+    each_page(again, shape, |pgno, data| encoder.encode_page(pgno, data))?;
+    let Finished { out, index, .. } = encoder.finish(Checksum::NONE)?;
+    let checksum = |number| checksums.get(number).copied().unwrap_or(Checksum::NONE);
+    let pages = page_refs(&index, shape.page_size, checksum)
+        .ok_or(litevfs::ltx::Error::CompressedTooLong)?;
+    let writer = out.0.into_inner().map_err(|error| StreamError::Io(error.into_error()))?;
+    let file = writer.finish().map_err(StreamError::Io)?;
+    Ok(Sound { step: Step::new(&header, post_apply_checksum), pages, file })
+}
+
+/// Reads the pages in order, but for the lock page.
+fn each_page<R, F>(mut file: R, shape: Shape, mut take: F) -> Result<(), StreamError<io::Error>>
+where
+    R: Read,
+    F: FnMut(Pgno, &[u8]) -> Result<(), StreamError<io::Error>>,
+{
+    let mut page = vec![0; shape.page_size.len_bytes()];
+    for pgno in (1..=shape.commit).filter_map(Pgno::new) {
+        file.read_exact(&mut page).map_err(StreamError::Io)?;
+        if pgno != shape.page_size.lock_pgno() {
+            take(pgno, &page)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the header, and holds it against the file's length.
+fn read_shape(file: &Spool) -> Result<Shape, Error> {
+    let bad = |text: String| Err(Error::BadFormat(text));
+    if file.is_empty() {
+        return bad("the file is empty: a database begins with its first table, create one".into());
+    }
+    let mut header = Vec::new();
+    file.reader()?.take(HEADER_LEN as u64).read_to_end(&mut header)?;
+    if header.get(..MAGIC.len()) != Some(MAGIC) {
+        return bad("this is not a SQLite file: it does not begin with \"SQLite format 3\"".into());
+    }
+    let page_size = match field(&header, 16).map(u16::from_be_bytes) {
+        Some(1) => PageSize::new(65_536),
+        bytes => PageSize::new(u32::from(bytes.unwrap_or(0))),
+    };
+    let Some(page_size) = page_size else {
+        return bad("the SQLite file is damaged: its header names a page size there is not".into());
+    };
+    let len = file.len();
+    let page_len = u64::from(page_size.bytes());
+    let whole = len.checked_div(page_len).unwrap_or(0);
+    let claimed = field(&header, 28).map_or(0, u32::from_be_bytes);
+    // SQLite before 3.7.0 wrote no size, and left the counters apart.
+    let is_known = claimed != 0 && field::<4>(&header, 24) == field(&header, 92);
+    let pages = if is_known { u64::from(claimed) } else { whole };
+    if pages == 0 || pages.saturating_mul(page_len) != len {
+        return bad(wrong_length(len, page_len, is_known.then_some(pages)));
+    }
+    match u32::try_from(pages) {
+        Ok(commit) if pages <= MAX_PAGES => Ok(Shape { page_size, commit }),
+        _ => bad(format!("the SQLite file has more than {MAX_PAGES} pages: give it larger ones")),
+    }
+}
+
+fn wrong_length(len: u64, page_len: u64, claimed: Option<u64>) -> String {
+    let Some(pages) = claimed else {
+        let text = "the SQLite file is cut short: it ends within a page of";
+        return format!("{text} {page_len} bytes: get a whole copy");
+    };
+    let claimed = pages.saturating_mul(page_len);
+    let (state, advice) = if len < claimed {
+        ("cut short", "get a whole copy")
+    } else {
+        ("longer than it says", "run VACUUM INTO on it and take that copy")
+    };
+    format!(
+        "the SQLite file is {state}: its header says {pages} pages of {page_len} bytes, which is \
+         {claimed} bytes, but it has {len}: {advice}"
+    )
+}
+
+fn field<const N: usize>(header: &[u8], offset: usize) -> Option<[u8; N]> {
+    header.get(offset..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use litevfs::ltx::{Decoder, IoRead, Version};
+    use litevfs::types::Txid;
+
+    const NEW: Base = Base { pos: Pos::EMPTY, page_size: None };
+
+    fn spool(bytes: &[u8]) -> Spool {
+        let mut writer = SpoolWriter::new(&std::env::temp_dir());
+        writer.write_all(bytes).unwrap();
+        writer.finish().unwrap()
+    }
+
+    /// A real database.
+    fn sqlite(page_size: u32, sql: &str) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute_batch(&format!("PRAGMA page_size = {page_size}; CREATE TABLE t (x); {sql}"))
+            .unwrap();
+        drop(db);
+        std::fs::read(path).unwrap()
+    }
+
+    fn import(bytes: &[u8], base: Base) -> Result<Sound, Error> {
+        let (_, sound) = sound_from_sqlite(&spool(bytes), &std::env::temp_dir(), base, 7)?;
+        Ok(sound)
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        match import(bytes, NEW) {
+            Err(Error::BadFormat(text)) => text,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    fn pages_of(sound: &Sound) -> (Header, Vec<u8>) {
+        let mut decoder = Decoder::new(IoRead(sound.file.reader().unwrap()), Version::V3).unwrap();
+        let header = *decoder.header();
+        let (mut pages, mut page) = (Vec::new(), Vec::new());
+        while decoder.next_page(&mut page).unwrap().is_some() {
+            pages.extend_from_slice(&page);
+        }
+        decoder.finish().unwrap();
+        (header, pages)
+    }
+
+    #[test]
+    fn every_page_size_comes_back_as_it_was() {
+        for page_size in [512, 4096, 65_536] {
+            let bytes = sqlite(page_size, "INSERT INTO t VALUES (zeroblob(300000));");
+            let sound = import(&bytes, NEW).unwrap();
+            let (header, pages) = pages_of(&sound);
+            assert!(pages == bytes, "{page_size}");
+            assert_eq!(header.page_size.bytes(), page_size);
+            assert_eq!((header.min_txid, header.max_txid), (Txid(1), Txid(1)));
+            assert_eq!(header.timestamp_ms, 7);
+            let sums = (1..).zip(bytes.chunks(page_size as usize));
+            let sum = sums.fold(Checksum::EMPTY, |sum, (pgno, page)| {
+                sum.toggle(page_checksum(Pgno::new(pgno).unwrap(), page))
+            });
+            assert_eq!(sound.step.post_apply_checksum, sum);
+            assert_eq!(header.node_id, sum.0);
+            assert_eq!(sound.pages.len(), bytes.len() / page_size as usize);
+        }
+    }
+
+    #[test]
+    fn it_follows_the_database_that_is_there() {
+        let pos = Pos { txid: Txid(9), post_apply_checksum: Checksum(5 | Checksum::FLAG) };
+        let base = |bytes| Base { pos, page_size: PageSize::new(bytes) };
+        let bytes = sqlite(4096, "");
+        let step = import(&bytes, base(4096)).unwrap().step;
+        assert_eq!((step.min_txid, step.max_txid), (Txid(10), Txid(10)));
+        assert_eq!(step.pre_apply_checksum, pos.post_apply_checksum);
+        let refused = import(&bytes, base(512));
+        assert!(matches!(refused, Err(Error::PageSize { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn wal_mode_is_kept() {
+        let bytes = sqlite(4096, "PRAGMA journal_mode = wal; INSERT INTO t VALUES (1);");
+        assert_eq!(bytes[18..20], [2, 2]);
+        assert!(pages_of(&import(&bytes, NEW).unwrap()).1 == bytes);
+    }
+
+    #[test]
+    fn what_is_no_whole_database_is_told() {
+        let whole = sqlite(4096, "INSERT INTO t VALUES (zeroblob(20000));");
+        assert!(refusal(b"").contains("is empty"));
+        assert!(refusal(b"SQLite").contains("not a SQLite file"));
+        assert!(refusal(&[b'x'; 5000]).contains("not a SQLite file"));
+        assert!(refusal(&whole[..50]).contains("cut short"), "{}", refusal(&whole[..50]));
+        for len in [100, 4095, 4096, whole.len() - 4096, whole.len() - 1] {
+            let text = refusal(&whole[..len]);
+            assert!(text.contains("cut short"), "{len}: {text}");
+        }
+        let longer = [whole.as_slice(), &[0; 4096]].concat();
+        assert!(refusal(&longer).contains("longer than it says"));
+        let mut odd = whole.clone();
+        odd[16..18].copy_from_slice(&[0x03, 0x01]);
+        assert!(refusal(&odd).contains("page size"));
+    }
+
+    #[test]
+    fn a_size_that_is_not_valid_is_taken_from_the_length() {
+        let mut bytes = sqlite(4096, "INSERT INTO t VALUES (zeroblob(20000));");
+        bytes[28..32].copy_from_slice(&1_u32.to_be_bytes());
+        bytes[92..96].copy_from_slice(&u32::MAX.to_be_bytes());
+        assert!(pages_of(&import(&bytes, NEW).unwrap()).1 == bytes);
+        bytes.truncate(bytes.len() - 1);
+        assert!(refusal(&bytes).contains("cut short"));
+    }
+
+    #[test]
+    fn the_lock_page_is_left_out() {
+        // Page 16,385 of 65,536 bytes is the lock page; what lies there must not matter.
+        let shape = Shape { page_size: PageSize::new(65_536).unwrap(), commit: 16_386 };
+        let mut seen = Vec::new();
+        each_page(io::repeat(0), shape, |pgno, _| {
+            seen.push(pgno.get());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen.len(), 16_385);
+        assert_eq!(seen[16_383..], [16_384, 16_386]);
+    }
+}
