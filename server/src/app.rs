@@ -11,7 +11,8 @@ use crate::auth::{Auth, Caller, Permission, Token};
 use crate::error::ApiError;
 use crate::key::DbKey;
 use crate::lease::Leases;
-use crate::store::Store;
+use crate::store::{At, Store};
+use crate::wire::parse_rfc3339_ms;
 
 /// The client's LiteFS cluster.
 const CLUSTER_ID: &str = "litefs-cluster-id";
@@ -28,6 +29,8 @@ pub struct App {
     pub max_body: u64,
     /// Where the databases are kept, in words and without a secret.
     pub place: String,
+    /// The longest SQLite file to import, in bytes.
+    pub max_import: u64,
     /// Names this process.
     pub instance_id: HeaderValue,
 }
@@ -78,7 +81,6 @@ impl Access {
     }
 
     /// Refuses a request that may not use its whole cluster, with every database in it, like that.
-    #[allow(dead_code, reason = "the calls that need it are on their way")]
     pub(crate) fn whole_cluster(&self, permission: Permission) -> Result<(), ApiError> {
         self.allow(permission)?;
         if self.token().is_some_and(|token| token.databases.is_some()) {
@@ -89,7 +91,6 @@ impl Access {
     }
 
     /// Whether the request may use another cluster too.
-    #[allow(dead_code, reason = "the calls that need it are on their way")]
     pub(crate) fn reaches_cluster(&self, cluster: &ClusterName) -> bool {
         let scope = self.token().and_then(|token| token.cluster.as_ref());
         scope.is_none_or(|scope| scope == cluster)
@@ -120,6 +121,25 @@ impl Access {
             text.parse().map_err(|error: ParseError| ApiError::bad_input(format!("pos: {error}")))
         };
         self.parameter("pos").map(parse).transpose()
+    }
+
+    /// The moment in the database's history that the request is about.
+    pub(crate) fn at(&self) -> Result<Option<At>, ApiError> {
+        let txid = self.parameter("txid").map(|text| {
+            let bad = |error: ParseError| ApiError::bad_input(format!("txid: {error}"));
+            text.parse().map(At::Txid).map_err(bad)
+        });
+        let time = self.parameter("timestamp").map(|text| {
+            let bad = || ApiError::bad_input("timestamp is RFC 3339, as 2026-01-31T12:00:00Z");
+            parse_rfc3339_ms(text).map(At::Time).ok_or_else(bad)
+        });
+        let mut given = [self.pos()?.map(|pos| Ok(At::Pos(pos))), txid, time].into_iter().flatten();
+        match (given.next(), given.next()) {
+            (at, None) => at.transpose(),
+            (_, Some(_)) => {
+                Err(ApiError::bad_input("give one of pos, txid and timestamp, not several"))
+            }
+        }
     }
 }
 

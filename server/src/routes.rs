@@ -8,11 +8,13 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::handlers::{info, lease, page, site, snapshot, status, sync, tx};
+use crate::handlers::{
+    clusters, info, lease, page, restore, site, snapshot, status, sync, tx, upload,
+};
 
 /// Names this server to proxies that route by it.
 const INSTANCE_ID: &str = "lfsc-instance-id";
@@ -30,6 +32,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/db/page", get(page::pages))
         .route("/db/sync", get(sync::one))
         .route("/sync", post(sync::several))
+        .route("/db/upload", post(upload::upload))
+        .route("/db/info", get(restore::info))
+        .route("/db/restore/check", get(restore::check))
+        .route("/db/restore", post(restore::restore))
+        .route("/db", delete(restore::delete))
+        .route("/clusters", get(clusters::list).post(clusters::create).delete(clusters::delete))
         .route("/lease", post(lease::acquire).delete(lease::release))
         .fallback(unknown_call)
         .method_not_allowed_fallback(wrong_method)

@@ -67,6 +67,7 @@ async fn start(
         auth: config.auth,
         max_body: config.max_body,
         place: place(&config.data),
+        max_import: config.max_import,
         instance_id: random::hex::<8>()?.try_into()?,
     });
     let listener = TcpListener::bind(config.listen.as_slice())

@@ -23,7 +23,10 @@ const STALL_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
     /// More bytes than the server takes.
-    #[error("the body is longer than this server's limit of {0} bytes: raise --max-body")]
+    #[error(
+        "the body is longer than this server's limit of {0} bytes: raise --max-body, or --max-import \
+             for a SQLite file"
+    )]
     TooLong(u64),
     /// The client paused for too long.
     #[error("the body stopped arriving for {} s", STALL_LIMIT.as_secs())]

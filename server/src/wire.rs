@@ -67,3 +67,38 @@ pub(crate) fn rfc3339_in(duration: Duration) -> String {
 fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
+
+/// An RFC 3339 time in milliseconds after 1970, rounded down; what was before counts as 1970.
+///
+/// A plus sign that nobody wrote as `%2B` has become a space in a query.
+pub(crate) fn parse_rfc3339_ms(text: &str) -> Option<u64> {
+    let with_plus = || {
+        let (time, offset) = text.rsplit_once(' ')?;
+        DateTime::parse_from_rfc3339(&format!("{time}+{offset}")).ok()
+    };
+    let at = DateTime::parse_from_rfc3339(text).ok().or_else(with_plus)?;
+    Some(u64::try_from(at.timestamp_millis()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(rfc3339_ms(1_700_000_000_123).unwrap(), "2023-11-14T22:13:20.123Z");
+        for text in [
+            "2023-11-14T22:13:20.123Z",
+            "2023-11-14t22:13:20.1234567z",
+            "2023-11-15T00:13:20.123+02:00",
+            "2023-11-15T00:13:20.123 02:00",
+        ] {
+            assert_eq!(parse_rfc3339_ms(text), Some(1_700_000_000_123), "{text}");
+        }
+        assert_eq!(parse_rfc3339_ms("1969-01-01T00:00:00Z"), Some(0));
+        for text in ["", "now", "2023-11-14", "2023-11-14T22:13:20", "1700000000"] {
+            assert_eq!(parse_rfc3339_ms(text), None, "{text}");
+        }
+        assert_eq!(rfc3339_ms(u64::MAX), None);
+    }
+}

@@ -26,6 +26,9 @@ pub struct ServeArgs {
     /// The longest upload, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
+    /// The longest SQLite file to import, in bytes; 0 for no limit.
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 30)]
+    pub max_import: u64,
 }
 
 /// What `serve` runs with.
@@ -38,6 +41,8 @@ pub struct Config {
     pub auth: Auth,
     /// The longest upload, in bytes.
     pub max_body: u64,
+    /// The longest SQLite file to import, in bytes.
+    pub max_import: u64,
 }
 
 /// Arguments that cannot be followed; says what to give instead, and never a token.
@@ -77,7 +82,8 @@ impl Config {
         {
             return Err(ConfigError::OpenToAll(open));
         }
-        Ok(Config { data: args.data, listen, auth, max_body: args.max_body })
+        let max_import = if args.max_import == 0 { u64::MAX } else { args.max_import };
+        Ok(Config { data: args.data, listen, auth, max_body: args.max_body, max_import })
     }
 }
 

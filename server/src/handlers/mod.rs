@@ -1,22 +1,47 @@
 //! One function a call: reads the request, asks the store or the leases, writes the answer.
 
+pub(crate) mod clusters;
 pub(crate) mod info;
 pub(crate) mod lease;
 pub(crate) mod page;
+pub(crate) mod restore;
 pub(crate) mod site;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tx;
+pub(crate) mod upload;
 
 use std::sync::Arc;
 
-use crate::app::App;
+use axum::http::{HeaderMap, HeaderName};
+use litevfs::types::Pos;
+
+use crate::app::{App, text_header};
 use crate::error::ApiError;
 use crate::key::DbKey;
-use crate::store::{Database, Error};
+use crate::store::{At, Database, Error};
+
+/// The lease that the client writes under.
+const LEASE_ID: &str = "lfsc-lease-id";
+/// The position that an answer is from.
+const POS: HeaderName = HeaderName::from_static("litevfs-pos");
 
 /// A database that must exist.
 async fn existing(app: &App, key: &DbKey) -> Result<Arc<Database>, ApiError> {
     Ok(app.store.database(key).await?.ok_or(Error::NoDatabase)?)
+}
+
+/// The lease that a request is made under.
+fn lease_id(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    Ok(text_header(headers, LEASE_ID)?.map(str::to_owned))
+}
+
+/// The position of a database at a moment.
+async fn pos_at(database: &Database, at: At) -> Result<Pos, ApiError> {
+    match at {
+        // Whoever reads at it finds out whether it is held.
+        At::Pos(pos) => Ok(pos),
+        At::Txid(_) | At::Time(_) => Ok(database.restore_point(at).await?.pos),
+    }
 }

@@ -1,4 +1,4 @@
-//! `GET /db/page`: pages as they were at a position.
+//! `GET /db/page`: pages as they were at a position, or at a moment.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use litevfs::types::Pgno;
 
-use super::existing;
+use super::{POS, existing, pos_at};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -23,13 +23,17 @@ pub(crate) async fn pages(
     access: Access,
 ) -> Result<Response, ApiError> {
     let key = access.key(Permission::Read)?;
-    let pos = access.pos()?;
-    let pos = pos.ok_or_else(|| ApiError::bad_input("say at which position: pos=TXID/CHECKSUM"))?;
+    let at = access.at()?.ok_or_else(|| {
+        ApiError::bad_input("say when: pos=TXID/CHECKSUM, txid=TXID or timestamp=TIME")
+    })?;
     let pgnos = pgnos(access.parameter("pgno").unwrap_or_default())?;
-    let pages = existing(&app, &key).await?.pages(pos, &pgnos).await?;
+    let database = existing(&app, &key).await?;
+    let pos = pos_at(&database, at).await?;
+    let pages = database.pages(pos, &pgnos).await?;
     let len_bytes = pages.iter().map(Vec::len).fold(0, usize::saturating_add);
     let body = offload(len_bytes, move || json(&pgnos, &pages, len_bytes)).await?;
-    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+    let headers = [(CONTENT_TYPE, "application/json".to_owned()), (POS, pos.to_string())];
+    Ok((headers, body).into_response())
 }
 
 fn pgnos(list: &str) -> Result<Vec<Pgno>, ApiError> {

@@ -20,7 +20,7 @@ use litevfs::types::PageSize;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::existing;
+use super::{POS, existing, pos_at};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -37,13 +37,19 @@ pub(crate) async fn snapshot(
     access: Access,
 ) -> Result<Response, ApiError> {
     let key = access.key(Permission::Read)?;
-    let pos = access.pos()?;
+    let at = access.at()?;
     let form = match access.parameter("format") {
         None | Some("ltx") => Form::Ltx,
         Some("sqlite") => Form::Sqlite,
         Some(_) => return Err(ApiError::bad_input("the format is ltx or sqlite")),
     };
-    let snapshot = Snapshot::new(existing(&app, &key).await?, pos)?;
+    let database = existing(&app, &key).await?;
+    let pos = match at {
+        Some(at) => Some(pos_at(&database, at).await?),
+        None => None,
+    };
+    let snapshot = Snapshot::new(database, pos)?;
+    let pos = (POS, snapshot.pos().to_string());
     let header = snapshot.header();
     let len_bytes = u64::from(header.commit).saturating_mul(u64::from(header.page_size.bytes()));
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
@@ -67,10 +73,13 @@ pub(crate) async fn snapshot(
     });
     let body = Body::from_stream(batches);
     Ok(match form {
-        Form::Ltx => ([(CONTENT_TYPE, "application/octet-stream")], body).into_response(),
+        Form::Ltx => {
+            let content_type = (CONTENT_TYPE, "application/octet-stream".to_owned());
+            ([content_type, pos], body).into_response()
+        }
         Form::Sqlite => {
             let content_type = (CONTENT_TYPE, "application/vnd.sqlite3".to_owned());
-            ([content_type, (CONTENT_LENGTH, len_bytes.to_string())], body).into_response()
+            ([content_type, (CONTENT_LENGTH, len_bytes.to_string()), pos], body).into_response()
         }
     })
 }

@@ -8,13 +8,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::app::{Access, App, text_header};
+use super::lease_id;
+use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::spool::{self, ReceiveError};
 
-/// The lease that the client writes under.
-const LEASE_ID: &str = "lfsc-lease-id";
 /// Up to which transaction everything is durable.
 const HWM: &str = "litefs-hwm";
 
@@ -25,7 +24,7 @@ pub(crate) async fn push(
     body: Body,
 ) -> Result<Response, ApiError> {
     let key = access.key(Permission::Write)?;
-    let lease_id = text_header(&headers, LEASE_ID)?.map(str::to_owned);
+    let lease_id = lease_id(&headers)?;
     let least = HttpBody::size_hint(&body).lower();
     if least > app.max_body {
         return Err(ReceiveError::TooLong(app.max_body).into());

@@ -25,7 +25,7 @@ impl Store {
         if self.clusters().await?.contains(cluster) {
             return Ok(false);
         }
-        let marker = layout::cluster_marker(cluster).join("made");
+        let marker = layout::cluster_marker(cluster);
         let created = self.objects.create_small(&marker, String::new()).await?;
         Ok(created == Created::New)
     }
@@ -35,7 +35,7 @@ impl Store {
         if !self.databases(cluster).await?.is_empty() {
             return Err(Error::ClusterInUse);
         }
-        self.objects.delete_all(&layout::cluster_marker(cluster)).await
+        self.objects.delete(&layout::cluster_marker(cluster)).await
     }
 
     /// Drops a database with its history.

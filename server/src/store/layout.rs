@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `<cluster>/<db>/ltx/0/<min>-<max>.ltx` | one committed LTX file, as Litestream lays a replica out |
 //! | `.litevfs-cloud/id` | 16 hex digits that name this store |
-//! | `.litevfs-cloud/clusters/<cluster>/made` | marks a cluster that was made by name; empty |
+//! | `.litevfs-cloud/clusters/<cluster>` | marks a cluster that was made by name; empty |
 //! | `.litevfs-cloud/staging/<random>` | large LTX files on their way to their place |
 //!
 //! Names of clusters and databases do not start with a dot, so nothing of ours can lie under a
@@ -51,7 +51,7 @@ pub fn clusters() -> Path {
     Path::from_iter([PRIVATE, "clusters"])
 }
 
-/// The folder that marks a cluster that was made by name.
+/// The file that marks a cluster that was made by name.
 pub fn cluster_marker(cluster: &ClusterName) -> Path {
     Path::from_iter([PRIVATE, "clusters", cluster.as_str()])
 }

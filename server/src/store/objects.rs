@@ -73,11 +73,20 @@ impl Objects {
         self.names(Some(&layout::cluster(cluster))).await
     }
 
-    /// The names of the folders in a folder, or at the top.
+    /// The names of the folders and files in a folder, or at the top.
     pub async fn names<T: FromStr>(&self, folder: Option<&Path>) -> Result<Vec<T>, Error> {
         let listing = self.store.list_with_delimiter(folder).await?;
-        let names = listing.common_prefixes.iter().filter_map(|path| path.filename()?.parse().ok());
-        Ok(names.collect())
+        let files = listing.objects.iter().map(|meta| &meta.location);
+        let paths = listing.common_prefixes.iter().chain(files);
+        Ok(paths.filter_map(|path| path.filename()?.parse().ok()).collect())
+    }
+
+    /// Deletes a file, if it is there.
+    pub async fn delete(&self, path: &Path) -> Result<(), Error> {
+        match self.store.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Deletes every file in a folder, the last first: what an interruption leaves is a history.
@@ -86,7 +95,7 @@ impl Objects {
             self.store.list(Some(folder)).map_ok(|meta| meta.location).try_collect().await?;
         files.sort_unstable();
         for file in files.iter().rev() {
-            self.store.delete(file).await?;
+            self.delete(file).await?;
         }
         self.settle(folder).await
     }

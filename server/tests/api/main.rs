@@ -5,6 +5,7 @@
 mod access;
 mod client;
 mod commit;
+mod control;
 mod files;
 mod lease;
 mod limits;

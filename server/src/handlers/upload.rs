@@ -1,0 +1,46 @@
+//! `POST /db/upload`: a SQLite file becomes the next transaction of a database.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::{Body, HttpBody};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Serialize;
+
+use super::lease_id;
+use crate::app::{Access, App};
+use crate::auth::Permission;
+use crate::error::ApiError;
+use crate::spool::{self, ReceiveError};
+
+/// The transaction that a call made, or would go back to.
+#[derive(Debug, Serialize)]
+pub(crate) struct TxidBody {
+    #[serde(rename = "txID")]
+    pub(super) txid: String,
+}
+
+pub(crate) async fn upload(
+    State(app): State<Arc<App>>,
+    access: Access,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<TxidBody>, ApiError> {
+    let key = access.key(Permission::Write)?;
+    let lease_id = lease_id(&headers)?;
+    if HttpBody::size_hint(&body).lower() > app.max_import {
+        return Err(ReceiveError::TooLong(app.max_import).into());
+    }
+    // Before hours of uploading, not only after.
+    app.leases.check(&key, lease_id.as_deref(), Instant::now())?;
+    let file = spool::receive(body.into_data_stream(), app.max_import, app.store.scratch()).await?;
+    // As with any commit: what has begun is brought to its end.
+    let import = tokio::spawn(async move {
+        let fence = || app.leases.check(&key, lease_id.as_deref(), Instant::now());
+        app.store.import(&key, file, fence).await
+    });
+    let pos = import.await??;
+    Ok(Json(TxidBody { txid: pos.txid.to_string() }))
+}
