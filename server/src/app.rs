@@ -10,7 +10,6 @@ use litevfs::types::{ClusterName, DbName, ParseError, Pos};
 use crate::auth::{Auth, Caller, Permission, Token};
 use crate::error::ApiError;
 use crate::key::DbKey;
-use crate::lease::Leases;
 use crate::store::{At, Store};
 use crate::wire::parse_rfc3339_ms;
 
@@ -20,15 +19,11 @@ const CLUSTER_ID: &str = "litefs-cluster-id";
 /// The parts of the server.
 pub struct App {
     /// The databases.
-    pub store: Store,
-    /// The write leases.
-    pub leases: Leases,
+    pub store: Arc<Store>,
     /// Who may use them.
     pub auth: Auth,
     /// The longest upload, in bytes.
     pub max_body: u64,
-    /// Where the databases are kept, in words and without a secret.
-    pub place: String,
     /// The longest SQLite file to import, in bytes.
     pub max_import: u64,
     /// Names this process.

@@ -31,6 +31,8 @@ enum Command {
 
 /// The program.
 pub fn main() -> ExitCode {
+    // Whatever speaks TLS here uses this; it fails only when that is settled already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match Cli::parse().command {
         Command::Serve(args) => serve(args),
         Command::Token(args) => token::run(args),

@@ -106,7 +106,9 @@ impl From<store::Error> for ApiError {
             Error::MissingPages => (unprocessable, "EMISSINGPAGES"),
             Error::BadChecksum(_) => (unprocessable, "EBADCHECKSUM"),
             Error::Fenced(lease) => return ApiError::from(*lease),
-            Error::Corrupt { .. } => {
+            Error::Replaced => (StatusCode::CONFLICT, "EPOSMISMATCH"),
+            Error::Dropped(_) => (StatusCode::CONFLICT, "ELEASE"),
+            Error::Corrupt { .. } | Error::Gone(_) | Error::Unfit { .. } => {
                 // Paths in the store are made of names that the client gave itself.
                 tracing::error!(%error, "request failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "EINTERNAL")
@@ -114,7 +116,11 @@ impl From<store::Error> for ApiError {
             Error::Objects(error) => return ApiError::internal(error),
             Error::Io(error) => return ApiError::internal(error),
         };
-        let pos = if let Error::PosMismatch(pos) = error { Some(pos) } else { None };
+        let pos = match error {
+            Error::PosMismatch(pos) => Some(pos),
+            Error::Replaced => Some(Pos::EMPTY),
+            _ => None,
+        };
         ApiError { status, code, text: error.to_string(), pos }
     }
 }

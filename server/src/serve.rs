@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +17,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::lease::Leases;
+use crate::metrics::Metrics;
 use crate::random;
 use crate::routes::router;
 use crate::store::Store;
-use crate::store::local::LocalDir;
 
 /// The longest wait for a request's header, and so also for the next request of a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -56,17 +54,17 @@ async fn start(
     config: Config,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let dir = LocalDir::take(&config.data)?;
-    let store = Store::open_store(dir.objects.clone())
+    let metrics = Metrics::default();
+    let taken = config.store.location.take(&config.store, &metrics)?;
+    let store = Store::open_store(taken.objects.clone(), &config.store, metrics)
         .await
-        .map_err(|error| format!("cannot use {}: {error}", config.data.display()))?;
+        .map_err(|error| format!("cannot use {}: {error}", taken.objects.name()))?;
+    store.start_compaction();
     let open = config.auth.is_open();
     let app = Arc::new(App {
         store,
-        leases: Leases::default(),
         auth: config.auth,
         max_body: config.max_body,
-        place: place(&config.data),
         max_import: config.max_import,
         instance_id: random::hex::<8>()?.try_into()?,
     });
@@ -77,11 +75,6 @@ async fn start(
     let _ = announce(listener.local_addr()?, open);
     accept(listener, router(app), stop).await;
     Ok(())
-}
-
-/// A directory's own name: clients need not know where on this machine it is.
-fn place(data: &Path) -> String {
-    data.file_name().unwrap_or(data.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

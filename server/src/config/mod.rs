@@ -1,22 +1,24 @@
 //! The arguments of `serve`, and what they mean: checked, and ready to run.
 
 mod auth;
+mod store;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
 
 use clap::Args;
 
 pub use auth::AuthArgs;
+pub use store::StoreArgs;
 
 use crate::auth::Auth;
+use crate::store::Settings;
 
 /// The arguments of `serve`, as they are given.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Keep the databases in this directory; it is made if it is missing.
-    #[arg(long, value_name = "DIR", default_value = "./litevfs-data")]
-    pub data: PathBuf,
+    /// Where the databases are, and how they are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Listen on this address; port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:20202")]
     pub listen: String,
@@ -33,8 +35,8 @@ pub struct ServeArgs {
 
 /// What `serve` runs with.
 pub struct Config {
-    /// The data directory.
-    pub data: PathBuf,
+    /// Where the databases are, and how they are kept.
+    pub store: Settings,
     /// The addresses to try, in order.
     pub listen: Vec<SocketAddr>,
     /// Who may use the server.
@@ -67,6 +69,16 @@ pub enum ConfigError {
     /// The cluster of a token is not a cluster name.
     #[error("--cluster-token: {0}")]
     Cluster(litevfs::types::ParseError),
+    /// A time in the compaction schedule makes no sense.
+    #[error("--{option} {given}: {what}")]
+    Schedule {
+        /// The option.
+        option: &'static str,
+        /// As given.
+        given: String,
+        /// What is wrong, and what to give.
+        what: &'static str,
+    },
     /// The tokens file cannot be used.
     #[error("--tokens-file: {0}")]
     TokensFile(String),
@@ -83,7 +95,8 @@ impl Config {
             return Err(ConfigError::OpenToAll(open));
         }
         let max_import = if args.max_import == 0 { u64::MAX } else { args.max_import };
-        Ok(Config { data: args.data, listen, auth, max_body: args.max_body, max_import })
+        let store = args.store.into_settings()?;
+        Ok(Config { store, listen, auth, max_body: args.max_body, max_import })
     }
 }
 

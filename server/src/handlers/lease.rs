@@ -1,7 +1,7 @@
 //! `POST /lease` and `DELETE /lease`: the right to write.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
-use crate::random;
 use crate::wire::rfc3339_in;
 
 #[derive(Serialize)]
@@ -28,14 +27,8 @@ pub(crate) async fn acquire(
     let key = access.key(Permission::Write)?;
     let duration = duration(&access)?;
     let (id, granted) = match access.parameter("id") {
-        Some(id) => (id.to_owned(), app.leases.refresh(&key, id, duration, Instant::now())?),
-        None => {
-            let id = random::hex::<16>()?;
-            // A commit that was let in before must not appear under a lease that is not its own.
-            let _held = app.store.hold(&key).await?;
-            let granted = app.leases.acquire(&key, id.clone(), duration, Instant::now())?;
-            (id, granted)
-        }
+        Some(id) => (id.to_owned(), app.store.refresh_lease(&key, id, duration).await?),
+        None => app.store.acquire_lease(&key, duration).await?,
     };
     Ok(Json(LeaseBody { id, expires_at: rfc3339_in(granted) }))
 }
@@ -47,7 +40,7 @@ pub(crate) async fn release(
 ) -> Result<StatusCode, ApiError> {
     let key = access.key(Permission::Write)?;
     let id = access.parameter("id").ok_or_else(|| ApiError::bad_input("name the lease: id=ID"))?;
-    app.leases.release(&key, id);
+    app.store.release_lease(&key, id).await?;
     Ok(StatusCode::OK)
 }
 

@@ -32,6 +32,11 @@ async fn existing(app: &App, key: &DbKey) -> Result<Arc<Database>, ApiError> {
     Ok(app.store.database(key).await?.ok_or(Error::NoDatabase)?)
 }
 
+/// A database that must exist, with what was committed through other servers.
+async fn current(app: &App, key: &DbKey) -> Result<Arc<Database>, ApiError> {
+    Ok(app.store.fresh(key).await?.ok_or(Error::NoDatabase)?)
+}
+
 /// The lease that a request is made under.
 fn lease_id(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(text_header(headers, LEASE_ID)?.map(str::to_owned))

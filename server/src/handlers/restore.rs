@@ -2,7 +2,6 @@
 //! `DELETE /db`: its end.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use super::upload::TxidBody;
-use super::{existing, lease_id};
+use super::{current, lease_id};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -60,7 +59,7 @@ pub(crate) async fn info(
         Some("true" | "1") => true,
         Some(_) => return Err(ApiError::bad_input("all is true or false")),
     };
-    let points = existing(&app, &key).await?.restore_points(all).await?;
+    let points = current(&app, &key).await?.restore_points(all).await?;
     let restorable_paths = points.into_iter().map(PointBody::from).collect();
     Ok(Json(InfoBody { name: key.db.to_string(), restorable_paths }))
 }
@@ -72,7 +71,7 @@ pub(crate) async fn check(
 ) -> Result<Json<CheckBody>, ApiError> {
     let key = access.key(Permission::Read)?;
     let at = moment(&access)?;
-    let point = existing(&app, &key).await?.restore_point(at).await?;
+    let point = current(&app, &key).await?.restore_point(at).await?;
     let timestamp = rfc3339_ms(point.timestamp_ms).unwrap_or_default();
     Ok(Json(CheckBody { txid: point.pos.txid.to_string(), timestamp }))
 }
@@ -87,10 +86,8 @@ pub(crate) async fn restore(
     let at = moment(&access)?;
     let lease_id = lease_id(&headers)?;
     // Whether the client still waits or not: see `tx`.
-    let restore = tokio::spawn(async move {
-        let fence = || app.leases.check(&key, lease_id.as_deref(), Instant::now());
-        app.store.restore(&key, at, fence).await
-    });
+    let restore =
+        tokio::spawn(async move { app.store.restore(&key, at, lease_id.as_deref()).await });
     let pos = restore.await??;
     Ok(Json(TxidBody { txid: pos.txid.to_string() }))
 }
@@ -102,8 +99,8 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let key = access.key(Permission::Write)?;
-    app.leases.check(&key, lease_id(&headers)?.as_deref(), Instant::now())?;
-    tokio::spawn(async move { app.store.drop_database(&key).await }).await??;
+    let lease_id = lease_id(&headers)?;
+    tokio::spawn(async move { app.store.drop_database(&key, lease_id.as_deref()).await }).await??;
     Ok(StatusCode::OK)
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn snapshot(
         Some(at) => Some(pos_at(&database, at).await?),
         None => None,
     };
-    let snapshot = Snapshot::new(database, pos)?;
+    let snapshot = Snapshot::new(database, pos).await?;
     let pos = (POS, snapshot.pos().to_string());
     let header = snapshot.header();
     let len_bytes = u64::from(header.commit).saturating_mul(u64::from(header.page_size.bytes()));

@@ -1,7 +1,6 @@
 //! `GET /status`: a cluster at a glance, for the status page and for scripts.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -62,7 +61,7 @@ pub(crate) async fn status(
     Ok(Json(StatusBody {
         instance: app.instance_id.to_str().unwrap_or_default().to_owned(),
         version: env!("CARGO_PKG_VERSION"),
-        store: app.place.clone(),
+        store: app.store.name().to_owned(),
         cluster: access.cluster.to_string(),
         databases,
     }))
@@ -74,7 +73,7 @@ async fn database(app: &App, key: &DbKey) -> Result<Option<DatabaseBody>, ApiErr
         return Ok(None);
     };
     let summary = database.summary();
-    let lease = app.leases.holder(key, Instant::now());
+    let lease = app.store.lease_left(key);
     let page_size = summary.page_size.bytes();
     Ok(Some(DatabaseBody {
         name: key.db.to_string(),

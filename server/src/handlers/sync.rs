@@ -30,8 +30,8 @@ pub(crate) async fn one(
     access: Access,
 ) -> Result<Json<ChangesBody>, ApiError> {
     let since = access.pos()?.unwrap_or(Pos::EMPTY);
-    let changes = match app.store.database(&access.key(Permission::Read)?).await? {
-        Some(database) => database.changes(since),
+    let changes = match app.store.fresh(&access.key(Permission::Read)?).await? {
+        Some(database) => database.changes(since).await?,
         // What is cached of a database that is gone must go too.
         None if since == Pos::EMPTY => (Pos::EMPTY, Changes::Nothing),
         None => (Pos::EMPTY, Changes::All),
@@ -66,8 +66,8 @@ pub(crate) async fn several(
             continue;
         }
         let key = DbKey { cluster: access.cluster.clone(), db };
-        if let Some(database) = app.store.database(&key).await? {
-            let (pos, changed) = database.changes(since.unwrap_or(Pos::EMPTY));
+        if let Some(database) = app.store.fresh(&key).await? {
+            let (pos, changed) = database.changes(since.unwrap_or(Pos::EMPTY)).await?;
             changes.insert(name, ChangesBody::new(pos, changed));
         }
     }

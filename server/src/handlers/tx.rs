@@ -1,7 +1,6 @@
 //! `POST /db/tx`: commits one LTX file.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::State;
@@ -32,10 +31,8 @@ pub(crate) async fn push(
     let upload = spool::receive(body.into_data_stream(), app.max_body, app.store.scratch()).await?;
     // A commit that has begun is brought to its end, whether the client still waits or not:
     // otherwise memory could miss a file that was made.
-    let commit = tokio::spawn(async move {
-        let fence = || app.leases.check(&key, lease_id.as_deref(), Instant::now());
-        app.store.commit(&key, upload, fence).await
-    });
+    let commit =
+        tokio::spawn(async move { app.store.commit(&key, upload, lease_id.as_deref()).await });
     let pos = commit.await??;
     Ok((StatusCode::OK, [(HWM, pos.txid.to_string())]).into_response())
 }

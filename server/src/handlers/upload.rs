@@ -1,7 +1,6 @@
 //! `POST /db/upload`: a SQLite file becomes the next transaction of a database.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::body::{Body, HttpBody};
@@ -34,13 +33,11 @@ pub(crate) async fn upload(
         return Err(ReceiveError::TooLong(app.max_import).into());
     }
     // Before hours of uploading, not only after.
-    app.leases.check(&key, lease_id.as_deref(), Instant::now())?;
+    app.store.may_write(&key, lease_id.as_deref()).await?;
     let file = spool::receive(body.into_data_stream(), app.max_import, app.store.scratch()).await?;
     // As with any commit: what has begun is brought to its end.
-    let import = tokio::spawn(async move {
-        let fence = || app.leases.check(&key, lease_id.as_deref(), Instant::now());
-        app.store.import(&key, file, fence).await
-    });
+    let import =
+        tokio::spawn(async move { app.store.import(&key, file, lease_id.as_deref()).await });
     let pos = import.await??;
     Ok(Json(TxidBody { txid: pos.txid.to_string() }))
 }

@@ -2,69 +2,113 @@
 
 use std::sync::Arc;
 
+use litevfs::ltx::{Header, page_checksum};
 use litevfs::types::{Checksum, Pgno, Pos};
 
+use super::claim::now_ms;
 use super::convert::{self, Converted, Sound};
-use super::database::{Database, State, grows_completely};
+use super::create::Created;
+use super::database::{Database, State};
 use super::error::Error;
-use super::history::Step;
-use super::index::PageRef;
-use super::objects::Created;
-use super::{Slot, Store, layout};
+use super::file_index::FileIndex;
+use super::files::{Files, LtxFile};
+use super::look::{complete_span, is_tombstone};
+use super::view::View;
+use super::{FRESH, Slot, Store};
 use crate::key::DbKey;
-use crate::lease::LeaseError;
 use crate::offload::offload;
 use crate::spool::Spool;
 
+/// How many pages' checksums are worked out at the same time.
+const CHECKSUM_BATCH: usize = 256;
+
 impl Store {
-    /// Commits an LTX v1 file; returns the position of the database, with it durable.
+    /// Commits an LTX v1 file under a lease, or under none; returns the position of the database, with
+    /// it durable.
     ///
-    /// The same file again is told from a conflict and changes nothing. `fence` says whether the
-    /// client may write; it is asked first and again just before the file is made. Between that and
-    /// the end [`Store::hold`] waits, so no lease is granted in the middle.
-    pub async fn commit<F>(&self, key: &DbKey, upload: Spool, fence: F) -> Result<Pos, Error>
-    where
-        F: Fn() -> Result<(), LeaseError>,
-    {
+    /// The same file again is told from a conflict and changes nothing. Whether the client may write
+    /// is asked first and again just before the file is made. Between that and the end no lease is
+    /// granted by this server.
+    pub async fn commit(
+        &self,
+        key: &DbKey,
+        upload: Spool,
+        lease_id: Option<&str>,
+    ) -> Result<Pos, Error> {
         let slot = self.slot(key)?;
         let scratch = self.objects.scratch().to_owned();
         let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
-        let converted = offload(len_bytes, move || convert::convert(&upload, &scratch)).await?;
+        let now_ms = self.time_of_next(&slot).await;
+        let converted = offload(len_bytes, move || convert::convert(&upload, &scratch, now_ms));
+        let converted = converted.await?;
         if let Ok(Converted { sound: Ok(sound), .. }) = &converted
-            && let Some(pos) = self.held(key, &slot, &sound.step, &sound.pages).await?
+            && let Some(pos) = self.held(key, &slot, sound).await?
         {
             return Ok(pos);
         }
-        fence()?;
+        self.check_lease(key, &slot, lease_id).await?;
         let Converted { header, sound } = converted?;
-
         let _gate = slot.gate.lock().await;
+        self.commit_gated(key, &slot, header, sound, lease_id).await
+    }
+
+    /// The rest of a commit, with the gate held.
+    pub(super) async fn commit_gated(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        header: Header,
+        sound: Result<Sound, Error>,
+        lease_id: Option<&str>,
+    ) -> Result<Pos, Error> {
         if let Ok(sound) = &sound
-            && let Some(pos) = self.held(key, &slot, &sound.step, &sound.pages).await?
+            && let Some(pos) = self.held(key, slot, sound).await?
         {
             return Ok(pos);
         }
-        let database = self.open(key, &slot).await?.unwrap_or_else(|| {
-            let state = State::new(header.page_size);
-            Arc::new(Database::with_state(&self.objects, key, state))
-        });
-        database.state.read().history.check_next(&header)?;
+        let mut database = self.base(key, slot).await?;
+        if check_next(database.as_deref(), &header).is_err() && self.objects.is_shared() {
+            // Another server may have gone on.
+            slot.look_again().await;
+            database = self.base(key, slot).await?;
+        }
+        check_next(database.as_deref(), &header)?;
         let sound = sound?;
-        database.check(&sound).await?;
-        fence()?;
-        self.publish(key, &slot, database, sound).await
+        check(database.as_deref(), &sound).await?;
+        self.check_lease(key, slot, lease_id).await?;
+        self.publish(key, slot, database, sound).await
+    }
+
+    /// The database to commit to, as it was moments ago; `None` when there is none.
+    async fn base(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<Option<Arc<Database>>, Error> {
+        let database = self.open(key, slot).await?;
+        match database {
+            None => self.clear_leftovers(key).await.map(|()| None),
+            // A database that was dropped and made anew must not get a commit of the old one.
+            Some(database) => match database.look(FRESH.saturating_mul(10)).await {
+                Ok(()) => Ok(Some(database)),
+                Err(Error::Replaced) => self.open(key, slot).await,
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// The time to store for the next transaction: now, but never before the last one.
+    async fn time_of_next(&self, slot: &Slot) -> u64 {
+        let database = slot.database.lock().await.clone();
+        let last_ms = database.map_or(0, |database| database.state.read().tip.timestamp_ms);
+        now_ms().max(last_ms)
     }
 
     /// The position of a database that holds an upload already.
     async fn held(
         &self,
         key: &DbKey,
-        slot: &Slot,
-        step: &Step,
-        pages: &[PageRef],
+        slot: &Arc<Slot>,
+        sound: &Sound,
     ) -> Result<Option<Pos>, Error> {
         match self.open(key, slot).await? {
-            Some(database) if database.holds(step, pages).await? => Ok(Some(database.pos())),
+            Some(database) if database.holds(sound).await? => Ok(Some(database.pos())),
             _ => Ok(None),
         }
     }
@@ -76,41 +120,146 @@ impl Store {
     pub(super) async fn publish(
         &self,
         key: &DbKey,
-        slot: &Slot,
-        database: Arc<Database>,
+        slot: &Arc<Slot>,
+        database: Option<Arc<Database>>,
         sound: Sound,
     ) -> Result<Pos, Error> {
-        let Sound { step, pages, file } = sound;
-        let path = layout::ltx_file(key, step.min_txid, step.max_txid);
-        let mut created = self.objects.create(&path, file).await;
-        if database.pos().is_empty()
-            && let Ok(Created::New) = created
-        {
+        let first_txid = sound.header.min_txid;
+        let path = self.objects.shape.named(key, 0, first_txid, first_txid);
+        let mut created = self.objects.create(&path, &sound.file, sound.index.timestamp_ms).await;
+        if database.is_none() && matches!(created, Ok(Created::New(_))) {
             // The cluster's folder may be as new, made and not yet synced by another commit.
-            let settled = self.objects.settle(&layout::level0(key)).await;
-            created = settled.map(|()| Created::New);
+            let settled = self.objects.settle(&self.objects.shape.level(key, 0)).await;
+            created = settled.and(created);
         }
         match created {
-            Ok(Created::New) => {}
+            Ok(Created::New(version)) => {
+                let done = self.take_in(key, slot, database, &sound, version).await;
+                if done.is_err() {
+                    slot.forget().await;
+                }
+                self.metrics.commit(sound.file.len());
+                let open = slot.database.lock().await.clone();
+                self.committed(key, open.map_or(0, |database| database.plan_len()));
+                done
+            }
             Ok(Created::Exists) => {
                 slot.forget().await;
-                if let Some(pos) = self.held(key, slot, &step, &pages).await? {
+                if let Some(pos) = self.held(key, slot, &sound).await? {
                     return Ok(pos);
                 }
                 let database = self.open(key, slot).await?;
-                let pos = database.map_or(Pos::EMPTY, |database| database.pos());
-                return Err(Error::PosMismatch(pos));
+                Err(Error::PosMismatch(database.map_or(Pos::EMPTY, |database| database.pos())))
             }
             Err(error) => {
                 // It may be there all the same: only the files can tell.
                 slot.forget().await;
-                return Err(error);
+                Err(error)
             }
         }
-        database.state.write().push(step, pages)?;
-        *slot.database.lock().await = Some(database);
-        Ok(step.pos())
     }
+
+    /// Takes in the file that was just made.
+    async fn take_in(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        database: Option<Arc<Database>>,
+        sound: &Sound,
+        version: u64,
+    ) -> Result<Pos, Error> {
+        let txid = sound.header.min_txid;
+        let (len, written_ms) = (sound.file.len(), now_ms());
+        let guard = LtxFile { level: 0, min_txid: txid, max_txid: txid, len, version, written_ms };
+        let db = database.as_ref().map_or_else(|| Arc::new(key.clone()), |d| Arc::clone(&d.key));
+        self.indexes.put(&db, &guard, Arc::clone(&sound.index));
+        let (file, index) = if sound.index.marks.span == 0 {
+            (guard, Arc::clone(&sound.index))
+        } else {
+            complete_span(&self.objects, &self.indexes, &db, &guard).await?
+        };
+        let pos = Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() };
+        if let Some(database) = database {
+            let mut state = database.state.write();
+            let base = state.tip.pos;
+            if base.txid.next() == file.min_txid {
+                state.files.insert(guard);
+                state.append_after(base, file, &index, &sound.checksums);
+            }
+            return Ok(pos);
+        }
+        let mut files = Files::default();
+        files.insert(guard);
+        files.insert(file);
+        let view = View::new(&self.objects, &self.indexes, &db, &[file]).await?;
+        let state = State::new(files, &view);
+        let database = Database::new(db, &self.objects, &self.indexes, view.page_size, state);
+        *slot.database.lock().await = Some(Arc::new(database));
+        Ok(pos)
+    }
+}
+
+/// Whether a file may be the next: it has the database's page size and follows the last transaction.
+fn check_next(database: Option<&Database>, header: &Header) -> Result<(), Error> {
+    let pos = database.map_or(Pos::EMPTY, Database::pos);
+    if let Some(database) = database
+        && header.page_size != database.page_size
+    {
+        return Err(Error::PageSize { database: database.page_size, file: header.page_size });
+    }
+    let follows =
+        header.min_txid == pos.txid.next() && header.pre_apply_checksum == pos.post_apply_checksum;
+    if follows { Ok(()) } else { Err(Error::PosMismatch(pos)) }
+}
+
+/// The commit rules after page size and position: page set and checksum.
+async fn check(database: Option<&Database>, sound: &Sound) -> Result<(), Error> {
+    let old_commit = database.map_or(0, |database| database.state.read().tip.commit);
+    let index = &sound.index;
+    let lock_pgno = index.page_size.lock_pgno();
+    if !grows_completely(old_commit, index.commit, lock_pgno, index) {
+        return Err(Error::MissingPages);
+    }
+    let replaced = index.pgnos().take_while(|pgno| pgno.get() <= old_commit);
+    let truncated = (index.commit.saturating_add(1)..=old_commit)
+        .filter_map(Pgno::new)
+        .filter(|&pgno| pgno != lock_pgno);
+    let gone: Vec<Pgno> = replaced.chain(truncated).collect();
+    let pos = database.map_or(Pos::EMPTY, Database::pos);
+    let before = match database {
+        Some(database) => database.checksums(&gone).await?,
+        None => Vec::new(),
+    };
+    let start = if pos.is_empty() { Checksum::EMPTY } else { pos.post_apply_checksum };
+    let after = sound.checksums.iter().copied();
+    let checksum = before.into_iter().chain(after).fold(start, Checksum::toggle);
+    if checksum == index.post_apply_checksum() {
+        return Ok(());
+    }
+    if let Some(now) = database.map(Database::pos).filter(|&now| now != pos) {
+        // Another server's commit was taken in meanwhile.
+        return Err(Error::PosMismatch(now));
+    }
+    let claimed = index.post_apply_checksum();
+    Err(Error::BadChecksum(format!(
+        "the post-apply checksum is {claimed}, but the pages give {checksum}"
+    )))
+}
+
+/// Whether a file has every page that a database grows by, and none past its end.
+pub(super) fn grows_completely(
+    old_commit: u32,
+    new_commit: u32,
+    lock_pgno: Pgno,
+    index: &FileIndex,
+) -> bool {
+    let grown = new_commit.saturating_sub(old_commit);
+    let with_lock = (old_commit..new_commit).contains(&lock_pgno.get().saturating_sub(1));
+    let expected = grown.saturating_sub(u32::from(with_lock)) as usize;
+    let mut new = index.pgnos().skip_while(|pgno| pgno.get() <= old_commit);
+    let in_place = |pgno: Pgno| pgno.get() <= new_commit && pgno != lock_pgno;
+    let count = index.pgnos().filter(|pgno| pgno.get() > old_commit).count();
+    count == expected && new.all(in_place)
 }
 
 impl Database {
@@ -118,54 +267,76 @@ impl Database {
     ///
     /// Equal positions do not prove it: the database checksum is linear, so that the same change
     /// made to two pages cancels out, and one writer's transaction could pass for another's. Nor do
-    /// equal pages: see [`History::find_repeated`].
-    async fn holds(&self, step: &Step, pages: &[PageRef]) -> Result<bool, Error> {
-        let (number, pgnos) = {
-            let state = self.state.read();
-            let Some(number) = state.history.find_repeated(step) else {
-                return Ok(false);
-            };
-            let held = state.index.pages_of(number).iter();
-            (number, held.map(|page| page.pgno).collect::<Vec<_>>())
+    /// equal pages without the time of the commit: the same change made by two clients to the same
+    /// base would be one transaction, acknowledged to both.
+    async fn holds(&self, sound: &Sound) -> Result<bool, Error> {
+        let Some(file) = self.state.read().files.committed(sound.header.min_txid).copied() else {
+            return Ok(false);
         };
-        if !pgnos.iter().eq(pages.iter().map(|page| &page.pgno)) {
+        let held = match self.index(&file).await {
+            // Merged and removed meanwhile: too late to tell.
+            Err(Error::Gone(_)) => return Ok(false),
+            held => held?,
+        };
+        let upload = &sound.index;
+        let same = held.marks.client_timestamp_ms == upload.marks.client_timestamp_ms
+            && held.marks.post_apply_checksum == upload.marks.post_apply_checksum
+            && held.marks.span == upload.marks.span
+            && held.marks.follows(upload.marks.pre_apply_checksum)
+            && held.commit == upload.commit
+            && held.page_size == upload.page_size
+            && !is_tombstone(&held)
+            && held.pgnos().eq(upload.pgnos());
+        if !same {
             return Ok(false);
         }
-        let checksums = self.checksums(number, &pgnos).await?;
-        Ok(checksums.iter().eq(pages.iter().map(|page| &page.checksum)))
+        let pgnos: Vec<Pgno> = held.pgnos().collect();
+        let view = View::of_file(file, held);
+        for (batch, ours) in
+            pgnos.chunks(CHECKSUM_BATCH).zip(sound.checksums.chunks(CHECKSUM_BATCH))
+        {
+            let pages = match view.pages(&self.objects, &self.key, batch).await {
+                Err(Error::Gone(_)) => return Ok(false),
+                pages => pages?,
+            };
+            let theirs = batch.iter().zip(&pages).map(|(&pgno, data)| page_checksum(pgno, data));
+            if !theirs.eq(ours.iter().copied()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    /// The commit rules after page size and position: page set and checksum.
-    async fn check(&self, sound: &Sound) -> Result<(), Error> {
-        let Sound { step, pages, .. } = sound;
-        let (last, pos, old_commit) = {
-            let history = &self.state.read().history;
-            (history.len().checked_sub(1), history.pos(), history.commit())
+    /// The checksums of current pages, in the order asked for.
+    ///
+    /// Pages whose checksum is not known are read for it, and it is remembered.
+    pub(super) async fn checksums(&self, pgnos: &[Pgno]) -> Result<Vec<Checksum>, Error> {
+        let mut checksums: Vec<Option<Checksum>> = {
+            let state = self.state.read();
+            pgnos.iter().map(|&pgno| state.checksum(pgno)).collect()
         };
-        let lock_pgno = self.page_size.lock_pgno();
-        if !grows_completely(old_commit, step.commit, lock_pgno, pages) {
-            return Err(Error::MissingPages);
+        let unknown = pgnos.iter().zip(&checksums).filter(|(_, known)| known.is_none());
+        let unknown: Vec<Pgno> = unknown.map(|(&pgno, _)| pgno).collect();
+        let mut worked_out = Vec::with_capacity(unknown.len());
+        if !unknown.is_empty() {
+            let view = self.view(None).await?;
+            for batch in unknown.chunks(CHECKSUM_BATCH) {
+                let pages = self.pages_of(&view, batch).await?;
+                let len_bytes = self.page_size.len_bytes().saturating_mul(pages.len());
+                let pgnos = batch.to_vec();
+                let work = move || -> Vec<Checksum> {
+                    pgnos
+                        .iter()
+                        .zip(&pages)
+                        .map(|(&pgno, page)| page_checksum(pgno, page))
+                        .collect()
+                };
+                worked_out.extend(offload(len_bytes, work).await?);
+            }
         }
-        let replaced =
-            pages.iter().map(|page| page.pgno).take_while(|pgno| pgno.get() <= old_commit);
-        let truncated = (step.commit.saturating_add(1)..=old_commit)
-            .filter_map(Pgno::new)
-            .filter(|&pgno| pgno != lock_pgno);
-        let gone: Vec<Pgno> = replaced.chain(truncated).collect();
-        let before = match last {
-            Some(last) => self.checksums(last, &gone).await?,
-            None => Vec::new(),
-        };
-        let start = if pos.is_empty() { Checksum::EMPTY } else { pos.post_apply_checksum };
-        let after = pages.iter().map(|page| page.checksum);
-        let checksum = before.into_iter().chain(after).fold(start, Checksum::toggle);
-        if checksum == step.post_apply_checksum {
-            Ok(())
-        } else {
-            Err(Error::BadChecksum(format!(
-                "the post-apply checksum is {}, but the pages give {checksum}",
-                step.post_apply_checksum
-            )))
-        }
+        let unfilled = checksums.iter_mut().filter(|known| known.is_none());
+        unfilled.zip(worked_out).for_each(|(place, checksum)| *place = Some(checksum));
+        let checksums: Option<Vec<_>> = checksums.into_iter().collect();
+        checksums.ok_or_else(|| Error::corrupt(&self.key, "a page could not be read"))
     }
 }

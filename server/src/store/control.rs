@@ -1,39 +1,261 @@
-//! What operators see of a database.
+//! What the control plane does to whole databases and clusters.
 
-use litevfs::types::{PageSize, Pos};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use litevfs::ltx::Header;
+use litevfs::types::{Checksum, ClusterName, Pgno, Pos};
+
+use super::claim::now_ms;
+use super::convert::{Sound, Writer};
+use super::create::Created;
 use super::database::Database;
+use super::error::Error;
+use super::import::{Base, sound_from_sqlite};
+use super::layout::{self, Marks};
+use super::objects::REMOVE_WITHIN;
+use super::points::At;
+use super::view::View;
+use super::{Store, convert};
+use crate::key::DbKey;
+use crate::offload::offload;
+use crate::spool::Spool;
 
-/// A database at a glance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Summary {
-    /// The current position.
-    pub pos: Pos,
-    /// Pages of the database.
-    pub commit: u32,
-    /// Bytes of a page.
-    pub page_size: PageSize,
-    /// When the last transaction was committed, in ms since 1970; 0 when it does not say.
-    pub timestamp_ms: u64,
-    /// How many LTX files there are.
-    pub files: usize,
-    /// Bytes of their pages, compressed.
-    pub stored_bytes: u64,
+/// How many pages are read at a time.
+const BATCH: usize = 256;
+
+impl Store {
+    /// Makes the content of an earlier position the current one, as a new transaction; returns the
+    /// position after it, which is the current one when nothing differs.
+    pub async fn restore(&self, key: &DbKey, at: At, lease_id: Option<&str>) -> Result<Pos, Error> {
+        let slot = self.slot(key)?;
+        self.check_lease(key, &slot, lease_id).await?;
+        let database = self.fresh(key).await?.ok_or(Error::NoDatabase)?;
+        let point = database.restore_point(at).await?;
+        let (now, then) = (database.view(None).await?, database.view(Some(point.pos)).await?);
+        let differing = database.differing(&now, &then).await?;
+        if differing.is_empty() && now.commit == then.commit {
+            return Ok(now.pos);
+        }
+        let sound = self.sound_from_view(&database, &now, &then, differing).await?;
+        let _gate = slot.gate.lock().await;
+        self.commit_gated(key, &slot, sound.header, Ok(sound), lease_id).await
+    }
+
+    /// Commits a SQLite file as the next transaction of a database, which may be new.
+    pub async fn import(
+        &self,
+        key: &DbKey,
+        file: Spool,
+        lease_id: Option<&str>,
+    ) -> Result<Pos, Error> {
+        let slot = self.slot(key)?;
+        self.check_lease(key, &slot, lease_id).await?;
+        let existing = self.fresh(key).await?;
+        let base = Base {
+            pos: existing.as_ref().map_or(Pos::EMPTY, |database| database.pos()),
+            page_size: existing.as_ref().map(|database| database.page_size()),
+        };
+        let last_ms = existing.map_or(0, |database| database.summary().timestamp_ms);
+        let timestamp_ms = now_ms().max(last_ms);
+        let scratch = self.scratch().to_owned();
+        let len_bytes = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        let sound = move || sound_from_sqlite(&file, &scratch, base, timestamp_ms);
+        let sound = offload(len_bytes, sound).await??;
+        let _gate = slot.gate.lock().await;
+        self.commit_gated(key, &slot, sound.header, Ok(sound), lease_id).await
+    }
+
+    /// The transaction that makes the content of one view out of another.
+    async fn sound_from_view(
+        &self,
+        database: &Database,
+        now: &View,
+        then: &View,
+        pgnos: Vec<Pgno>,
+    ) -> Result<Sound, Error> {
+        let txid = now.pos.txid.next();
+        let timestamp_ms = now_ms().max(now.timestamp_ms);
+        let header = Header {
+            page_size: then.page_size,
+            commit: then.commit,
+            min_txid: txid,
+            max_txid: txid,
+            timestamp_ms,
+            pre_apply_checksum: now.pos.post_apply_checksum,
+            wal_offset: 0,
+            wal_size: 0,
+            wal_salt: [0; 2],
+            node_id: 0,
+            no_checksum: false,
+        };
+        let marks = Marks {
+            pre_apply_checksum: now.pos.post_apply_checksum,
+            post_apply_checksum: then.pos.post_apply_checksum,
+            client_timestamp_ms: timestamp_ms,
+            span: 0,
+        };
+        let stored = layout::stored_header(&header, &marks, pgnos.iter().copied());
+        let failed = |error: litevfs::ltx::StreamError<std::io::Error>| match error {
+            litevfs::ltx::StreamError::Io(error) => Error::Io(error),
+            litevfs::ltx::StreamError::Ltx(error) => Error::corrupt(&database.key, error),
+        };
+        let mut writer = Writer::new(stored, self.scratch()).map_err(failed)?;
+        let mut checksums = Vec::with_capacity(pgnos.len());
+        for batch in pgnos.chunks(BATCH) {
+            for (&pgno, data) in batch.iter().zip(database.pages_of(then, batch).await?) {
+                checksums.push(litevfs::ltx::page_checksum(pgno, &data));
+                writer.page(pgno, &data).map_err(failed)?;
+            }
+        }
+        let (index, file) = writer.finish().map_err(failed)?;
+        Ok(convert::Sound { header, index, checksums, file })
+    }
+
+    /// Drops a database: all of its files go.
+    ///
+    /// First a last transaction is made that says so: whoever else commits at that moment loses, and
+    /// other servers see it. Also a damaged database can be dropped.
+    pub async fn drop_database(
+        self: &Arc<Self>,
+        key: &DbKey,
+        lease_id: Option<&str>,
+    ) -> Result<(), Error> {
+        let slot = self.slot(key)?;
+        self.check_lease(key, &slot, lease_id).await?;
+        let _gate = slot.gate.lock().await;
+        slot.look_again().await;
+        let found = self.fresh(key).await;
+        if matches!(found, Ok(None)) && self.objects.ltx_files(key).await?.is_empty() {
+            return Err(Error::NoDatabase);
+        }
+        slot.forget().await;
+        if let Ok(Some(database)) = &found {
+            self.create_tombstone(key, database).await?;
+        }
+        self.remove_all(key, true).await?;
+        if self.objects.is_shared() {
+            // It goes when no server can be at removing files of the old database any more.
+            let (store, key) = (Arc::clone(self), key.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(REMOVE_WITHIN.saturating_add(Duration::from_secs(1))).await;
+                let _ = store.clear_leftovers(&key).await;
+            });
+        } else {
+            self.remove_all(key, false).await?;
+            self.objects.remove_folder(&layout::database(key)).await;
+        }
+        Ok(())
+    }
+
+    /// Removes what a dropped database left, so that one of its name can be made.
+    ///
+    /// On a shared store it waits until no server can be at removing files of the old one any more:
+    /// files have no other identity than their name when they are removed.
+    pub(super) async fn clear_leftovers(&self, key: &DbKey) -> Result<(), Error> {
+        let files = self.objects.ltx_files(key).await?;
+        let Some(written_ms) = files.iter().map(|file| file.written_ms).max() else {
+            return Ok(());
+        };
+        let age = Duration::from_millis(now_ms().saturating_sub(written_ms));
+        if self.objects.is_shared()
+            && let Some(left) = REMOVE_WITHIN.checked_sub(age)
+        {
+            return Err(Error::Dropped(left));
+        }
+        self.remove_all(key, true).await?;
+        self.remove_all(key, false).await
+    }
+
+    /// Removes the files of a database, but for its last if that is to stay.
+    async fn remove_all(&self, key: &DbKey, keep_last: bool) -> Result<(), Error> {
+        let deadline = Instant::now().checked_add(REMOVE_WITHIN);
+        let mut files = self.objects.ltx_files(key).await?;
+        // The tombstone is the last: it goes last, so that a crash in the middle leaves it.
+        files.sort_unstable_by_key(|file| (file.max_txid, std::cmp::Reverse(file.level)));
+        if keep_last {
+            files.pop();
+        }
+        let paths = files.iter().map(|file| self.objects.shape.file(key, file)).collect();
+        self.objects.remove(paths, deadline).await
+    }
+
+    async fn create_tombstone(&self, key: &DbKey, database: &Arc<Database>) -> Result<(), Error> {
+        let summary = database.summary();
+        let txid = summary.pos.txid.next();
+        let header = Header {
+            page_size: summary.page_size,
+            commit: 0,
+            min_txid: txid,
+            max_txid: txid,
+            timestamp_ms: now_ms().max(summary.timestamp_ms),
+            pre_apply_checksum: Checksum::NONE,
+            wal_offset: 0,
+            wal_size: 0,
+            wal_salt: [0; 2],
+            node_id: 0,
+            no_checksum: true,
+        };
+        let marks = Marks {
+            pre_apply_checksum: summary.pos.post_apply_checksum,
+            post_apply_checksum: Checksum::EMPTY,
+            client_timestamp_ms: header.timestamp_ms,
+            span: 0,
+        };
+        let stored = layout::stored_header(&header, &marks, std::iter::empty());
+        let made = Writer::new(stored, self.scratch()).and_then(Writer::finish);
+        let (_, file) = made.map_err(|error| Error::corrupt(key, error))?;
+        let path = self.objects.shape.named(key, 0, txid, txid);
+        match self.objects.create(&path, &file, header.timestamp_ms).await? {
+            Created::New(_) => Ok(()),
+            Created::Exists => Err(Error::PosMismatch(summary.pos)),
+        }
+    }
+
+    /// The clusters, sorted: those that have databases, and those made by name.
+    pub async fn clusters(&self) -> Result<Vec<ClusterName>, Error> {
+        self.objects.clusters().await
+    }
+
+    /// Makes a cluster; whether it is new.
+    pub async fn create_cluster(&self, cluster: &ClusterName) -> Result<bool, Error> {
+        let exists = !self.objects.databases(cluster).await?.is_empty();
+        let path = layout::clusters().join(cluster.as_str());
+        let made = self.objects.create_small(&path, String::new()).await?;
+        Ok(made && !exists)
+    }
+
+    /// Drops a cluster without databases.
+    pub async fn drop_cluster(&self, cluster: &ClusterName) -> Result<(), Error> {
+        if !self.databases(cluster).await?.is_empty() {
+            return Err(Error::ClusterInUse);
+        }
+        let made = vec![layout::clusters().join(cluster.as_str())];
+        self.objects.remove(made, None).await?;
+        self.objects.remove_folder(&layout::cluster(cluster)).await;
+        Ok(())
+    }
 }
 
 impl Database {
-    /// The database at a glance.
-    pub fn summary(&self) -> Summary {
-        let state = self.state.read();
-        let files = state.history.len();
-        let pages = (0..files).flat_map(|file| state.index.pages_of(file));
-        Summary {
-            pos: state.history.pos(),
-            commit: state.history.commit(),
-            page_size: self.page_size,
-            timestamp_ms: state.history.last().map_or(0, |step| step.timestamp_ms),
-            files,
-            stored_bytes: pages.map(|page| u64::from(page.len)).fold(0, u64::saturating_add),
+    /// The pages of a view that another one lacks, or has otherwise.
+    async fn differing(&self, now: &View, then: &View) -> Result<Vec<Pgno>, Error> {
+        let mut differing = Vec::new();
+        let pgnos: Vec<Pgno> = then.pgnos_from(1).collect();
+        for batch in pgnos.chunks(BATCH) {
+            let (kept, grown): (Vec<Pgno>, Vec<Pgno>) =
+                batch.iter().partition(|pgno| pgno.get() <= now.commit);
+            let old = then.locate(&self.key, &kept)?;
+            let new = now.locate(&self.key, &kept)?;
+            // A page in the same place of the same file is the same page.
+            let moved = old.iter().zip(&new).filter(|(a, b)| then.file_of(a) != now.file_of(b));
+            let moved: Vec<Pgno> = moved.map(|(a, _)| a.pgno).collect();
+            let before = self.pages_of(then, &moved).await?;
+            let after = self.pages_of(now, &moved).await?;
+            let changed = before.iter().zip(&after).zip(&moved).filter(|((b, a), _)| b != a);
+            differing.extend(changed.map(|(_, &pgno)| pgno));
+            differing.extend(grown);
         }
+        Ok(differing)
     }
 }

@@ -2,23 +2,22 @@
 
 use std::io::{self, BufWriter};
 use std::path::Path;
+use std::sync::Arc;
 
 use litevfs::ltx::{
-    self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, TRAILER_LEN, Version,
+    self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, Trailer, Version,
     page_checksum,
 };
 use litevfs::types::{Checksum, Pgno};
 
 use super::error::Error;
-use super::history::Step;
-use super::index::PageRef;
-use super::layout;
-use super::open::{page_refs, post_apply_field};
+use super::file_index::FileIndex;
+use super::layout::{self, MAX_SPAN, Marks};
 use super::page1;
 use crate::spool::{Spool, SpoolWriter};
 
-/// The most pages an upload may hold: about a hundred bytes of memory go to each, however small it
-/// is when compressed.
+/// The most pages an upload may hold: a few dozen bytes of memory go to each, however small it is when
+/// compressed.
 const MAX_PAGES: usize = 1 << 24;
 
 /// An upload that decodes.
@@ -30,38 +29,63 @@ pub(super) struct Converted {
     pub(super) sound: Result<Sound, Error>,
 }
 
-/// An upload whose file checksum holds, ready to be stored.
+/// A transaction whose file is ready to be stored.
 #[derive(Debug)]
 pub(super) struct Sound {
-    pub(super) step: Step,
-    /// Its pages, with their checksums, and where they are in `file`.
-    pub(super) pages: Vec<PageRef>,
-    pub(super) file: Spool,
+    /// Its header as the client sent it.
+    pub(super) header: Header,
+    /// What the stored file has, and where.
+    pub(super) index: Arc<FileIndex>,
+    /// The checksums of its pages.
+    pub(super) checksums: Vec<Checksum>,
+    pub(super) file: Arc<Spool>,
 }
 
-/// Decodes, verifies and converts an upload.
-pub(super) fn convert(upload: &Spool, scratch: &Path) -> Result<Converted, Error> {
-    // The stored header needs what the upload ends with; decoding tells whether that is its trailer.
-    let claimed = match upload.tail::<TRAILER_LEN>()? {
-        Some(trailer) => post_apply_field(&trailer).unwrap_or(Checksum::NONE),
-        None => Checksum::NONE,
-    };
-    let decoder = Decoder::new(IoRead(upload.reader()?), Version::V1)
-        .map_err(|error| decode_error(error, upload))?;
+/// What is known of an upload after it was read once.
+struct Survey {
+    header: Header,
+    trailer: Trailer,
+    pgnos: Vec<Pgno>,
+    checksums: Vec<Checksum>,
+    /// What is wrong with page 1.
+    disagreement: Option<String>,
+}
+
+/// Decodes, verifies and converts an upload that the server takes in now, in ms since the Unix epoch.
+pub(super) fn convert(upload: &Spool, scratch: &Path, now_ms: u64) -> Result<Converted, Error> {
+    let decoder = decoder(upload).map_err(|error| decode_error(error, upload))?;
     let header = *decoder.header();
-    let sound = match convert_pages(decoder, claimed, scratch) {
-        Ok(Some((sound, None))) => Ok(sound),
-        Ok(Some((_, Some(disagreement)))) => Err(Error::BadPage1(disagreement)),
-        Ok(None) => Err(Error::BadFormat(format!(
-            "the LTX file holds more than {MAX_PAGES} pages: make several smaller transactions"
-        ))),
-        Err(StreamError::Ltx(ltx::Error::SnapshotGap)) => Err(Error::MissingPages),
+    let broken = |error| Ok(Converted { header, sound: Err(error) });
+    let survey = match survey(decoder) {
+        Ok(Some(survey)) => survey,
+        Ok(None) => {
+            return broken(Error::BadFormat(format!(
+                "the LTX file holds more than {MAX_PAGES} pages: make several smaller transactions"
+            )));
+        }
+        Err(StreamError::Ltx(ltx::Error::SnapshotGap)) => return broken(Error::MissingPages),
         Err(StreamError::Ltx(error @ ltx::Error::DatabaseChecksum)) => {
-            Err(Error::BadChecksum(error.to_string()))
+            return broken(Error::BadChecksum(error.to_string()));
         }
         Err(error) => return Err(decode_error(error, upload)),
     };
-    Ok(Converted { header, sound })
+    if let Some(disagreement) = survey.disagreement {
+        return broken(Error::BadPage1(disagreement));
+    }
+    if header.max_txid.0.saturating_sub(header.min_txid.0) > MAX_SPAN {
+        let text =
+            format!("the LTX file spans more than {MAX_SPAN} transactions: send fewer at once");
+        return broken(Error::BadFormat(text));
+    }
+    let sound = store_form(upload, survey, scratch, now_ms);
+    Ok(Converted { header, sound: Ok(sound.map_err(|error| decode_error(error, upload))?) })
+}
+
+fn decoder(
+    upload: &Spool,
+) -> Result<Decoder<IoRead<Box<dyn io::Read + '_>>>, StreamError<io::Error>> {
+    let reader = upload.reader().map_err(StreamError::Io)?;
+    Decoder::new(IoRead(reader), Version::V1)
 }
 
 fn decode_error(error: StreamError<io::Error>, upload: &Spool) -> Error {
@@ -75,42 +99,79 @@ fn decode_error(error: StreamError<io::Error>, upload: &Spool) -> Error {
     }
 }
 
-/// Converts the pages, and says what is wrong with page 1; `None` when there are too many.
-fn convert_pages<R: io::Read>(
+/// Reads an upload to its end, which verifies it; `None` when it has too many pages.
+fn survey<R: io::Read>(
     mut decoder: Decoder<IoRead<R>>,
-    claimed: Checksum,
-    scratch: &Path,
-) -> Result<Option<(Sound, Option<String>)>, StreamError<io::Error>> {
+) -> Result<Option<Survey>, StreamError<io::Error>> {
     let header = *decoder.header();
-    let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
-    let stored = layout::stored_header(&header, claimed);
-    let mut encoder = Encoder::new(out, Format::V3Block, stored)?;
-    let mut checksums: Vec<Checksum> = Vec::new();
-    let mut disagreement = None;
-    let mut data = Vec::new();
+    let (mut pgnos, mut checksums) = (Vec::new(), Vec::new());
+    let (mut disagreement, mut data) = (None, Vec::new());
     while let Some(pgno) = decoder.next_page(&mut data)? {
-        if checksums.len() == MAX_PAGES {
+        if pgnos.len() == MAX_PAGES {
             return Ok(None);
         }
         if pgno == Pgno::ONE {
             disagreement = page1::disagreement(&data, &header);
         }
-        encoder.encode_page(pgno, &data)?;
+        pgnos.push(pgno);
         checksums.push(page_checksum(pgno, &data));
     }
     let trailer = decoder.finish()?;
-    if trailer.post_apply_checksum != claimed {
-        return Err(ltx::Error::TrailingBytes.into());
+    Ok(Some(Survey { header, trailer, pgnos, checksums, disagreement }))
+}
+
+/// Reads an upload once more and makes the file that decides its commit.
+fn store_form(
+    upload: &Spool,
+    survey: Survey,
+    scratch: &Path,
+    now_ms: u64,
+) -> Result<Sound, StreamError<io::Error>> {
+    let Survey { header, trailer, pgnos, checksums, .. } = survey;
+    let marks = Marks {
+        pre_apply_checksum: header.pre_apply_checksum,
+        post_apply_checksum: trailer.post_apply_checksum,
+        client_timestamp_ms: header.timestamp_ms,
+        span: header.max_txid.0.saturating_sub(header.min_txid.0),
+    };
+    let guard = Header { max_txid: header.min_txid, timestamp_ms: now_ms, ..header };
+    let stored = layout::stored_header(&guard, &marks, pgnos.iter().copied());
+    let mut writer = Writer::new(stored, scratch)?;
+    let (mut decoder, mut data) = (decoder(upload)?, Vec::new());
+    while let Some(pgno) = decoder.next_page(&mut data)? {
+        writer.page(pgno, &data)?;
     }
-    let finished = encoder.finish(Checksum::NONE)?;
-    let checksum = |number| checksums.get(number).copied().unwrap_or(Checksum::NONE);
-    let pages = page_refs(&finished.index, header.page_size, checksum)
-        .ok_or(ltx::Error::CompressedTooLong)?;
-    let writer =
-        finished.out.0.into_inner().map_err(|error| StreamError::Io(error.into_error()))?;
-    let file = writer.finish().map_err(StreamError::Io)?;
-    let step = Step::new(&header, trailer.post_apply_checksum);
-    Ok(Some((Sound { step, pages, file }, disagreement)))
+    let (index, file) = writer.finish()?;
+    Ok(Sound { header, index, checksums, file })
+}
+
+/// Writes a file in the form in which it is stored.
+pub(super) struct Writer {
+    header: Header,
+    encoder: Encoder<IoWrite<BufWriter<SpoolWriter>>>,
+}
+
+impl Writer {
+    /// Begins with a header that [`layout::stored_header`] made.
+    pub(super) fn new(header: Header, scratch: &Path) -> Result<Writer, StreamError<io::Error>> {
+        let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
+        Ok(Writer { header, encoder: Encoder::new(out, Format::V3Frame, header)? })
+    }
+
+    /// Writes the next page.
+    pub(super) fn page(&mut self, pgno: Pgno, data: &[u8]) -> Result<(), StreamError<io::Error>> {
+        self.encoder.encode_page(pgno, data)
+    }
+
+    /// Ends the file. Fails when its pages were not those that its header is sealed for.
+    pub(super) fn finish(self) -> Result<(Arc<FileIndex>, Arc<Spool>), StreamError<io::Error>> {
+        let finished = self.encoder.finish(Checksum::NONE)?;
+        let index = FileIndex::new(&self.header, Checksum::NONE, &finished.index)
+            .map_err(|what| StreamError::Io(io::Error::other(what)))?;
+        let writer = finished.out.0.into_inner();
+        let writer = writer.map_err(|error| StreamError::Io(error.into_error()))?;
+        Ok((Arc::new(index), Arc::new(writer.finish().map_err(StreamError::Io)?)))
+    }
 }
 
 /// Whether an upload that is not v1 would pass as v3, to say so; large ones are not looked at.

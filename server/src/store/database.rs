@@ -1,20 +1,29 @@
-//! One open database: its history, where its pages are, and what a client may ask about them.
+//! One open database: what is known of its files, and what a client may ask about it.
 //!
-//! Files are never changed once they are there, so whatever is looked up here stays right without
-//! a lock while the files are read.
+//! Files are never changed once they are there, so whatever is looked up here stays right without a
+//! lock while they are read. When a file was removed meanwhile, because a merged one replaces it, the
+//! list of files is read again.
 
-use litevfs::types::{PageSize, Pgno, Pos};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use litevfs::types::{Checksum, PageSize, Pgno, Pos};
 use parking_lot::RwLock;
 
 use super::error::Error;
-use super::history::{History, Step};
-use super::index::{Index, PageRef};
+use super::file_index::FileIndex;
+use super::files::{Files, LtxFile};
+use super::indexes::Indexes;
 use super::objects::Objects;
-use super::open;
+use super::view::View;
 use crate::key::DbKey;
 
 /// More changed pages than this, and a client had better drop its whole cache.
 const MAX_CHANGED: usize = 10_000;
+/// Checksums of current pages that are remembered, at most.
+const MAX_CHECKSUMS: usize = 1 << 13;
 
 /// What changed between a client's position and the current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,76 +36,141 @@ pub enum Changes {
     All,
 }
 
+/// What a database is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Its position.
+    pub pos: Pos,
+    /// Pages.
+    pub commit: u32,
+    /// Bytes of a page.
+    pub page_size: PageSize,
+    /// When the last transaction was committed, in ms since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// How many files it has.
+    pub files: usize,
+    /// Bytes of all of them.
+    pub stored_bytes: u64,
+}
+
 /// One database, as its files have it.
 #[derive(Debug)]
 pub struct Database {
-    pub(super) key: DbKey,
+    pub(super) key: Arc<DbKey>,
     pub(super) objects: Objects,
+    pub(super) indexes: Arc<Indexes>,
     pub(super) page_size: PageSize,
     pub(super) state: RwLock<State>,
+    /// When it was last made sure that there is no newer transaction. Held while that is done.
+    pub(super) looked_at: tokio::sync::Mutex<Option<Instant>>,
+    /// It was dropped, and perhaps made anew, by another server.
+    replaced: AtomicBool,
 }
 
 /// What is known about a database in memory; all of it can be rebuilt from its files.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) history: History,
-    pub(super) index: Index,
+    pub(super) files: Files,
+    pub(super) tip: Tip,
+    /// The files of the current position, once they were looked for.
+    plan: Option<Arc<[LtxFile]>>,
+    /// Checksums of pages as they are now.
+    checksums: HashMap<Pgno, Checksum>,
+}
+
+/// The last transaction.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tip {
+    pub(super) pos: Pos,
+    pub(super) commit: u32,
+    pub(super) timestamp_ms: u64,
 }
 
 impl State {
-    /// A database without transactions.
-    pub(super) fn new(page_size: PageSize) -> State {
-        State { history: History::new(page_size), index: Index::default() }
+    /// What the files of a database amount to.
+    pub(super) fn new(files: Files, view: &View) -> State {
+        let tip = Tip { pos: view.pos, commit: view.commit, timestamp_ms: view.timestamp_ms };
+        State { files, tip, plan: None, checksums: HashMap::new() }
     }
 
-    /// Takes in the next file, which [`History::check_next`] has passed. Fails, and changes nothing,
-    /// when the database grows by pages that the file does not have.
-    pub(super) fn push(&mut self, step: Step, pages: Vec<PageRef>) -> Result<(), Error> {
-        let lock_pgno = self.history.page_size().lock_pgno();
-        if !grows_completely(self.history.commit(), step.commit, lock_pgno, &pages) {
-            return Err(Error::MissingPages);
+    /// Takes in the file that follows a position, if that is the current one still. The checksums are
+    /// its pages', if known.
+    pub(super) fn append_after(
+        &mut self,
+        base: Pos,
+        file: LtxFile,
+        index: &FileIndex,
+        checksums: &[Checksum],
+    ) {
+        if self.tip.pos != base {
+            return;
         }
-        self.history.push(step);
-        self.index.push(pages);
-        Ok(())
+        self.files.insert(file);
+        self.plan = self.plan.take().map(|plan| plan.iter().copied().chain([file]).collect());
+        let pos = Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() };
+        self.tip = Tip { pos, commit: index.commit, timestamp_ms: index.timestamp_ms };
+        if index.len() > MAX_CHECKSUMS {
+            self.checksums.clear();
+            return;
+        }
+        for pgno in index.pgnos() {
+            self.checksums.remove(&pgno);
+        }
+        self.checksums.retain(|pgno, _| pgno.get() <= index.commit);
+        self.remember(index.pgnos().zip(checksums.iter().copied()));
     }
-}
 
-/// Whether every page that a database grows by is among `pages`, which ascend.
-pub(super) fn grows_completely(
-    old_commit: u32,
-    new_commit: u32,
-    lock_pgno: Pgno,
-    pages: &[PageRef],
-) -> bool {
-    let grown = new_commit.saturating_sub(old_commit);
-    let with_lock = (old_commit..new_commit).contains(&lock_pgno.get().saturating_sub(1));
-    let expected = grown.saturating_sub(u32::from(with_lock)) as usize;
-    let first_new = pages.partition_point(|page| page.pgno.get() <= old_commit);
-    let new = pages.get(first_new..).unwrap_or_default();
-    let in_place = |page: &PageRef| page.pgno.get() <= new_commit && page.pgno != lock_pgno;
-    new.len() == expected && new.iter().all(in_place)
+    /// Replaces the list of files by a newer one; the position stays.
+    pub(super) fn relist(&mut self, files: Files) {
+        self.files = files;
+        self.plan = None;
+    }
+
+    /// Remembers checksums of current pages.
+    pub(super) fn remember(&mut self, checksums: impl IntoIterator<Item = (Pgno, Checksum)>) {
+        for (pgno, checksum) in checksums {
+            if self.checksums.len() >= MAX_CHECKSUMS {
+                self.checksums.clear();
+            }
+            self.checksums.insert(pgno, checksum);
+        }
+    }
+
+    /// The checksum of a current page, if it is remembered.
+    pub(super) fn checksum(&self, pgno: Pgno) -> Option<Checksum> {
+        self.checksums.get(&pgno).copied()
+    }
+
+    fn plan(&mut self) -> Option<Arc<[LtxFile]>> {
+        if self.plan.is_none() {
+            self.plan = self.files.plan(self.tip.pos.txid).map(Arc::from);
+        }
+        self.plan.clone()
+    }
 }
 
 impl Database {
-    /// Opens a database from its files; `None` when it has none.
-    pub(super) async fn open(objects: &Objects, key: &DbKey) -> Result<Option<Database>, Error> {
-        let state = open::open(objects, key).await?;
-        Ok(state.map(|state| Database::with_state(objects, key, state)))
-    }
-
-    pub(super) fn with_state(objects: &Objects, key: &DbKey, state: State) -> Database {
+    pub(super) fn new(
+        key: Arc<DbKey>,
+        objects: &Objects,
+        indexes: &Arc<Indexes>,
+        page_size: PageSize,
+        state: State,
+    ) -> Database {
         Database {
-            key: key.clone(),
+            key,
             objects: objects.clone(),
-            page_size: state.history.page_size(),
+            indexes: Arc::clone(indexes),
+            page_size,
             state: RwLock::new(state),
+            looked_at: tokio::sync::Mutex::new(Some(Instant::now())),
+            replaced: AtomicBool::new(false),
         }
     }
 
     /// The current position.
     pub fn pos(&self) -> Pos {
-        self.state.read().history.pos()
+        self.state.read().tip.pos
     }
 
     /// Bytes of a page.
@@ -104,54 +178,151 @@ impl Database {
         self.page_size
     }
 
-    /// The current position, and what changed since another one.
-    pub fn changes(&self, since: Pos) -> (Pos, Changes) {
+    /// What it is now.
+    pub fn summary(&self) -> Summary {
         let state = self.state.read();
-        let pos = state.history.pos();
-        if since == pos {
-            return (pos, Changes::Nothing);
+        let (files, stored_bytes) = state.files.totals();
+        Summary {
+            pos: state.tip.pos,
+            commit: state.tip.commit,
+            page_size: self.page_size,
+            timestamp_ms: state.tip.timestamp_ms,
+            files,
+            stored_bytes,
         }
-        let step = state.history.find(since);
-        // Pages that went away and came back, or that went for good, are not worth telling apart.
-        let step = step.filter(|&step| !state.history.shrank_since(step));
-        let changed = step.and_then(|step| state.index.changed_since(step, MAX_CHANGED));
-        (pos, changed.map_or(Changes::All, Changes::Pages))
     }
 
-    /// The step that led to a position, by number.
-    pub(super) fn step_at(&self, pos: Pos) -> Result<(usize, Step), Error> {
-        let state = self.state.read();
-        let number = state.history.find(pos);
-        let step = number.and_then(|number| Some((number, *state.history.step(number)?)));
-        step.ok_or_else(|| Error::PosMismatch(state.history.pos()))
+    /// How many files make up the current position.
+    pub fn plan_len(&self) -> usize {
+        self.state.write().plan().map_or(0, |plan| plan.len())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use litevfs::types::Checksum;
+    /// The database at a position, or at the current one.
+    pub async fn view(&self, pos: Option<Pos>) -> Result<View, Error> {
+        match self.try_view(pos).await {
+            // Another server may know more by now, or have merged files and removed them.
+            Err(Error::PosMismatch(_)) if self.objects.is_shared() => {
+                self.look(Duration::ZERO).await?;
+                self.try_view(pos).await
+            }
+            Err(Error::Gone(_)) => {
+                self.reload().await?;
+                self.try_view(pos).await
+            }
+            done => done,
+        }
+    }
 
-    #[test]
-    fn a_growing_database_needs_every_new_page_but_the_lock_page() {
-        let pages = |pgnos: &[u32]| -> Vec<PageRef> {
-            let page = |&pgno| PageRef {
-                pgno: Pgno::new(pgno).unwrap(),
-                offset: 0,
-                len: 0,
-                checksum: Checksum::NONE,
+    async fn try_view(&self, pos: Option<Pos>) -> Result<View, Error> {
+        let (plan, current) = {
+            let mut state = self.state.write();
+            let current = state.tip.pos;
+            let wanted = pos.unwrap_or(current);
+            if wanted.txid > current.txid || wanted.is_empty() {
+                return Err(Error::PosMismatch(current));
+            }
+            let plan = if wanted.txid == current.txid {
+                state.plan()
+            } else {
+                state.files.plan(wanted.txid).map(Arc::from)
             };
-            pgnos.iter().map(page).collect()
+            (plan, current)
         };
-        let lock = Pgno::new(7).unwrap();
-        let complete = |old, new, pgnos: &[u32]| grows_completely(old, new, lock, &pages(pgnos));
-        assert!(complete(0, 2, &[1, 2]));
-        assert!(complete(2, 4, &[1, 3, 4]));
-        assert!(!complete(2, 4, &[1, 4]));
-        assert!(complete(5, 8, &[6, 8]));
-        assert!(complete(6, 7, &[]));
-        assert!(!complete(5, 8, &[6, 7]));
-        assert!(complete(4, 2, &[1]));
-        assert!(!complete(4, 4, &[5]));
+        let Some(plan) = plan else {
+            return Err(match pos {
+                Some(pos) if pos.txid != current.txid => Error::PosMismatch(current),
+                _ => Error::corrupt(&self.key, "files with transactions in the middle are missing"),
+            });
+        };
+        let view = View::new(&self.objects, &self.indexes, &self.key, &plan).await?;
+        if pos.is_some_and(|pos| pos != view.pos) {
+            return Err(Error::PosMismatch(current));
+        }
+        Ok(view)
+    }
+
+    /// The pages of a position, in the order asked for.
+    pub async fn pages(&self, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Vec<u8>>, Error> {
+        let view = self.view(Some(pos)).await?;
+        self.pages_of(&view, pgnos).await
+    }
+
+    /// The pages of a view, in the order asked for; from other files if its own were removed.
+    pub(super) async fn pages_of(
+        &self,
+        view: &View,
+        pgnos: &[Pgno],
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        match view.pages(&self.objects, &self.key, pgnos).await {
+            Err(Error::Gone(_)) => {
+                self.reload().await?;
+                let view = self.view(Some(view.pos)).await?;
+                view.pages(&self.objects, &self.key, pgnos).await
+            }
+            done => done,
+        }
+    }
+
+    /// The current position, and what changed since another one.
+    pub async fn changes(&self, since: Pos) -> Result<(Pos, Changes), Error> {
+        match self.try_changes(since).await {
+            Err(Error::Gone(_)) => {
+                self.reload().await?;
+                self.try_changes(since).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_changes(&self, since: Pos) -> Result<(Pos, Changes), Error> {
+        let (pos, then, cover) = {
+            let state = self.state.read();
+            let pos = state.tip.pos;
+            if since == pos {
+                return Ok((pos, Changes::Nothing));
+            }
+            let then = state.files.ending_at(since.txid).copied();
+            (pos, then, state.files.cover(since.txid, pos.txid))
+        };
+        let (Some(then), Some(cover)) = (then, cover) else {
+            return Ok((pos, Changes::All));
+        };
+        let then = self.index(&then).await?;
+        if then.post_apply_checksum() != since.post_apply_checksum {
+            return Ok((pos, Changes::All));
+        }
+        let (mut commit, mut changed) = (then.commit, Vec::new());
+        for file in cover {
+            let index = self.index(&file).await?;
+            // Pages that went away, for good or not, are not worth telling.
+            let shrank = index.commit < commit;
+            if shrank || changed.len().saturating_add(index.len()) > MAX_CHANGED.saturating_mul(8) {
+                return Ok((pos, Changes::All));
+            }
+            commit = index.commit;
+            changed.extend(index.pgnos());
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        let told = changed.len() <= MAX_CHANGED;
+        Ok((pos, if told { Changes::Pages(changed) } else { Changes::All }))
+    }
+
+    pub(super) async fn index(&self, file: &LtxFile) -> Result<Arc<FileIndex>, Error> {
+        self.indexes.get(&self.objects, &self.key, file).await
+    }
+
+    /// The level-0 file that decided the last transaction, or began with it.
+    pub(super) fn last_committed(&self) -> Option<LtxFile> {
+        self.state.read().files.level(0).next_back().copied()
+    }
+
+    /// Whether another server dropped it, so that it must be opened anew.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_replaced(&self) {
+        self.replaced.store(true, Ordering::Release);
     }
 }

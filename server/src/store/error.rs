@@ -1,5 +1,7 @@
 //! What the store refuses, and what can fail below it.
 
+use std::time::Duration;
+
 use litevfs::types::{PageSize, Pgno, Pos};
 
 use crate::lease::LeaseError;
@@ -51,6 +53,23 @@ pub enum Error {
     /// The lease fence refused the commit.
     #[error(transparent)]
     Fenced(#[from] LeaseError),
+    /// The database was dropped meanwhile, and perhaps made anew.
+    #[error("the database was dropped: open it anew")]
+    Replaced,
+    /// A database of that name was dropped moments ago, and its files are still being removed.
+    #[error("a database of that name was just dropped: try again in {} s", .0.as_secs().saturating_add(1))]
+    Dropped(Duration),
+    /// A file is not there any more: another one that was merged from it has what it had.
+    #[error("{0} is gone")]
+    Gone(String),
+    /// The object store does not do what commits depend on.
+    #[error("{store}: {what}")]
+    Unfit {
+        /// Its name.
+        store: String,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
     /// The stored history of a database is damaged.
     #[error("{file}: {what}")]
     Corrupt {
@@ -61,10 +80,19 @@ pub enum Error {
     },
     /// The object store failed.
     #[error(transparent)]
-    Objects(#[from] object_store::Error),
+    Objects(object_store::Error),
     /// A temp file or the operating system failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl From<object_store::Error> for Error {
+    fn from(error: object_store::Error) -> Error {
+        match error {
+            object_store::Error::NotFound { path, .. } => Error::Gone(path),
+            error => Error::Objects(error),
+        }
+    }
 }
 
 impl Error {

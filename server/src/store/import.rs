@@ -14,18 +14,16 @@
 //! | 28 | 4 | database size, pages; 0 when unknown |
 //! | 92 | 4 | the change counter for which the size is valid |
 
-use std::io::{self, BufWriter, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
-use litevfs::ltx::{Encoder, Finished, Format, Header, IoWrite, StreamError, page_checksum};
+use litevfs::ltx::{Header, StreamError, page_checksum};
 use litevfs::types::{Checksum, PageSize, Pgno, Pos};
 
-use super::convert::Sound;
+use super::convert::{Sound, Writer};
 use super::error::Error;
-use super::history::Step;
-use super::layout;
-use super::open::page_refs;
-use crate::spool::{Spool, SpoolWriter};
+use super::layout::{self, Marks};
+use crate::spool::Spool;
 
 /// The header of a SQLite file, bytes.
 const HEADER_LEN: usize = 100;
@@ -49,7 +47,7 @@ struct Shape {
     commit: u32,
 }
 
-/// The transaction that makes a database what a SQLite file is, and the size of its pages.
+/// The transaction that makes a database what a SQLite file is.
 ///
 /// Fails with [`Error::BadFormat`] on what is no whole SQLite file, and with [`Error::PageSize`] when
 /// the database exists and has other pages.
@@ -58,7 +56,7 @@ pub(super) fn sound_from_sqlite(
     scratch: &Path,
     base: Base,
     timestamp_ms: u64,
-) -> Result<(PageSize, Sound), Error> {
+) -> Result<Sound, Error> {
     let shape = read_shape(file)?;
     if let Some(database) = base.page_size
         && database != shape.page_size
@@ -79,11 +77,10 @@ pub(super) fn sound_from_sqlite(
         node_id: 0,
         no_checksum: false,
     };
-    let sound = encode(file, shape, header, scratch).map_err(|error| match error {
+    encode(file, shape, header, scratch).map_err(|error| match error {
         StreamError::Io(error) => Error::Io(error),
         StreamError::Ltx(error) => Error::BadFormat(error.to_string()),
-    })?;
-    Ok((shape.page_size, sound))
+    })
 }
 
 fn encode(
@@ -98,18 +95,20 @@ fn encode(
         Ok(())
     })?;
     let post_apply_checksum = checksums.iter().copied().fold(Checksum::EMPTY, Checksum::toggle);
-    let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
-    let stored = layout::stored_header(&header, post_apply_checksum);
-    let mut encoder = Encoder::new(out, Format::V3Block, stored)?;
+    let marks = Marks {
+        pre_apply_checksum: header.pre_apply_checksum,
+        post_apply_checksum,
+        client_timestamp_ms: header.timestamp_ms,
+        span: 0,
+    };
+    let lock_pgno = shape.page_size.lock_pgno();
+    let pgnos = (1..=shape.commit).filter_map(Pgno::new).filter(|&pgno| pgno != lock_pgno);
+    let stored = layout::stored_header(&header, &marks, pgnos);
+    let mut writer = Writer::new(stored, scratch)?;
     let again = file.reader().map_err(StreamError::Io)?;
-    each_page(again, shape, |pgno, data| encoder.encode_page(pgno, data))?;
-    let Finished { out, index, .. } = encoder.finish(Checksum::NONE)?;
-    let checksum = |number| checksums.get(number).copied().unwrap_or(Checksum::NONE);
-    let pages = page_refs(&index, shape.page_size, checksum)
-        .ok_or(litevfs::ltx::Error::CompressedTooLong)?;
-    let writer = out.0.into_inner().map_err(|error| StreamError::Io(error.into_error()))?;
-    let file = writer.finish().map_err(StreamError::Io)?;
-    Ok(Sound { step: Step::new(&header, post_apply_checksum), pages, file })
+    each_page(again, shape, |pgno, data| writer.page(pgno, data))?;
+    let (index, file) = writer.finish()?;
+    Ok(Sound { header, index, checksums, file })
 }
 
 /// Reads the pages in order, but for the lock page.
@@ -189,6 +188,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::spool::SpoolWriter;
     use litevfs::ltx::{Decoder, IoRead, Version};
     use litevfs::types::Txid;
 
@@ -212,8 +212,7 @@ mod tests {
     }
 
     fn import(bytes: &[u8], base: Base) -> Result<Sound, Error> {
-        let (_, sound) = sound_from_sqlite(&spool(bytes), &std::env::temp_dir(), base, 7)?;
-        Ok(sound)
+        sound_from_sqlite(&spool(bytes), &std::env::temp_dir(), base, 7)
     }
 
     fn refusal(bytes: &[u8]) -> String {
@@ -248,9 +247,9 @@ mod tests {
             let sum = sums.fold(Checksum::EMPTY, |sum, (pgno, page)| {
                 sum.toggle(page_checksum(Pgno::new(pgno).unwrap(), page))
             });
-            assert_eq!(sound.step.post_apply_checksum, sum);
+            assert_eq!(sound.index.post_apply_checksum(), sum);
             assert_eq!(header.node_id, sum.0);
-            assert_eq!(sound.pages.len(), bytes.len() / page_size as usize);
+            assert_eq!(sound.index.len(), bytes.len() / page_size as usize);
         }
     }
 
@@ -259,7 +258,7 @@ mod tests {
         let pos = Pos { txid: Txid(9), post_apply_checksum: Checksum(5 | Checksum::FLAG) };
         let base = |bytes| Base { pos, page_size: PageSize::new(bytes) };
         let bytes = sqlite(4096, "");
-        let step = import(&bytes, base(4096)).unwrap().step;
+        let step = import(&bytes, base(4096)).unwrap().header;
         assert_eq!((step.min_txid, step.max_txid), (Txid(10), Txid(10)));
         assert_eq!(step.pre_apply_checksum, pos.post_apply_checksum);
         let refused = import(&bytes, base(512));

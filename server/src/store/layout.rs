@@ -1,33 +1,45 @@
 //! Where things lie in the object store, and where a database's checksum lies in a stored file.
 //!
-//! | path | what |
-//! | --- | --- |
-//! | `<cluster>/<db>/ltx/0/<min>-<max>.ltx` | one committed LTX file, as Litestream lays a replica out |
-//! | `.litevfs-cloud/id` | 16 hex digits that name this store |
-//! | `.litevfs-cloud/clusters/<cluster>` | marks a cluster that was made by name; empty |
-//! | `.litevfs-cloud/staging/<random>` | large LTX files on their way to their place |
+//! | path in a directory, Google or Azure | path in S3 | what |
+//! | --- | --- | --- |
+//! | `<cluster>/<db>/ltx/<level>/<min>-<max>.ltx` | `<cluster>/<db>/<level, 4 hex>/...` | an LTX file |
+//! | `.litevfs-cloud/id` | the same | 16 hex digits that name this store |
+//! | `.litevfs-cloud/staging/<random>` | the same | large LTX files on their way to their place |
+//! | `.litevfs-cloud/proof/<random>` | the same | what the start-up tests the store with |
+//! | `.litevfs-cloud/claims/<kind>/<cluster>/<db>` | the same | who writes or compacts |
+//! | `.litevfs-cloud/clusters/<cluster>` | the same | a cluster that was made by name |
 //!
 //! Names of clusters and databases do not start with a dot, so nothing of ours can lie under a
 //! database's prefix, nor a database under ours.
 //!
-//! A stored file is LTX v3 with block compression. Three of its fields differ from the upload's:
+//! Level 0 has the files as they were committed, 1 to 3 have them merged, 9 has snapshots: Litestream's
+//! layout. **What decides a commit is the creation of the level-0 file `<min>-<min>.ltx`**: of any
+//! number of writers one makes it. Of an upload that spans several transactions a second file,
+//! `<min>-<max>.ltx`, is made right after, so that Litestream sees no gap; the first says how far it
+//! spans, so that whoever finds it alone can make the second.
 //!
-//! | field | upload | stored file |
+//! A stored file is LTX v3, an LZ4 frame with a checksum for each page. Fields that nothing reads in
+//! such files carry what a server needs to trust one without reading it whole:
+//!
+//! | header field | upload | stored file |
 //! | --- | --- | --- |
-//! | header flag bit 1, no database checksums | clear | set |
-//! | pre-apply and post-apply checksum | the database's | zero, as the flag demands |
+//! | flag bit 1, no database checksums | clear | set |
+//! | pre- and post-apply checksum | the database's | zero, as the flag demands |
+//! | timestamp | the client's clock | the server's, never before that of the file before |
 //! | node id | the client's, or zero | the post-apply checksum |
+//! | WAL offset | of the client's WAL | bit 62 set; below, the pre-apply checksum's low 62 bits |
+//! | WAL size | of the client's WAL | the upload's timestamp << 16, plus max TXID - min TXID of the upload |
+//! | WAL salts | of the client's WAL | the seal: a CRC-64 of the header without them, and of the page numbers |
 //!
-//! The reason is Litestream: to restore, it merges the files into one without database checksums, yet
-//! ends that with the last file's trailer, and then refuses a post-apply checksum found there. The
-//! node id is the one header field that nothing reads; its top bit, which every checksum has, tells
-//! ours from a node's small number. The pre-apply checksum is the post-apply checksum of the file
-//! before. The file checksum covers it all, as in any LTX file.
+//! The reason for the first two lines is Litestream: to restore, it merges the files into one without
+//! database checksums, yet ends that with the last file's trailer, and then refuses a post-apply
+//! checksum found there. The file checksum covers it all, as in any LTX file.
 
-use litevfs::ltx::{self, Header};
-use litevfs::types::{Checksum, ClusterName, Txid};
+use litevfs::ltx::{self, Crc64, Format, Header};
+use litevfs::types::{Checksum, ClusterName, Pgno, Txid};
 use object_store::path::Path;
 
+use super::files::LtxFile;
 use crate::key::DbKey;
 
 /// The folder for everything that is not a database.
@@ -35,6 +47,64 @@ pub const PRIVATE: &str = ".litevfs-cloud";
 
 /// The longest database name in bytes: a directory's, on every usual file system.
 pub const MAX_DB_NAME: usize = 255;
+
+/// The level of snapshots.
+pub const SNAPSHOT_LEVEL: u8 = 9;
+
+/// Set in the WAL offset of every file that this server stores.
+const LINK_FLAG: u64 = 1 << 62;
+/// The bits of a checksum that fit beside it.
+const LINK_MASK: u64 = LINK_FLAG.wrapping_sub(1);
+/// The bits of the WAL size that tell the span of an upload.
+const SPAN_BITS: u32 = 16;
+/// The most transactions that an upload may span, beyond the first.
+pub const MAX_SPAN: u64 = (1 << SPAN_BITS) - 1;
+
+/// How Litestream lays out a replica, which depends on the kind of store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `ltx/<decimal level>`: directories, Google, Azure.
+    Folders,
+    /// `<level as 4 hex digits>`: S3.
+    S3,
+}
+
+impl Shape {
+    /// The folder with a level's files.
+    pub fn level(self, key: &DbKey, level: u8) -> Path {
+        let (cluster, db) = (key.cluster.as_str(), key.db.as_str());
+        match self {
+            Shape::Folders => Path::from_iter([cluster, db, "ltx", &level.to_string()]),
+            Shape::S3 => Path::from_iter([cluster, db, &format!("{level:04x}")]),
+        }
+    }
+
+    /// A file.
+    pub fn file(self, key: &DbKey, file: &LtxFile) -> Path {
+        self.named(key, file.level, file.min_txid, file.max_txid)
+    }
+
+    /// The file of a level with those transactions.
+    pub fn named(self, key: &DbKey, level: u8, min_txid: Txid, max_txid: Txid) -> Path {
+        self.level(key, level).join(ltx::file_name(min_txid, max_txid))
+    }
+
+    /// The level, first and last transaction of a path under [`database`]; `None` when it is not an
+    /// LTX file's.
+    pub fn parse(self, path: &Path) -> Option<(u8, Txid, Txid)> {
+        let mut parts = path.parts().collect::<Vec<_>>().into_iter().rev();
+        let (name, level) = (parts.next()?, parts.next()?);
+        let level = match self {
+            Shape::Folders => level.as_ref().parse().ok()?,
+            Shape::S3 if level.as_ref().len() == 4 => {
+                u8::from_str_radix(level.as_ref(), 16).ok()?
+            }
+            Shape::S3 => return None,
+        };
+        let (min_txid, max_txid) = ltx::parse_file_name(name.as_ref())?;
+        Some((level, min_txid, max_txid))
+    }
+}
 
 /// The object that names the store.
 pub fn id() -> Path {
@@ -46,14 +116,19 @@ pub fn staging() -> Path {
     Path::from_iter([PRIVATE, "staging"])
 }
 
-/// The folder with a marker for each cluster that was made by name.
-pub fn clusters() -> Path {
-    Path::from_iter([PRIVATE, "clusters"])
+/// The folder for objects that prove what the store can do.
+pub fn proof() -> Path {
+    Path::from_iter([PRIVATE, "proof"])
 }
 
-/// The file that marks a cluster that was made by name.
-pub fn cluster_marker(cluster: &ClusterName) -> Path {
-    Path::from_iter([PRIVATE, "clusters", cluster.as_str()])
+/// The object that says who holds a claim on a database.
+pub fn claim(kind: &str, key: &DbKey) -> Path {
+    Path::from_iter([PRIVATE, "claims", kind, key.cluster.as_str(), key.db.as_str()])
+}
+
+/// The folder with the clusters that were made by name.
+pub fn clusters() -> Path {
+    Path::from_iter([PRIVATE, "clusters"])
 }
 
 /// The folder with a cluster's databases.
@@ -61,50 +136,158 @@ pub fn cluster(cluster: &ClusterName) -> Path {
     Path::from_iter([cluster.as_str()])
 }
 
-/// The folder with a database's files as they were committed.
-pub fn level0(key: &DbKey) -> Path {
-    Path::from_iter([key.cluster.as_str(), key.db.as_str(), "ltx", "0"])
+/// The folder with all of a database's files.
+pub fn database(key: &DbKey) -> Path {
+    Path::from_iter([key.cluster.as_str(), key.db.as_str()])
 }
 
-/// The file of those transactions.
-pub fn ltx_file(key: &DbKey, min_txid: Txid, max_txid: Txid) -> Path {
-    let name = ltx::file_name(min_txid, max_txid);
-    Path::from_iter([key.cluster.as_str(), key.db.as_str(), "ltx", "0", name.as_str()])
+/// What a stored file says beside its pages; the table above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// The database checksum before it; [`Checksum::NONE`] for the first.
+    pub pre_apply_checksum: Checksum,
+    /// The database checksum after it.
+    pub post_apply_checksum: Checksum,
+    /// When the client says it was committed; 0 in merged files.
+    pub client_timestamp_ms: u64,
+    /// Transactions beyond the first that the upload has, although the name has one only.
+    pub span: u64,
 }
 
-/// The header of the file that stores an upload with that header and post-apply checksum.
-pub const fn stored_header(upload: &Header, post_apply_checksum: Checksum) -> Header {
-    Header {
+/// The header of a stored file with those marks and pages. The times and TXIDs of `header` stay.
+pub fn stored_header(header: &Header, marks: &Marks, pgnos: impl Iterator<Item = Pgno>) -> Header {
+    let timestamp = marks.client_timestamp_ms.checked_shl(SPAN_BITS).unwrap_or(0) & LINK_MASK;
+    let mut stored = Header {
         pre_apply_checksum: Checksum::NONE,
-        node_id: post_apply_checksum.0,
+        node_id: marks.post_apply_checksum.0,
         no_checksum: true,
-        ..*upload
+        wal_offset: LINK_FLAG | (marks.pre_apply_checksum.0 & LINK_MASK),
+        wal_size: timestamp | marks.span.min(MAX_SPAN),
+        wal_salt: [0; 2],
+        ..*header
+    };
+    stored.wal_salt = seal(&stored, pgnos);
+    stored
+}
+
+/// The seal of a stored header and its page numbers.
+fn seal(header: &Header, pgnos: impl Iterator<Item = Pgno>) -> [u32; 2] {
+    let mut crc = Crc64::new();
+    let unsealed = Header { wal_salt: [0; 2], ..*header };
+    crc.update(&unsealed.encode(Format::V3Frame));
+    pgnos.for_each(|pgno| crc.update(&pgno.get().to_be_bytes()));
+    let crc = crc.finish().to_be_bytes();
+    let half = |at: usize| crc.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+    [u32::from_be_bytes(half(0)), u32::from_be_bytes(half(4))]
+}
+
+/// Reads the marks of a stored file from its header, its trailer's post-apply checksum and its page
+/// numbers. The error says why it cannot be trusted.
+pub fn marks(
+    header: &Header,
+    trailer: Checksum,
+    pgnos: impl Iterator<Item = Pgno>,
+) -> Result<Marks, &'static str> {
+    if !header.no_checksum {
+        // Written with the database's checksums in their own fields.
+        return Ok(Marks {
+            pre_apply_checksum: header.pre_apply_checksum,
+            post_apply_checksum: trailer,
+            client_timestamp_ms: header.timestamp_ms,
+            span: 0,
+        });
+    }
+    let post_apply_checksum = Checksum(header.node_id);
+    if header.wal_offset & LINK_FLAG == 0 || !post_apply_checksum.is_set() {
+        return Err(FOREIGN);
+    }
+    if seal(header, pgnos) != header.wal_salt {
+        return Err("its header and its page index do not belong together");
+    }
+    let pre_apply = header.wal_offset & LINK_MASK;
+    Ok(Marks {
+        // The bit that did not fit is known: a set checksum has the flag, and no other bit above.
+        pre_apply_checksum: Checksum(pre_apply),
+        post_apply_checksum,
+        client_timestamp_ms: header.wal_size >> SPAN_BITS,
+        span: header.wal_size & MAX_SPAN,
+    })
+}
+
+const FOREIGN: &str = "it was not written by this server: the database's checksum is not in it; \
+    restore the database with the program that wrote it, and import the result";
+
+impl Marks {
+    /// Whether a file follows one that left the database at that checksum.
+    pub const fn follows(&self, before: Checksum) -> bool {
+        self.pre_apply_checksum.0 & LINK_MASK == before.0 & LINK_MASK
     }
 }
 
-/// The post-apply checksum of a stored file, from its header and from its trailer's field of that
-/// name; `None` when it is in neither, because another program wrote the file.
-pub fn post_apply_checksum(header: &Header, trailer: Checksum) -> Option<Checksum> {
-    let found = if header.no_checksum && trailer == Checksum::NONE {
-        Checksum(header.node_id)
-    } else {
-        trailer
-    };
-    found.is_set().then_some(found)
-}
-
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
+    use litevfs::types::PageSize;
+
+    fn key() -> DbKey {
+        DbKey { cluster: "A-b_c.d".parse().unwrap(), db: "x..-_9".parse().unwrap() }
+    }
 
     #[test]
     fn paths_are_litestreams_and_keep_every_allowed_character() {
-        let key = DbKey { cluster: "A-b_c.d".parse().unwrap(), db: "x..-_9".parse().unwrap() };
-        assert_eq!(
-            ltx_file(&key, Txid(1), Txid(255)).as_ref(),
-            "A-b_c.d/x..-_9/ltx/0/0000000000000001-00000000000000ff.ltx"
-        );
-        assert_eq!(level0(&key).as_ref(), "A-b_c.d/x..-_9/ltx/0");
+        let folders = Shape::Folders.named(&key(), 9, Txid(1), Txid(255));
+        assert_eq!(folders.as_ref(), "A-b_c.d/x..-_9/ltx/9/0000000000000001-00000000000000ff.ltx");
+        let s3 = Shape::S3.named(&key(), 9, Txid(1), Txid(255));
+        assert_eq!(s3.as_ref(), "A-b_c.d/x..-_9/0009/0000000000000001-00000000000000ff.ltx");
+        for (shape, path) in [(Shape::Folders, folders), (Shape::S3, s3)] {
+            assert_eq!(shape.parse(&path), Some((9, Txid(1), Txid(255))));
+            assert_eq!(shape.parse(&Path::from("A/b/ltx/x/1.ltx")), None);
+        }
         assert_eq!(id().as_ref(), ".litevfs-cloud/id");
+    }
+
+    fn header() -> Header {
+        Header {
+            page_size: PageSize::new(512).unwrap(),
+            commit: 3,
+            min_txid: Txid(2),
+            max_txid: Txid(2),
+            timestamp_ms: 5,
+            pre_apply_checksum: Checksum(Checksum::FLAG | 7),
+            wal_offset: 3,
+            wal_size: 4,
+            wal_salt: [1, 2],
+            node_id: 9,
+            no_checksum: false,
+        }
+    }
+
+    fn pgnos(list: &[u32]) -> impl Iterator<Item = Pgno> {
+        list.iter().filter_map(|&pgno| Pgno::new(pgno))
+    }
+
+    #[test]
+    fn marks_come_back_and_the_seal_notices_any_other_header_or_page() {
+        let before = Checksum(Checksum::FLAG | 0x7fff_ffff_ffff_fff7);
+        let marks_in = Marks {
+            pre_apply_checksum: before,
+            post_apply_checksum: Checksum(Checksum::FLAG | 8),
+            client_timestamp_ms: 1_700_000_000_123,
+            span: 255,
+        };
+        let stored = stored_header(&header(), &marks_in, pgnos(&[1, 3]));
+        assert!(stored.validate(ltx::Version::V3).is_ok());
+        let out = marks(&stored, Checksum::NONE, pgnos(&[1, 3])).unwrap();
+        assert!(out.follows(before) && !out.follows(Checksum(Checksum::FLAG | 6)));
+        assert_eq!(out.post_apply_checksum, marks_in.post_apply_checksum);
+        assert_eq!((out.client_timestamp_ms, out.span), (1_700_000_000_123, 255));
+        for list in [&[1, 2][..], &[1], &[1, 3, 4]] {
+            assert!(marks(&stored, Checksum::NONE, pgnos(list)).is_err());
+        }
+        let other = Header { commit: 4, ..stored };
+        assert!(marks(&other, Checksum::NONE, pgnos(&[1, 3])).is_err());
+        let foreign = Header { wal_offset: 0, wal_size: 0, ..stored };
+        assert_eq!(marks(&foreign, Checksum::NONE, pgnos(&[1, 3])), Err(FOREIGN));
     }
 }

@@ -14,6 +14,7 @@ use object_store::local::LocalFileSystem;
 
 use super::layout;
 use super::objects::Objects;
+use crate::metrics::Metrics;
 
 /// Why a directory cannot serve as the store.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +48,7 @@ pub struct LocalDir {
 
 impl LocalDir {
     /// Takes a directory, which is made if it is missing.
-    pub fn take(dir: &Path) -> Result<LocalDir, LocalError> {
+    pub fn take(dir: &Path, metrics: &Metrics) -> Result<LocalDir, LocalError> {
         let unusable = |what| {
             move |source: io::Error| LocalError::Unusable { dir: dir.to_owned(), what, source }
         };
@@ -76,7 +77,7 @@ impl LocalDir {
         let objects = LocalFileSystem::new_with_prefix(dir)
             .map_err(|error| unusable("opening it")(io::Error::other(error)))?
             .with_fsync(true);
-        let objects = Objects::in_dir(Arc::new(objects), dir, &scratch);
+        let objects = Objects::in_dir(Arc::new(objects), dir, &scratch, metrics.clone());
         Ok(LocalDir { objects, _lock: lock })
     }
 }
@@ -111,10 +112,13 @@ mod tests {
     #[test]
     fn a_directory_has_one_owner_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let first = LocalDir::take(dir.path()).unwrap();
-        assert!(matches!(LocalDir::take(dir.path()), Err(LocalError::InUse(_))));
+        let first = LocalDir::take(dir.path(), &Metrics::default()).unwrap();
+        assert!(matches!(
+            LocalDir::take(dir.path(), &Metrics::default()),
+            Err(LocalError::InUse(_))
+        ));
         drop(first);
-        LocalDir::take(dir.path()).unwrap();
+        LocalDir::take(dir.path(), &Metrics::default()).unwrap();
     }
 
     #[test]
@@ -126,7 +130,7 @@ mod tests {
         for name in names {
             fs::write(level0.join(name), "x").unwrap();
         }
-        LocalDir::take(dir.path()).unwrap();
+        LocalDir::take(dir.path(), &Metrics::default()).unwrap();
         let mut left: Vec<String> = fs::read_dir(&level0)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -140,7 +144,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "x").unwrap();
-        let error = LocalDir::take(&file).unwrap_err().to_string();
+        let error = LocalDir::take(&file, &Metrics::default()).unwrap_err().to_string();
         assert!(error.contains("cannot use the data directory"), "{error}");
     }
 }

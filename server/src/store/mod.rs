@@ -1,60 +1,91 @@
-//! The databases, in an object store: one immutable LTX file a commit, everything else rebuilt from
-//! the files.
+//! The databases, in an object store: one immutable LTX file a commit, merged later; everything else
+//! is rebuilt from the files.
 //!
 //! [`Store`] finds databases by name and opens each at its first use. [`Database`] answers reads.
-//! [`Store::commit`], [`Store::import`] and [`Store::restore`] write. Below them: `convert` (v1 upload to
-//! v3 file), `page1` (what its page 1 must say), `import` (SQLite file to v3 file), `open` (files to
-//! memory), `history` and `index` (that memory), `objects` (the object store), `layout`
-//! (paths), and `local` (a directory as the store).
+//! Several servers may share a store. From top to bottom:
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `commit`, `convert`, `page1`, `import`, `control` | ways to write: all end in one conditional create |
+//! | `leases` | who may write |
+//! | `compact` | merges files in the background, and removes what was kept for long enough |
+//! | `snapshot`, `points` | whole databases, and the past |
+//! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
+//! | `view`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
+//! | `objects`, `create`, `claim`, `blocks`, `proof`, `layout` | the object store |
+//! | `location`, `local` | which store: a directory or a bucket |
 
-mod clusters;
+mod blocks;
+mod claim;
 mod commit;
+pub mod compact;
 mod control;
 mod convert;
+mod create;
 mod database;
 mod error;
-mod history;
+mod file_index;
+mod files;
 mod import;
-mod index;
+mod indexes;
 mod layout;
+mod leases;
 pub mod local;
+pub mod location;
+mod look;
 mod objects;
 mod open;
 mod page1;
-mod read;
-mod restore;
+mod points;
+mod proof;
 mod snapshot;
+mod view;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use litevfs::ltx::Crc64;
 use litevfs::types::{ClusterName, DbName, Pos};
 use parking_lot::Mutex;
 
-pub use control::Summary;
-pub use database::{Changes, Database};
+pub use database::{Changes, Database, Summary};
 pub use error::{Error, is_full};
-pub use restore::{At, RestorePoint};
+pub use location::Settings;
+pub use objects::Objects;
+pub use points::{At, RestorePoint};
 pub use snapshot::Snapshot;
 
 use crate::key::DbKey;
+use crate::lease::Leases;
+use crate::metrics::Metrics;
 use crate::random;
-use objects::{Created, Objects};
+use indexes::Indexes;
 
 /// How many databases are opened at the same time for one listing.
 const PARALLEL: usize = 8;
-/// Below this many names the unused ones are not looked for.
-const PRUNE_FROM: usize = 1024;
+/// From so many names on, those that are not in use are forgotten now and then.
+const PRUNE_FROM: usize = 4096;
+/// What another server committed longer ago than this is known to whoever asks for the position.
+const FRESH: Duration = Duration::from_millis(250);
 
 /// All databases of one object store.
 #[derive(Debug)]
 pub struct Store {
     objects: Objects,
+    indexes: Arc<Indexes>,
+    /// Names the store.
     id: String,
+    /// Names this server among those that share the store.
+    server: String,
+    /// Leases of a store that is this server's alone.
+    leases: Leases,
     slots: Mutex<Slots>,
+    /// What is to be compacted.
+    queue: compact::Queue,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Default)]
@@ -67,53 +98,63 @@ struct Slots {
 #[derive(Debug, Default)]
 struct Slot {
     /// Held by the commit that is under way.
-    gate: Arc<tokio::sync::Mutex<()>>,
+    gate: tokio::sync::Mutex<()>,
     /// The open database. Held while it is being opened, so that this is done once.
     database: tokio::sync::Mutex<Option<Arc<Database>>>,
+    /// The lease that this server granted, on a store that others share.
+    lease: tokio::sync::Mutex<Option<leases::Granted>>,
 }
 
 impl Slot {
     async fn forget(&self) {
         *self.database.lock().await = None;
     }
-}
 
-/// Keeps commits to one database out while it lives.
-#[derive(Debug)]
-pub struct Held {
-    _gate: tokio::sync::OwnedMutexGuard<()>,
+    /// Makes the next use look for what other servers committed.
+    async fn look_again(&self) {
+        let database = self.database.lock().await.clone();
+        if let Some(database) = database {
+            *database.looked_at.lock().await = None;
+        }
+    }
 }
 
 impl Store {
     /// Opens an object store, and proves that it keeps the promise commits depend on: that a file
     /// is made only if there is none.
-    pub async fn open_store(objects: Objects) -> Result<Store, Error> {
-        let fresh = random::hex::<8>()?;
-        if !objects.exists(&layout::id()).await? {
-            objects.create_small(&layout::id(), fresh.clone()).await?;
-        }
-        match objects.create_small(&layout::id(), fresh).await {
-            Ok(Created::Exists) => {}
-            Ok(Created::New) => {
-                return Err(Error::Io(std::io::Error::other(
-                    "the object store replaces files it was told not to replace: commits would be \
-                     lost",
-                )));
-            }
-            // Then it takes no commits, and what is there can be read.
-            Err(Error::Objects(error)) if is_full(&error) => {
-                tracing::warn!("the disk is full: commits fail until there is room on it");
-            }
-            Err(error) => return Err(error),
-        }
-        let id = objects.get(&layout::id()).await?;
-        let id = String::from_utf8_lossy(&id).into_owned();
-        Ok(Store { objects, id, slots: Mutex::default() })
+    pub async fn open_store(
+        objects: Objects,
+        settings: &Settings,
+        metrics: Metrics,
+    ) -> Result<Arc<Store>, Error> {
+        let id = proof::prove(&objects).await?;
+        let indexes = Arc::new(Indexes::new(settings.index_memory, metrics.clone())?);
+        let server = random::hex::<8>()?;
+        Ok(Arc::new(Store {
+            objects,
+            indexes,
+            id,
+            server,
+            leases: Leases::default(),
+            slots: Mutex::default(),
+            queue: compact::Queue::new(settings.schedule.clone()),
+            metrics,
+        }))
     }
 
     /// The folder for temp files.
     pub fn scratch(&self) -> &Path {
         self.objects.scratch()
+    }
+
+    /// What people call the object store.
+    pub fn name(&self) -> &str {
+        self.objects.name()
+    }
+
+    /// Whether the object store answers.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.objects.get(&layout::id()).await.map(drop)
     }
 
     /// The id of a cluster: the same for as long as the store exists, different in each store.
@@ -124,10 +165,23 @@ impl Store {
         format!("LFSC{:016X}", hash.finish())
     }
 
-    /// A database; `None` when it has no files.
+    /// A database as this server knows it; `None` when it has no files.
     pub async fn database(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
         let slot = self.slot(key)?;
         self.open(key, &slot).await
+    }
+
+    /// A database with what other servers committed up to now, or moments ago.
+    pub async fn fresh(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
+        let slot = self.slot(key)?;
+        let Some(database) = self.open(key, &slot).await? else {
+            return Ok(None);
+        };
+        match database.look(FRESH).await {
+            Ok(()) => Ok(Some(database)),
+            Err(Error::Replaced) => self.open(key, &slot).await,
+            Err(error) => Err(error),
+        }
     }
 
     /// The databases of a cluster and their positions. A damaged one is left out, and logged.
@@ -135,7 +189,7 @@ impl Store {
         let names = self.objects.databases(cluster).await?;
         let found = stream::iter(names).map(async |db| {
             let key = DbKey { cluster: cluster.clone(), db };
-            match self.database(&key).await {
+            match self.fresh(&key).await {
                 Ok(database) => Ok(database.map(|database| (key.db, database.pos()))),
                 Err(error @ Error::Corrupt { .. }) => {
                     tracing::error!(database = %key, %error, "left out of the list");
@@ -147,16 +201,15 @@ impl Store {
         found.buffered(PARALLEL).try_filter_map(async |found| Ok(found)).try_collect().await
     }
 
-    /// Waits for the commit under way, if any, and keeps the next one out.
-    pub async fn hold(&self, key: &DbKey) -> Result<Held, Error> {
-        let gate = Arc::clone(&self.slot(key)?.gate);
-        Ok(Held { _gate: gate.lock_owned().await })
-    }
-
     async fn open(&self, key: &DbKey, slot: &Slot) -> Result<Option<Arc<Database>>, Error> {
         let mut opened = slot.database.lock().await;
-        if opened.is_none() {
-            *opened = Database::open(&self.objects, key).await?.map(Arc::new);
+        if opened.as_ref().is_none_or(|database| database.is_replaced()) {
+            let found = match Database::open(&self.objects, &self.indexes, key).await {
+                // Files were merged and removed while they were looked at.
+                Err(Error::Gone(_)) => Database::open(&self.objects, &self.indexes, key).await?,
+                found => found?,
+            };
+            *opened = found.map(Arc::new);
         }
         Ok(opened.clone())
     }
@@ -170,18 +223,21 @@ impl Store {
             return Ok(Arc::clone(slot));
         }
         slots.prune();
-        Ok(Arc::clone(slots.slots.entry(key.clone()).or_default()))
+        let slot = Arc::clone(slots.slots.entry(key.clone()).or_default());
+        self.metrics.databases_open(slots.slots.len());
+        Ok(slot)
     }
 }
 
 impl Slots {
-    /// Forgets names that no database has, whenever the table has doubled: clients may ask for any
-    /// name. A slot in use is kept, or two of one name could commit side by side.
+    /// Forgets names whenever the table has doubled: clients may ask for any name, and a database is
+    /// opened anew when it is wanted again. A slot in use is kept, or two of one name could commit side
+    /// by side.
     fn prune(&mut self) {
         if self.slots.len() >= self.prune_at.max(PRUNE_FROM) {
             self.slots.retain(|_, slot| {
-                let in_use = Arc::strong_count(slot) > 1 || Arc::strong_count(&slot.gate) > 1;
-                in_use || slot.database.try_lock().map_or(true, |database| database.is_some())
+                let granted = slot.lease.try_lock().map_or(true, |lease| lease.is_some());
+                granted || Arc::strong_count(slot) > 1
             });
             self.prune_at = self.slots.len().saturating_mul(2);
         }

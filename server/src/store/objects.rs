@@ -1,71 +1,115 @@
 //! The object store, in the few words the rest of the store needs.
 //!
-//! One rule matters above all: [`Objects::create`] makes a file appear whole and durable, or not at
-//! all, and never replaces one. Every commit is one such call.
+//! Reads are repeated when they fail for a passing reason; what is read is only as good as what checks
+//! it, which is the caller's. [`super::create`] has the one way to make a file.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
-use litevfs::ltx;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use litevfs::ltx::Crc64;
 use litevfs::types::{ClusterName, DbName, Txid};
 use object_store::path::Path;
-use object_store::{
-    MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RenameOptions,
-    RenameTargetMode,
-};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::blocks::Blocks;
 use super::error::Error;
-use super::layout;
-use crate::random;
-use crate::spool::Spool;
+use super::files::LtxFile;
+use super::layout::{self, Shape};
+use crate::key::DbKey;
+use crate::metrics::Metrics;
 
-/// Large files are sent to the store in parts of this size.
-const PART: usize = 8 << 20;
-
-/// How [`Objects::create`] ended without an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
-    /// The file is there, and durable.
-    New,
-    /// A file of that name was there before; it is untouched.
-    Exists,
-}
-
-/// A stored LTX file, as a listing tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Listed {
-    /// Its first transaction.
-    pub min_txid: Txid,
-    /// Its last transaction.
-    pub max_txid: Txid,
-    /// Its length in bytes.
-    pub len: u64,
-}
+/// How often a read is tried.
+const READ_TRIES: u32 = 4;
+/// The pause before the second try; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// An object store and a local folder for temp files.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) shape: Shape,
+    /// What people call the store; never with a secret in it.
+    name: Arc<str>,
     scratch: PathBuf,
     /// The directory that is the store, if one is.
     dir: Option<PathBuf>,
+    blocks: Option<Arc<Blocks>>,
+    metrics: Metrics,
 }
 
 impl Objects {
-    /// Wraps a store that is a directory.
-    pub fn in_dir(store: Arc<dyn ObjectStore>, dir: &FsPath, scratch: &FsPath) -> Objects {
-        Objects { store, scratch: scratch.to_owned(), dir: Some(dir.to_owned()) }
+    /// Wraps a store that is a directory, and this process's alone.
+    pub fn in_dir(
+        store: Arc<dyn ObjectStore>,
+        dir: &FsPath,
+        scratch: &FsPath,
+        metrics: Metrics,
+    ) -> Objects {
+        Objects {
+            store,
+            shape: Shape::Folders,
+            // Clients need not know where on this machine it is.
+            name: dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into(),
+            scratch: scratch.to_owned(),
+            dir: Some(dir.to_owned()),
+            blocks: None,
+            metrics,
+        }
+    }
+
+    /// Wraps a store that other servers may use at the same time.
+    pub fn shared(
+        store: Arc<dyn ObjectStore>,
+        shape: Shape,
+        name: &str,
+        scratch: &FsPath,
+        blocks: Option<Blocks>,
+        metrics: Metrics,
+    ) -> Objects {
+        Objects {
+            store,
+            shape,
+            name: name.into(),
+            scratch: scratch.to_owned(),
+            dir: None,
+            blocks: blocks.map(Arc::new),
+            metrics,
+        }
+    }
+
+    /// What people call the store.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The folder for temp files.
     pub fn scratch(&self) -> &FsPath {
         &self.scratch
+    }
+
+    /// Whether other servers may write to it.
+    pub const fn is_shared(&self) -> bool {
+        self.dir.is_none()
+    }
+
+    /// The clusters that have databases, by their folders, and those made by name.
+    pub async fn clusters(&self) -> Result<Vec<ClusterName>, Error> {
+        let folders = self.store.list_with_delimiter(None).await?.common_prefixes;
+        let made: Vec<ObjectMeta> =
+            self.store.list(Some(&layout::clusters())).try_collect().await?;
+        let paths = folders.iter().chain(made.iter().map(|meta| &meta.location));
+        let mut names: Vec<ClusterName> =
+            paths.filter_map(|path| path.filename()?.parse().ok()).collect();
+        names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        names.dedup();
+        Ok(names)
     }
 
     /// The databases of a cluster, by their folders.
@@ -100,23 +144,35 @@ impl Objects {
         self.settle(folder).await
     }
 
-    /// The LTX files in a folder, by transaction. Other files are passed over: the store's own
-    /// staging files, left by a killed process, are not even listed.
-    pub async fn ltx_files(&self, folder: &Path) -> Result<Vec<Listed>, Error> {
-        let mut files: Vec<Listed> = self
-            .store
-            .list(Some(folder))
-            .try_filter_map(async |meta| {
-                let name = meta.location.filename().and_then(ltx::parse_file_name);
-                if name.is_none() {
-                    tracing::warn!(file = %meta.location, "not an LTX file name: passed over");
-                }
-                Ok(name.map(|(min_txid, max_txid)| Listed { min_txid, max_txid, len: meta.size }))
-            })
-            .try_collect()
-            .await?;
-        files.sort_unstable();
-        Ok(files)
+    /// All LTX files of a database. Other files are passed over: a directory's own staging files, left
+    /// by a killed process, are not even listed.
+    pub async fn ltx_files(&self, key: &DbKey) -> Result<Vec<LtxFile>, Error> {
+        let folder = layout::database(key);
+        let listed = self.again("list", || self.store.list(Some(&folder)).try_collect()).await?;
+        Ok(self.parse(listed))
+    }
+
+    /// The level-0 files that begin with a transaction or after it.
+    pub async fn committed_from(&self, key: &DbKey, txid: Txid) -> Result<Vec<LtxFile>, Error> {
+        let folder = self.shape.level(key, 0);
+        // Sorts right before the names of all files that begin with it.
+        let offset = folder.clone().join(txid.to_string());
+        let list = || self.store.list_with_offset(Some(&folder), &offset).try_collect();
+        Ok(self.parse(self.again("list", list).await?))
+    }
+
+    fn parse(&self, metas: Vec<ObjectMeta>) -> Vec<LtxFile> {
+        let files = metas.iter().filter_map(|meta| {
+            let parsed = self.shape.parse(&meta.location);
+            if parsed.is_none() {
+                tracing::warn!(file = %meta.location, "not an LTX file: passed over");
+            }
+            let (level, min_txid, max_txid) = parsed?;
+            let written_ms = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
+            let version = version(meta.e_tag.as_deref());
+            Some(LtxFile { level, min_txid, max_txid, len: meta.size, version, written_ms })
+        });
+        files.collect()
     }
 
     /// Makes sure that what is to be seen in a folder outlasts a power cut.
@@ -140,9 +196,30 @@ impl Objects {
         }
     }
 
-    /// Reads ranges of one file.
-    pub async fn read(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
-        let parts = self.store.get_ranges(path, ranges).await?;
+    /// Reads ranges of one LTX file, which may be cached on the local disk. `fresh` goes past that.
+    ///
+    /// Fails with [`Error::Gone`] when there is no such file.
+    pub async fn read(
+        &self,
+        path: &Path,
+        file: &LtxFile,
+        ranges: &[Range<u64>],
+        fresh: bool,
+    ) -> Result<Vec<Bytes>, Error> {
+        let Some(blocks) = &self.blocks else {
+            return self.read_ranges(path, ranges).await;
+        };
+        let reading = blocks.begin(path, file, ranges, fresh).await?;
+        let fetched = if reading.missing.is_empty() {
+            Vec::new()
+        } else {
+            self.read_ranges(path, &reading.missing).await?
+        };
+        blocks.end(reading, fetched, ranges)
+    }
+
+    async fn read_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+        let parts = self.again("get", || self.store.get_ranges(path, ranges)).await?;
         let whole = |(part, range): (&Bytes, &Range<u64>)| {
             part.len() as u64 == range.end.saturating_sub(range.start)
         };
@@ -152,89 +229,108 @@ impl Objects {
         Ok(parts)
     }
 
-    /// Makes a file, whole and durable, unless there is one.
+    /// Reads a small object whole; `None` when there is none.
+    pub async fn get(&self, path: &Path) -> Result<Option<Bytes>, Error> {
+        let got = self.again("get", || async { self.store.get(path).await?.bytes().await }).await;
+        match got {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::Gone(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes objects; one that is gone already is fine. Begins with none after the deadline.
     ///
-    /// After an error it is not known whether the file is there.
-    pub async fn create(&self, path: &Path, content: Spool) -> Result<Created, Error> {
-        let result = match content.in_memory() {
-            Some(bytes) => {
-                let options = PutMode::Create.into();
-                self.store.put_opts(path, bytes.into(), options).await.map(drop)
-            }
-            None => self.create_large(path, content).await?,
+    /// What was listed may have been dropped and made anew under the same name by the time that it is
+    /// removed: so lists are used within [`REMOVE_WITHIN`], and for as long no name is used again.
+    pub async fn remove(&self, paths: Vec<Path>, deadline: Option<Instant>) -> Result<(), Error> {
+        let removals = paths.into_iter().map(|path| self.remove_one(path, deadline).boxed());
+        let removals = stream::iter(removals.collect::<Vec<_>>());
+        removals.buffer_unordered(PARALLEL_REMOVALS).try_collect().await
+    }
+
+    async fn remove_one(&self, path: Path, deadline: Option<Instant>) -> Result<(), Error> {
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        }
+        match self.timed("delete", self.store.delete(&path)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Error::from(error)),
+        }
+    }
+
+    /// Removes the empty folders of a directory, if the store is one. One that is not empty stays.
+    pub async fn remove_folder(&self, folder: &Path) {
+        let Some(dir) = &self.dir else {
+            return;
         };
-        match result {
-            Ok(()) => Ok(Created::New),
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. },
-            ) => Ok(Created::Exists),
-            Err(error) => Err(error.into()),
-        }
+        let folder = dir.join(folder.as_ref());
+        let _ = tokio::task::spawn_blocking(move || remove_empty(&folder)).await;
     }
 
-    /// Sends a file in parts under another name, then moves it to its place unless that is taken.
-    async fn create_large(
+    /// Does something that changes nothing, again when it fails for a reason that may pass.
+    async fn again<T, F>(&self, op: &'static str, work: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..READ_TRIES {
+            match self.timed(op, work()).await {
+                Ok(done) => return Ok(done),
+                Err(error) if is_final(&error) => return Err(error.into()),
+                Err(error) => tracing::debug!(%error, "reading again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
+        Ok(self.timed(op, work()).await?)
+    }
+}
+
+impl Objects {
+    /// Counts a request to the store.
+    pub(super) async fn timed<T>(
         &self,
-        path: &Path,
-        content: Spool,
-    ) -> Result<object_store::Result<()>, Error> {
-        let name = random::hex::<16>()?;
-        let staged = layout::staging().join(name);
-        let mut upload = self.store.put_multipart(&staged).await?;
-        if let Err(error) = send_parts(&mut *upload, content).await {
-            // Best effort: what stays is outside every database, and removed at the next start.
-            let _ = upload.abort().await;
-            return Err(error);
-        }
-        upload.complete().await?;
-        let options = RenameOptions::new().with_target_mode(RenameTargetMode::Create);
-        let result = self.store.rename_opts(&staged, path, options).await;
-        if result.is_err() {
-            let _ = self.store.delete(&staged).await;
-        }
-        Ok(result)
-    }
-
-    /// Whether there is an object.
-    pub async fn exists(&self, path: &Path) -> Result<bool, Error> {
-        match self.store.head(path).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Reads a small object whole.
-    pub async fn get(&self, path: &Path) -> Result<Bytes, Error> {
-        Ok(self.store.get(path).await?.bytes().await?)
-    }
-
-    /// Makes a small object unless there is one.
-    pub async fn create_small(&self, path: &Path, text: String) -> Result<Created, Error> {
-        match self.store.put_opts(path, text.into(), PutMode::Create.into()).await {
-            Ok(_) => Ok(Created::New),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Exists),
-            Err(error) => Err(error.into()),
-        }
+        op: &'static str,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> object_store::Result<T> {
+        let began = Instant::now();
+        let done = request.await;
+        self.metrics.store_request(op, done.is_ok(), began.elapsed());
+        done
     }
 }
 
-async fn send_parts(upload: &mut dyn MultipartUpload, content: Spool) -> Result<(), Error> {
-    let content = Arc::new(content);
-    let mut offset = 0_u64;
-    while offset < content.len() {
-        let source = Arc::clone(&content);
-        let part = tokio::task::spawn_blocking(move || read_part(&source, offset));
-        let part = part.await.map_err(io::Error::other)??;
-        offset = offset.saturating_add(part.len() as u64);
-        upload.put_part(PutPayload::from(part)).await?;
+/// How many objects are removed at the same time.
+const PARALLEL_REMOVALS: usize = 8;
+
+/// How long after they were listed files may be removed.
+pub const REMOVE_WITHIN: Duration = Duration::from_secs(10);
+
+fn remove_empty(folder: &FsPath) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            let _ = remove_empty(&entry.path());
+        }
     }
-    Ok(())
+    std::fs::remove_dir(folder)
 }
 
-fn read_part(content: &Spool, offset: u64) -> io::Result<Vec<u8>> {
-    let mut part = Vec::new();
-    content.reader_from(offset)?.take(PART as u64).read_to_end(&mut part)?;
-    if part.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(part) }
+/// Whether trying again would not help.
+fn is_final(error: &object_store::Error) -> bool {
+    use object_store::Error as E;
+    !matches!(error, E::Generic { .. } | E::JoinError { .. })
+}
+
+/// A number that stands for an entity tag.
+pub(super) fn version(e_tag: Option<&str>) -> u64 {
+    let mut hash = Crc64::new();
+    hash.update(e_tag.unwrap_or_default().trim_matches('"').as_bytes());
+    hash.finish()
+}
+
+/// Names a temp or scratch object so that no other has the name.
+pub(super) fn fresh_name() -> io::Result<String> {
+    crate::random::hex::<16>()
 }

@@ -8,7 +8,7 @@ use litevfs::types::{Checksum, Pgno, Pos, Txid};
 
 use super::database::Database;
 use super::error::Error;
-use super::history::Step;
+use super::view::View;
 
 /// About how many bytes of pages are read at a time.
 const BATCH_BYTES: usize = 1 << 20;
@@ -17,7 +17,7 @@ const BATCH_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Snapshot {
     database: Arc<Database>,
-    step: Step,
+    view: View,
     /// The last page handed out, 0 at first.
     last: u32,
     /// The database checksum of the pages handed out.
@@ -26,19 +26,19 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A snapshot at a position, or at the current one.
-    pub fn new(database: Arc<Database>, pos: Option<Pos>) -> Result<Snapshot, Error> {
-        let (_, step) = database.step_at(pos.unwrap_or_else(|| database.pos()))?;
-        Ok(Snapshot { database, step, last: 0, checksum: Checksum::EMPTY })
+    pub async fn new(database: Arc<Database>, pos: Option<Pos>) -> Result<Snapshot, Error> {
+        let view = database.view(pos).await?;
+        Ok(Snapshot { database, view, last: 0, checksum: Checksum::EMPTY })
     }
 
     /// The header of the snapshot as an LTX file.
     pub fn header(&self) -> Header {
         Header {
-            page_size: self.database.page_size(),
-            commit: self.step.commit,
+            page_size: self.view.page_size,
+            commit: self.view.commit,
             min_txid: Txid(1),
-            max_txid: self.step.max_txid,
-            timestamp_ms: self.step.timestamp_ms,
+            max_txid: self.view.pos.txid,
+            timestamp_ms: self.view.timestamp_ms,
             pre_apply_checksum: Checksum::NONE,
             wal_offset: 0,
             wal_size: 0,
@@ -50,24 +50,20 @@ impl Snapshot {
 
     /// Its position.
     pub const fn pos(&self) -> Pos {
-        self.step.pos()
+        self.view.pos
     }
 
     /// The next pages, without the lock page; empty at the end. Only that end says that all pages were
     /// sound: it is an error instead when they do not add up to the position's checksum.
     pub async fn next_pages(&mut self) -> Result<Vec<(Pgno, Vec<u8>)>, Error> {
-        let page_size = self.database.page_size();
-        let count = BATCH_BYTES.checked_div(page_size.len_bytes()).unwrap_or(1);
-        let pgnos: Vec<Pgno> = (self.last..self.step.commit)
-            .filter_map(|before| Pgno::new(before.saturating_add(1)))
-            .filter(|&pgno| pgno != page_size.lock_pgno())
-            .take(count)
-            .collect();
-        let pages = self.database.pages(self.pos(), &pgnos).await?;
+        let count = BATCH_BYTES.checked_div(self.view.page_size.len_bytes()).unwrap_or(1);
+        let next = self.last.saturating_add(1);
+        let pgnos: Vec<Pgno> = self.view.pgnos_from(next).take(count).collect();
         let Some(last) = pgnos.last() else {
             return self.verify().map(|()| Vec::new());
         };
         self.last = last.get();
+        let pages = self.database.pages_of(&self.view, &pgnos).await?;
         let pages: Vec<_> = pgnos.into_iter().zip(pages).collect();
         for (pgno, data) in &pages {
             self.checksum = self.checksum.toggle(page_checksum(*pgno, data));
@@ -76,10 +72,10 @@ impl Snapshot {
     }
 
     fn verify(&self) -> Result<(), Error> {
-        if self.checksum == self.step.post_apply_checksum {
+        if self.checksum == self.view.pos.post_apply_checksum {
             return Ok(());
         }
-        let what = format!("its pages do not add up to the checksum of {}", self.pos());
+        let what = format!("its pages do not add up to the checksum of {}", self.view.pos);
         Err(Error::corrupt(&self.database.key, what))
     }
 }

@@ -1,0 +1,120 @@
+//! Claims: small objects by which servers on one store tell each other who does what, until when.
+//!
+//! A claim changes hands by a conditional put on the version that was read, so of several servers one
+//! gets it. Its end is told by the wall clock, and others allow for a skew; nothing that must not go
+//! wrong rests on it, because a commit is decided by the creation of its file alone.
+
+use std::time::{Duration, SystemTime};
+
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutMode, UpdateVersion};
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use super::objects::{Objects, fresh_name};
+
+/// How far the clocks of two servers may be apart.
+const SKEW: Duration = Duration::from_secs(1);
+
+/// Who has claimed something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The server, as it names itself.
+    pub server: String,
+    /// What the claim is for: the id of a lease, for one.
+    pub id: String,
+    /// Its end, in ms since the Unix epoch; 0 when it was given back.
+    pub until_ms: u64,
+    /// Tells one writing of it from another.
+    nonce: String,
+}
+
+/// A claim as it was read, or written.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The claim.
+    pub claim: Claim,
+    version: UpdateVersion,
+}
+
+impl Claim {
+    /// A claim from now on.
+    pub fn new(server: &str, id: &str, duration: Duration) -> Result<Claim, Error> {
+        let until_ms = now_ms().saturating_add(millis(duration));
+        let nonce = fresh_name()?;
+        Ok(Claim { server: server.to_owned(), id: id.to_owned(), until_ms, nonce })
+    }
+
+    /// The same, given back.
+    fn ended(self) -> Claim {
+        Claim { until_ms: 0, ..self }
+    }
+
+    /// How long others must still honour it; `None` when it is over.
+    pub fn left(&self) -> Option<Duration> {
+        if self.until_ms == 0 {
+            return None;
+        }
+        let end = self.until_ms.saturating_add(millis(SKEW));
+        end.checked_sub(now_ms()).filter(|&left| left > 0).map(Duration::from_millis)
+    }
+}
+
+impl Objects {
+    /// The claim in a place.
+    pub async fn read_claim(&self, path: &Path) -> Result<Option<Held>, Error> {
+        let got = match self.timed("get", self.store.get(path)).await {
+            Ok(got) => got,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let version =
+            UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
+        let bytes = got.bytes().await?;
+        let claim = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::corrupt(path, format!("not a claim: {error}")))?;
+        Ok(Some(Held { claim, version }))
+    }
+
+    /// Writes a claim in place of the one that was read; `None` when another was faster.
+    pub async fn write_claim(
+        &self,
+        path: &Path,
+        claim: &Claim,
+        over: Option<&Held>,
+    ) -> Result<Option<Held>, Error> {
+        let text = serde_json::to_string(claim).map_err(std::io::Error::other)?;
+        let mode = over.map_or(PutMode::Create, |held| PutMode::Update(held.version.clone()));
+        let put = self.store.put_opts(path, text.into(), mode.into());
+        let failure = match self.timed("put", put).await {
+            Ok(put) => return Ok(Some(Held { claim: claim.clone(), version: put.into() })),
+            Err(error) => error,
+        };
+        // The store may have done it before it failed, or before it was asked again.
+        match self.read_claim(path).await {
+            Ok(Some(held)) if held.claim == *claim => return Ok(Some(held)),
+            Ok(_) => {}
+            Err(_) => return Err(failure.into()),
+        }
+        match failure {
+            object_store::Error::AlreadyExists { .. }
+            | object_store::Error::Precondition { .. } => Ok(None),
+            error => Err(error.into()),
+        }
+    }
+
+    /// Gives a claim back, unless another has taken it.
+    pub async fn end_claim(&self, path: &Path, held: &Held) -> Result<(), Error> {
+        let ended = Claim { nonce: fresh_name()?, ..held.claim.clone().ended() };
+        self.write_claim(path, &ended, Some(held)).await.map(drop)
+    }
+}
+
+/// Now, in ms since the Unix epoch.
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

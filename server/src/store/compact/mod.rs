@@ -1,0 +1,279 @@
+//! Compaction: merges files in the background, so that few make up a position, and removes those that
+//! were kept for long enough.
+//!
+//! Nothing waits for it and nothing depends on it but the number of files. Merged files are made like
+//! commits, whole or not at all, and nothing is removed before the file is there that it was merged
+//! into: a crash in the middle leaves files that are of use, or are made again. On a shared store one
+//! server at a time compacts a database, by a claim; should two do it, they make the same files.
+
+mod merge;
+mod schedule;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use object_store::path::Path;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+
+pub use schedule::{Level, Schedule};
+
+use super::claim::{Claim, Held, now_ms};
+use super::database::Database;
+use super::error::Error;
+use super::files::LtxFile;
+use super::objects::REMOVE_WITHIN;
+use super::{Store, layout};
+use crate::key::DbKey;
+
+/// How many databases are compacted at the same time.
+const PARALLEL: usize = 2;
+/// How long a database that is committed to is left alone, at least.
+const REST: Duration = Duration::from_millis(250);
+/// The pause after a compaction failed, or another server is at it.
+const RETRY: Duration = Duration::from_secs(10);
+/// How often every database is looked at.
+const ROUND: Duration = Duration::from_secs(3600);
+/// How long a claim lasts, and when it is written again.
+const CLAIM: Duration = Duration::from_secs(60);
+const RECLAIM: Duration = Duration::from_secs(30);
+/// What claims for compaction are called.
+const KIND: &str = "compaction";
+
+/// Which databases are to be compacted when.
+#[derive(Debug)]
+pub(super) struct Queue {
+    schedule: Schedule,
+    due: Mutex<HashMap<DbKey, Instant>>,
+    wake: Notify,
+}
+
+impl Queue {
+    pub(super) fn new(schedule: Schedule) -> Queue {
+        Queue { schedule, due: Mutex::default(), wake: Notify::new() }
+    }
+
+    fn add(&self, key: &DbKey, after: Duration) {
+        let Some(at) = Instant::now().checked_add(after) else {
+            return;
+        };
+        {
+            let mut due = self.due.lock();
+            if due.get(key).is_some_and(|&known| known <= at) {
+                return;
+            }
+            due.insert(key.clone(), at);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Takes out what is due, or says when something will be.
+    fn take(&self) -> Result<DbKey, Option<Instant>> {
+        let mut due = self.due.lock();
+        let first = due.iter().min_by_key(|(_, at)| **at).map(|(key, at)| (key.clone(), *at));
+        match first {
+            Some((key, at)) if at <= Instant::now() => {
+                due.remove(&key);
+                Ok(key)
+            }
+            first => Err(first.map(|(_, at)| at)),
+        }
+    }
+}
+
+impl Store {
+    /// Tells that a database was committed to, and of how many files its position is made now.
+    pub(super) fn committed(&self, key: &DbKey, plan_len: usize) {
+        let first = self.queue.schedule.levels.first().map_or(RETRY, |level| level.every);
+        let soon = plan_len >= schedule::LONGEST_PLAN;
+        self.queue.add(key, if soon { REST.min(first) } else { first });
+    }
+
+    /// Compacts in the background from now on.
+    pub fn start_compaction(self: &Arc<Self>) {
+        let store = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                if let Err(error) = store.add_all().await {
+                    tracing::warn!(%error, "the databases could not be listed for compaction");
+                }
+                tokio::time::sleep(ROUND).await;
+            }
+        });
+        let store = Arc::clone(self);
+        tokio::spawn(async move {
+            let places = Arc::new(Semaphore::new(PARALLEL));
+            loop {
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                    return;
+                };
+                let key = store.next_due().await;
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    store.compact(&key).await;
+                    drop(place);
+                });
+            }
+        });
+    }
+
+    async fn next_due(&self) -> DbKey {
+        loop {
+            match self.queue.take() {
+                Ok(key) => return key,
+                Err(None) => self.queue.wake.notified().await,
+                Err(Some(at)) => {
+                    let _ = tokio::time::timeout_at(at.into(), self.queue.wake.notified()).await;
+                }
+            }
+        }
+    }
+
+    async fn add_all(&self) -> Result<(), Error> {
+        for cluster in self.clusters().await? {
+            for db in self.objects.databases(&cluster).await? {
+                self.queue.add(&DbKey { cluster: cluster.clone(), db }, Duration::ZERO);
+            }
+        }
+        Ok(())
+    }
+
+    async fn compact(&self, key: &DbKey) {
+        match self.try_compact(key).await {
+            Ok(None) => {}
+            Ok(Some(next)) => self.queue.add(key, next.max(REST)),
+            Err(Error::Replaced) => self.queue.add(key, RETRY),
+            Err(error) => {
+                tracing::warn!(database = %key, %error, "compaction failed");
+                self.queue.add(key, RETRY);
+            }
+        }
+    }
+
+    /// Merges and removes what is due; returns when to look again.
+    async fn try_compact(&self, key: &DbKey) -> Result<Option<Duration>, Error> {
+        let Some(database) = self.fresh(key).await? else {
+            return Ok(None);
+        };
+        let now = now_ms();
+        let due = {
+            let state = database.state.read();
+            self.queue.schedule.next_merge(&state.files, now).is_some()
+                || !self.queue.schedule.removable(&state.files, now).is_empty()
+        };
+        if due {
+            let Some(mut claim) = self.claim_compaction(key).await? else {
+                return Ok(Some(RETRY));
+            };
+            let done = self.compact_claimed(&database, &mut claim).await;
+            claim.end(self).await;
+            done?;
+        }
+        let state = database.state.read();
+        Ok(self.queue.schedule.next_look(&state.files, now_ms()))
+    }
+
+    async fn compact_claimed(
+        &self,
+        database: &Database,
+        claim: &mut CompactionClaim,
+    ) -> Result<(), Error> {
+        if self.objects.is_shared() {
+            database.reload().await?;
+        }
+        loop {
+            let merge = {
+                let state = database.state.read();
+                self.queue.schedule.next_merge(&state.files, now_ms())
+            };
+            let Some(merge) = merge else {
+                break;
+            };
+            claim.hold(self).await?;
+            match self.merge(database, &merge).await? {
+                Some(file) => {
+                    let mut state = database.state.write();
+                    let mut files = state.files.clone();
+                    files.insert(file);
+                    state.relist(files);
+                }
+                None => database.reload().await?,
+            }
+        }
+        claim.hold(self).await?;
+        self.remove_old(database).await
+    }
+
+    async fn remove_old(&self, database: &Database) -> Result<(), Error> {
+        let listed_at = Instant::now();
+        if self.objects.is_shared() {
+            database.reload().await?;
+        }
+        let removable = {
+            let state = database.state.read();
+            self.queue.schedule.removable(&state.files, now_ms())
+        };
+        if removable.is_empty() {
+            return Ok(());
+        }
+        let path = |file: &LtxFile| self.objects.shape.file(&database.key, file);
+        let paths = removable.iter().map(path).collect();
+        // First out of memory, so that nobody begins to read them.
+        {
+            let mut state = database.state.write();
+            let mut files = state.files.clone();
+            removable.iter().for_each(|file| files.remove(file));
+            state.relist(files);
+        }
+        self.objects.remove(paths, listed_at.checked_add(REMOVE_WITHIN)).await
+    }
+
+    /// Claims the compaction of a database; `None` while another server has it.
+    async fn claim_compaction(&self, key: &DbKey) -> Result<Option<CompactionClaim>, Error> {
+        if !self.objects.is_shared() {
+            return Ok(Some(CompactionClaim { path: Path::default(), held: None }));
+        }
+        let path = layout::claim(KIND, key);
+        let over = self.objects.read_claim(&path).await?;
+        if over.as_ref().is_some_and(|held| held.claim.left().is_some()) {
+            return Ok(None);
+        }
+        let claim = Claim::new(&self.server, KIND, CLAIM)?;
+        let held = self.objects.write_claim(&path, &claim, over.as_ref()).await?;
+        let until = Instant::now().checked_add(RECLAIM);
+        Ok(held.map(|held| CompactionClaim { path, held: Some((held, until)) }))
+    }
+}
+
+/// The right to compact a database.
+struct CompactionClaim {
+    path: Path,
+    /// The claim and when to write it again; nothing on a store that nobody shares.
+    held: Option<(Held, Option<Instant>)>,
+}
+
+impl CompactionClaim {
+    /// Makes sure that it is held for a while longer.
+    async fn hold(&mut self, store: &Store) -> Result<(), Error> {
+        let Some((held, until)) = &self.held else {
+            return Ok(());
+        };
+        if until.is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
+        let claim = Claim::new(&store.server, KIND, CLAIM)?;
+        let again = store.objects.write_claim(&self.path, &claim, Some(held)).await?;
+        let again = again.ok_or_else(|| std::io::Error::other("another server compacts it now"))?;
+        self.held = Some((again, Instant::now().checked_add(RECLAIM)));
+        Ok(())
+    }
+
+    async fn end(self, store: &Store) {
+        if let Some((held, _)) = self.held
+            && let Err(error) = store.objects.end_claim(&self.path, &held).await
+        {
+            tracing::debug!(claim = %self.path, %error, "it must run out");
+        }
+    }
+}

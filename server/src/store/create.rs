@@ -1,0 +1,208 @@
+//! Makes a file appear whole and durable, or not at all, and never in place of another.
+//!
+//! Every commit is one such call, so its answer must be right whatever the store answers: a store may
+//! fail after it did what it was asked, or claim that a file exists because its own first try made it.
+//! So after any answer but a clear yes the file itself is looked at, and the creation is repeated until
+//! that settles it.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use litevfs::ltx::{HEADER_LEN, TRAILER_LEN};
+use object_store::path::Path;
+use object_store::{
+    Attribute, Attributes, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, RenameOptions, RenameTargetMode,
+};
+
+use super::error::{Error, is_full};
+use super::layout::{self, Shape};
+use super::objects::{Objects, fresh_name, version};
+use crate::spool::Spool;
+
+/// Large files are sent to the store in parts of this size.
+const PART: usize = 8 << 20;
+/// How long a creation is tried again while it is not known what became of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The pause before the second try; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How a creation ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// The file is there, and durable; its version.
+    New(u64),
+    /// Another file of that name was there before; it is untouched.
+    Exists,
+}
+
+impl Objects {
+    /// Makes an LTX file unless there is one; the time is when it was committed, in ms.
+    ///
+    /// After an error it is not known whether the file is there.
+    pub async fn create(
+        &self,
+        path: &Path,
+        content: &Arc<Spool>,
+        timestamp_ms: u64,
+    ) -> Result<Created, Error> {
+        let deadline = Instant::now().checked_add(PATIENCE);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failure = match self.try_create(path, content, timestamp_ms).await {
+                Ok(Some(version)) => return Ok(Created::New(version)),
+                Ok(None) => match self.compare(path, content).await {
+                    Ok(Compared::Same(version)) => return Ok(Created::New(version)),
+                    Ok(Compared::Other) => return Ok(Created::Exists),
+                    Ok(Compared::None) => {
+                        Error::Io(io::Error::other("the store says that a missing file exists"))
+                    }
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            let late = deadline.is_none_or(|deadline| Instant::now() >= deadline);
+            if late || !self.is_shared() || is_full(&failure) {
+                return Err(failure);
+            }
+            tracing::warn!(file = %path, error = %failure, "creating it again");
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// One try; `None` when the store says that there is such a file.
+    async fn try_create(
+        &self,
+        path: &Path,
+        content: &Arc<Spool>,
+        timestamp_ms: u64,
+    ) -> Result<Option<u64>, Error> {
+        let result = match content.in_memory() {
+            Some(bytes) => {
+                let options = self.options(timestamp_ms);
+                let put = self.store.put_opts(path, bytes.into(), options);
+                let put = self.timed("put", put).await;
+                put.map(|put| version(put.e_tag.as_deref()))
+            }
+            None => self.create_large(path, content).await?,
+        };
+        match result {
+            Ok(version) => Ok(Some(version)),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn options(&self, timestamp_ms: u64) -> PutOptions {
+        let mut options = PutOptions::from(PutMode::Create);
+        if self.shape == Shape::S3 {
+            // Litestream's clients take the time of a file from here.
+            let at =
+                i64::try_from(timestamp_ms).ok().and_then(DateTime::<Utc>::from_timestamp_millis);
+            let text = at.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Nanos, true);
+            let key = Attribute::Metadata("litestream-timestamp".into());
+            options.attributes = Attributes::from_iter([(key, text)]);
+        }
+        options
+    }
+
+    /// Sends a file in parts under another name, then moves it to its place unless that is taken.
+    async fn create_large(
+        &self,
+        path: &Path,
+        content: &Arc<Spool>,
+    ) -> Result<object_store::Result<u64>, Error> {
+        let staged = layout::staging().join(fresh_name()?);
+        let mut upload = self.store.put_multipart(&staged).await?;
+        if let Err(error) = send_parts(&mut *upload, content).await {
+            // Best effort: what stays is outside every database.
+            let _ = upload.abort().await;
+            return Err(error);
+        }
+        upload.complete().await?;
+        let options = RenameOptions::new().with_target_mode(RenameTargetMode::Create);
+        if let Err(error) = self.store.rename_opts(&staged, path, options).await {
+            let _ = self.store.delete(&staged).await;
+            return Ok(Err(error));
+        }
+        let meta = self.store.head(path).await?;
+        Ok(Ok(version(meta.e_tag.as_deref())))
+    }
+
+    /// Looks at the file in a place: an LTX file's header and file checksum stand for all of it.
+    async fn compare(&self, path: &Path, content: &Arc<Spool>) -> Result<Compared, Error> {
+        let meta = match self.timed("head", self.store.head(path)).await {
+            Ok(meta) => meta,
+            Err(object_store::Error::NotFound { .. }) => return Ok(Compared::None),
+            Err(error) => return Err(error.into()),
+        };
+        if meta.size != content.len() {
+            return Ok(Compared::Other);
+        }
+        let tail_at = meta.size.saturating_sub(TRAILER_LEN as u64);
+        let ranges = [0..(HEADER_LEN as u64).min(meta.size), tail_at..meta.size];
+        let parts = self.store.get_ranges(path, &ranges).await?;
+        let source = Arc::clone(content);
+        let ours = tokio::task::spawn_blocking(move || ends(&source));
+        let ours = ours.await.map_err(io::Error::other)??;
+        let same = parts.iter().map(|part| part.as_ref()).eq(ours.iter().map(Vec::as_slice));
+        Ok(if same { Compared::Same(version(meta.e_tag.as_deref())) } else { Compared::Other })
+    }
+
+    /// Makes a small object unless there is one; returns whether it did.
+    pub async fn create_small(&self, path: &Path, text: String) -> Result<bool, Error> {
+        let put = self.store.put_opts(path, text.into(), PutMode::Create.into());
+        match self.timed("put", put).await {
+            Ok(_) => Ok(true),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+enum Compared {
+    /// The file is ours; its version.
+    Same(u64),
+    /// It is another.
+    Other,
+    /// There is none.
+    None,
+}
+
+/// The header and the trailer of a spooled LTX file.
+fn ends(content: &Spool) -> io::Result<[Vec<u8>; 2]> {
+    let mut head = Vec::new();
+    content.reader_from(0)?.take(HEADER_LEN as u64).read_to_end(&mut head)?;
+    let mut tail = Vec::new();
+    let tail_at = content.len().saturating_sub(TRAILER_LEN as u64);
+    content.reader_from(tail_at)?.read_to_end(&mut tail)?;
+    Ok([head, tail])
+}
+
+async fn send_parts(upload: &mut dyn MultipartUpload, content: &Arc<Spool>) -> Result<(), Error> {
+    let mut offset = 0_u64;
+    while offset < content.len() {
+        let source = Arc::clone(content);
+        let part = tokio::task::spawn_blocking(move || read_part(&source, offset));
+        let part = part.await.map_err(io::Error::other)??;
+        offset = offset.saturating_add(part.len() as u64);
+        upload.put_part(PutPayload::from(part)).await?;
+    }
+    Ok(())
+}
+
+fn read_part(content: &Spool, offset: u64) -> io::Result<Vec<u8>> {
+    let mut part = Vec::new();
+    content.reader_from(offset)?.take(PART as u64).read_to_end(&mut part)?;
+    if part.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(part) }
+}

@@ -1,0 +1,147 @@
+//! The page indexes of files, in memory within a bound, read again when they are asked for again.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use litevfs::ltx::{HEADER_LEN, Header, PageIndex, TRAILER_LEN, Version};
+use litevfs::types::Checksum;
+use object_store::path::Path;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+
+use super::error::Error;
+use super::file_index::FileIndex;
+use super::files::LtxFile;
+use super::objects::Objects;
+use crate::key::DbKey;
+use crate::metrics::{Cache as Kind, Metrics};
+
+/// Bytes read from the end of a file at first: the page index of most transactions fits.
+const TAIL: u64 = 16 << 10;
+/// The shortest file: a header, an index size and a trailer.
+const MIN_LEN: u64 = (HEADER_LEN + 8 + TRAILER_LEN) as u64;
+/// How often a file is read that does not hold together.
+const TRIES: u32 = 3;
+/// About how many bytes the index of a small file takes, for the cache to size itself by.
+const TYPICAL: u64 = 512;
+
+/// A file by database, level, transactions and version.
+type Key = (Arc<DbKey>, u8, u64, u64, u64);
+
+#[derive(Debug, Clone)]
+struct Weight;
+
+impl Weighter<Key, Arc<FileIndex>> for Weight {
+    fn weight(&self, _: &Key, index: &Arc<FileIndex>) -> u64 {
+        (index.memory() as u64).saturating_add(size_of::<Key>() as u64)
+    }
+}
+
+/// The indexes of all databases' files.
+pub struct Indexes {
+    cache: Cache<Key, Arc<FileIndex>, Weight>,
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Indexes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Indexes").field("bytes", &self.cache.weight()).finish_non_exhaustive()
+    }
+}
+
+impl Indexes {
+    /// Keeps about so many bytes of them.
+    pub fn new(max_bytes: u64, metrics: Metrics) -> Result<Indexes, Error> {
+        let count = max_bytes.checked_div(TYPICAL).and_then(|count| usize::try_from(count).ok());
+        // One shard: an index may be nearly as large as the whole cache.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(count.unwrap_or(usize::MAX).clamp(32, 1 << 16))
+            .weight_capacity(max_bytes)
+            .shards(1)
+            .build()
+            .map_err(std::io::Error::other)?;
+        let (hash, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Ok(Indexes { cache: Cache::with_options(options, Weight, hash, lifecycle), metrics })
+    }
+
+    /// The index of a file.
+    pub async fn get(
+        &self,
+        objects: &Objects,
+        db: &Arc<DbKey>,
+        file: &LtxFile,
+    ) -> Result<Arc<FileIndex>, Error> {
+        let key = key(db, file);
+        if let Some(index) = self.cache.get(&key) {
+            self.metrics.cache_hit(Kind::Index);
+            return Ok(index);
+        }
+        self.metrics.cache_miss(Kind::Index);
+        let load = async { load_surely(objects, db, file).await.map(Arc::new) };
+        let index = self.cache.get_or_insert_async(&key, load).await?;
+        self.metrics.cache_bytes(Kind::Index, self.cache.weight());
+        Ok(index)
+    }
+
+    /// Takes in an index that is known because its file was just made.
+    pub fn put(&self, db: &Arc<DbKey>, file: &LtxFile, index: Arc<FileIndex>) {
+        self.cache.insert(key(db, file), index);
+        self.metrics.cache_bytes(Kind::Index, self.cache.weight());
+    }
+}
+
+fn key(db: &Arc<DbKey>, file: &LtxFile) -> Key {
+    (Arc::clone(db), file.level, file.min_txid.0, file.max_txid.0, file.version)
+}
+
+/// Reads an index, again when the bytes do not hold together: they may have been damaged on their way.
+async fn load_surely(objects: &Objects, db: &DbKey, file: &LtxFile) -> Result<FileIndex, Error> {
+    let path = objects.shape.file(db, file);
+    for again in 1..TRIES {
+        match load(objects, &path, file, again > 1).await {
+            Err(Error::Corrupt { .. }) => {}
+            done => return done,
+        }
+    }
+    load(objects, &path, file, true).await
+}
+
+async fn load(
+    objects: &Objects,
+    path: &Path,
+    file: &LtxFile,
+    fresh: bool,
+) -> Result<FileIndex, Error> {
+    let len = file.len;
+    if len < MIN_LEN {
+        return Err(Error::corrupt(path, "it is too short for an LTX file"));
+    }
+    let read = async |ranges: &[Range<u64>]| objects.read(path, file, ranges, fresh).await;
+    let parts = read(&[0..HEADER_LEN as u64, len.saturating_sub(TAIL)..len]).await?;
+    let [head, tail] = parts.as_slice() else {
+        return Err(Error::corrupt(path, "it could not be read"));
+    };
+    let corrupt = |error: litevfs::ltx::Error| Error::corrupt(path, error);
+    let head = head.first_chunk().ok_or_else(|| Error::corrupt(path, "it has no header"))?;
+    let (header, _) = Header::decode(head, Version::V3).map_err(corrupt)?;
+    if (header.min_txid, header.max_txid) != (file.min_txid, file.max_txid) {
+        return Err(Error::corrupt(path, "its name and its header differ"));
+    }
+    let needed = PageIndex::tail_len(tail).map_err(corrupt)?;
+    let index = if needed <= tail.len() as u64 {
+        PageIndex::decode(tail, len).map_err(corrupt)?
+    } else {
+        let from = len.checked_sub(needed).ok_or_else(|| Error::corrupt(path, "bad index size"))?;
+        let parts = read(std::slice::from_ref(&(from..len))).await?;
+        let tail = parts.first().ok_or_else(|| Error::corrupt(path, "it could not be read"))?;
+        PageIndex::decode(tail, len).map_err(corrupt)?
+    };
+    let trailer = post_apply_field(tail).unwrap_or(Checksum::NONE);
+    FileIndex::new(&header, trailer, &index).map_err(|what| Error::corrupt(path, what))
+}
+
+/// The trailer's post-apply checksum, from the last bytes of a file.
+pub(super) fn post_apply_field(tail: &[u8]) -> Option<Checksum> {
+    let trailer = tail.last_chunk::<TRAILER_LEN>()?;
+    Some(Checksum(u64::from_be_bytes(*trailer.first_chunk()?)))
+}

@@ -1,0 +1,260 @@
+//! Write leases on a store: in memory where the store is this server's alone, with a claim in the store
+//! where others share it.
+//!
+//! Clients ask for short leases and prolong them several times a second. To write to the bucket each
+//! time would be slow and dear. So the server that grants a lease claims the database for some seconds,
+//! prolongs the lease in memory, and the claim only when it would end first. When the lease ends, given
+//! back or not prolonged, the claim is given back; only a server that dies leaves it to run out.
+//! A client may go on through another server with its lease: that one takes the claim over by its id.
+//!
+//! A lease keeps writers from wasting work, and keeps the promise that a client which was told that its
+//! commit failed will not see it appear, as long as its requests go through one server. That two writers
+//! never both win is not the lease's doing: see [`super::layout`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::claim::{Claim, Held};
+use super::error::Error;
+use super::{Slot, Store, layout};
+use crate::key::DbKey;
+use crate::lease::{LeaseError, MAX_DURATION, MIN_DURATION};
+use crate::random;
+
+/// The shortest claim, however short the lease.
+const CLAIM: Duration = Duration::from_secs(5);
+/// What claims for leases are called.
+const KIND: &str = "lease";
+
+/// A lease that this server granted, on a store that others share.
+#[derive(Debug)]
+pub(super) struct Granted {
+    id: String,
+    /// The end of the client's lease.
+    until: Instant,
+    /// The end of the claim in the store; others honour it somewhat longer.
+    claimed_until: Instant,
+    held: Held,
+}
+
+impl Granted {
+    fn left(&self, now: Instant) -> Option<Duration> {
+        self.until.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+}
+
+impl Store {
+    /// Grants a lease unless one is live; returns its id and how long it lasts. What was committed
+    /// before is known when this returns.
+    pub async fn acquire_lease(
+        self: &Arc<Self>,
+        key: &DbKey,
+        duration: Duration,
+    ) -> Result<(String, Duration), Error> {
+        let id = random::hex::<16>()?;
+        let slot = self.slot(key)?;
+        // A commit that was let in before must not appear under a lease that is not its own.
+        let _gate = slot.gate.lock().await;
+        let granted = if self.objects.is_shared() {
+            slot.look_again().await;
+            self.acquire_shared(key, &slot, &id, duration).await
+        } else {
+            let granted = self.leases.acquire(key, id.clone(), duration, Instant::now());
+            granted.map_err(Error::from)
+        };
+        match granted {
+            Ok(granted) => {
+                self.metrics.lease_granted();
+                Ok((id, granted))
+            }
+            Err(error) => {
+                self.metrics.lease_refused();
+                Err(error)
+            }
+        }
+    }
+
+    /// Prolongs a live lease; returns how long it lasts from now.
+    pub async fn refresh_lease(
+        self: &Arc<Self>,
+        key: &DbKey,
+        id: &str,
+        duration: Duration,
+    ) -> Result<Duration, Error> {
+        if !self.objects.is_shared() {
+            return Ok(self.leases.refresh(key, id, duration, Instant::now())?);
+        }
+        let (slot, duration) = (self.slot(key)?, duration.clamp(MIN_DURATION, MAX_DURATION));
+        let mut lease = slot.lease.lock().await;
+        let now = Instant::now();
+        let until = now.checked_add(duration).unwrap_or(now);
+        let ours = lease.as_mut().filter(|lease| lease.id == id && lease.left(now).is_some());
+        if let Some(ours) = ours
+            && until <= ours.claimed_until
+        {
+            ours.until = until;
+            return Ok(duration);
+        }
+        let ours = lease.take().filter(|lease| lease.id == id && lease.left(now).is_some());
+        let watched = ours.is_some();
+        let over = match ours {
+            Some(granted) => Some(granted.held),
+            None => self.claim_of(key).await?,
+        };
+        let over = over.filter(|held| held.claim.id == id && held.claim.left().is_some());
+        let over = over.ok_or(LeaseError::Lost)?;
+        match self.claim(key, id, duration, Some(&over)).await? {
+            Some(granted) => {
+                *lease = Some(granted);
+                drop(lease);
+                if !watched {
+                    self.watch(key, &slot, id);
+                }
+                Ok(duration)
+            }
+            None => Err(LeaseError::Lost.into()),
+        }
+    }
+
+    /// Gives a lease back. An unknown id is fine: the caller has what it wants.
+    pub async fn release_lease(&self, key: &DbKey, id: &str) -> Result<(), Error> {
+        if !self.objects.is_shared() {
+            self.leases.release(key, id);
+            return Ok(());
+        }
+        let slot = self.slot(key)?;
+        // A commit under it comes to its end first: after this, none appears.
+        let _gate = slot.gate.lock().await;
+        let mut lease = slot.lease.lock().await;
+        let held = match lease.take_if(|lease| lease.id == id) {
+            Some(granted) => Some(granted.held),
+            None => self.claim_of(key).await?.filter(|held| held.claim.id == id),
+        };
+        match held {
+            Some(held) => self.objects.end_claim(&layout::claim(KIND, key), &held).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a client with that lease, or none, may write: asked early, to save it the trouble.
+    pub async fn may_write(&self, key: &DbKey, id: Option<&str>) -> Result<(), Error> {
+        let slot = self.slot(key)?;
+        self.check_lease(key, &slot, id).await
+    }
+
+    /// How long the lease on a database lasts, as far as this server knows without asking.
+    pub fn lease_left(&self, key: &DbKey) -> Option<Duration> {
+        let now = Instant::now();
+        if !self.objects.is_shared() {
+            return self.leases.holder(key, now);
+        }
+        self.slot(key).ok()?.lease.try_lock().ok()?.as_ref()?.left(now)
+    }
+
+    /// Whether a commit that carries `id`, or none, may go through.
+    pub(super) async fn check_lease(
+        &self,
+        key: &DbKey,
+        slot: &Slot,
+        id: Option<&str>,
+    ) -> Result<(), Error> {
+        if !self.objects.is_shared() {
+            return Ok(self.leases.check(key, id, Instant::now())?);
+        }
+        let now = Instant::now();
+        if let Some(ours) = slot.lease.lock().await.as_ref()
+            && id == Some(ours.id.as_str())
+            && ours.left(now).is_some()
+            && now < ours.claimed_until
+        {
+            return Ok(());
+        }
+        let claim = self.claim_of(key).await?.map(|held| held.claim);
+        match (claim.and_then(|claim| Some((claim.left()?, claim))), id) {
+            (None, None) => Ok(()),
+            (Some((_, claim)), Some(id)) if claim.id == id => Ok(()),
+            (_, Some(_)) => Err(LeaseError::Lost.into()),
+            (Some((left, _)), None) => Err(LeaseError::Held(left).into()),
+        }
+    }
+
+    async fn acquire_shared(
+        self: &Arc<Self>,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        id: &str,
+        duration: Duration,
+    ) -> Result<Duration, Error> {
+        let duration = duration.clamp(MIN_DURATION, MAX_DURATION);
+        let mut lease = slot.lease.lock().await;
+        if let Some(left) = lease.as_ref().and_then(|lease| lease.left(Instant::now())) {
+            return Err(LeaseError::Held(left).into());
+        }
+        let over = self.claim_of(key).await?;
+        let ours = lease.take();
+        if let Some(left) = over.as_ref().and_then(|held| held.claim.left()) {
+            let ended =
+                ours.is_some_and(|ours| over.as_ref().is_some_and(|o| o.claim == ours.held.claim));
+            if !ended {
+                return Err(LeaseError::Held(left).into());
+            }
+        }
+        match self.claim(key, id, duration, over.as_ref()).await? {
+            Some(granted) => {
+                *lease = Some(granted);
+                drop(lease);
+                self.watch(key, slot, id);
+                Ok(duration)
+            }
+            None => Err(LeaseError::Held(duration).into()),
+        }
+    }
+
+    async fn claim_of(&self, key: &DbKey) -> Result<Option<Held>, Error> {
+        self.objects.read_claim(&layout::claim(KIND, key)).await
+    }
+
+    /// Claims a database for a lease; `None` when another server was faster.
+    async fn claim(
+        &self,
+        key: &DbKey,
+        id: &str,
+        duration: Duration,
+        over: Option<&Held>,
+    ) -> Result<Option<Granted>, Error> {
+        let now = Instant::now();
+        let claimed = duration.max(CLAIM);
+        let claim = Claim::new(&self.server, id, claimed)?;
+        let held = self.objects.write_claim(&layout::claim(KIND, key), &claim, over).await?;
+        Ok(held.map(|held| Granted {
+            id: id.to_owned(),
+            until: now.checked_add(duration).unwrap_or(now),
+            claimed_until: now.checked_add(claimed).unwrap_or(now),
+            held,
+        }))
+    }
+
+    /// Gives the claim back when the lease ended without being given back.
+    fn watch(self: &Arc<Self>, key: &DbKey, slot: &Arc<Slot>, id: &str) {
+        let (store, slot) = (Arc::clone(self), Arc::clone(slot));
+        let (key, id) = (key.clone(), id.to_owned());
+        tokio::spawn(async move {
+            loop {
+                let until = match slot.lease.lock().await.as_ref() {
+                    Some(lease) if lease.id == id => lease.until,
+                    _ => return,
+                };
+                tokio::time::sleep_until(until.into()).await;
+                let mut lease = slot.lease.lock().await;
+                let now = Instant::now();
+                if let Some(ended) = lease.take_if(|l| l.id == id && l.left(now).is_none()) {
+                    let path = layout::claim(KIND, &key);
+                    if let Err(error) = store.objects.end_claim(&path, &ended.held).await {
+                        tracing::debug!(database = %key, %error, "a claim must run out");
+                    }
+                    return;
+                }
+            }
+        });
+    }
+}

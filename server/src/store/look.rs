@@ -1,0 +1,176 @@
+//! Sees what other servers did to a database: their commits, and files they merged or removed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use litevfs::ltx::{Decoder, Encoder, Format, Header, IoWrite, Version};
+use litevfs::types::{Checksum, Txid};
+
+use super::create::Created;
+use super::database::Database;
+use super::error::Error;
+use super::file_index::FileIndex;
+use super::files::{Files, LtxFile};
+use super::indexes::Indexes;
+use super::layout::{self, Marks};
+use super::objects::Objects;
+use crate::key::DbKey;
+use crate::spool::SpoolWriter;
+
+/// How many files are looked into at the same time.
+const PARALLEL: usize = 16;
+
+impl Database {
+    /// Takes in what other servers committed, unless that was done within `max_age`.
+    pub(super) async fn look(&self, max_age: Duration) -> Result<(), Error> {
+        if !self.objects.is_shared() {
+            return Ok(());
+        }
+        let mut looked_at = self.looked_at.lock().await;
+        if looked_at.is_some_and(|at| at.elapsed() < max_age) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.take_in_new_files().await?;
+        *looked_at = Some(began);
+        Ok(())
+    }
+
+    async fn take_in_new_files(&self) -> Result<(), Error> {
+        let Some(last) = self.last_committed() else {
+            return Ok(());
+        };
+        let mut listed = self.objects.committed_from(&self.key, last.min_txid).await?;
+        listed.sort_unstable_by_key(|file| (file.min_txid, file.max_txid));
+        let known =
+            |file: &&LtxFile| file.min_txid == last.min_txid && file.max_txid == last.max_txid;
+        if listed.iter().find(known).is_none_or(|file| file.version != last.version) {
+            self.set_replaced();
+            return Err(Error::Replaced);
+        }
+        let pos = self.pos();
+        let new = listed.into_iter().filter(|file| file.max_txid > pos.txid);
+        let looks: Vec<_> = new.map(|file| self.look_into(file).boxed()).collect();
+        let new: Vec<(LtxFile, Arc<FileIndex>)> =
+            stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+        for (file, index) in new {
+            self.follow(file, &index).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_into(&self, file: LtxFile) -> Result<(LtxFile, Arc<FileIndex>), Error> {
+        Ok((file, self.index(&file).await?))
+    }
+
+    /// Takes in a file that another server made, if it is the next.
+    async fn follow(&self, file: LtxFile, index: &Arc<FileIndex>) -> Result<(), Error> {
+        let tip = self.state.read().tip;
+        if file.max_txid <= tip.pos.txid {
+            return Ok(());
+        }
+        let follows = file.min_txid == tip.pos.txid.next()
+            && index.marks.follows(tip.pos.post_apply_checksum)
+            && index.page_size == self.page_size;
+        if !follows {
+            let path = self.objects.shape.file(&self.key, &file);
+            return Err(Error::corrupt(path, "it does not follow the file before"));
+        }
+        if is_tombstone(index) {
+            self.set_replaced();
+            return Err(Error::Replaced);
+        }
+        if index.marks.span == 0 {
+            self.state.write().append_after(tip.pos, file, index, &[]);
+            return Ok(());
+        }
+        let (whole, index) = complete_span(&self.objects, &self.indexes, &self.key, &file).await?;
+        let mut state = self.state.write();
+        state.files.insert(file);
+        state.append_after(tip.pos, whole, &index, &[]);
+        Ok(())
+    }
+
+    /// Reads the list of files again.
+    pub(super) async fn reload(&self) -> Result<(), Error> {
+        let listed = self.objects.ltx_files(&self.key).await?;
+        {
+            let mut state = self.state.write();
+            let tip = state.tip.pos.txid;
+            let mut files = Files::default();
+            listed.into_iter().filter(|f| f.max_txid <= tip).for_each(|file| files.insert(file));
+            // What was committed here while the list was read may not be in it.
+            let (listed_tip, held) = (files.tip(), state.files.level(0));
+            let newer = held.filter(|file| file.min_txid > listed_tip).copied();
+            newer.collect::<Vec<_>>().into_iter().for_each(|file| files.insert(file));
+            if files.plan(tip).is_none() {
+                drop(state);
+                self.set_replaced();
+                return Err(Error::Replaced);
+            }
+            state.relist(files);
+        }
+        self.look(Duration::ZERO).await
+    }
+}
+
+/// Whether a file says that its database was dropped.
+pub(super) fn is_tombstone(index: &FileIndex) -> bool {
+    index.commit == 0 && index.len() == 0
+}
+
+/// Makes the second file of an upload that spans several transactions, from the first; another server
+/// may make the same. Returns it with its index.
+pub(super) async fn complete_span(
+    objects: &Objects,
+    indexes: &Indexes,
+    db: &Arc<DbKey>,
+    guard: &LtxFile,
+) -> Result<(LtxFile, Arc<FileIndex>), Error> {
+    let index = indexes.get(objects, db, guard).await?;
+    let path = objects.shape.file(db, guard);
+    let parts = objects.read(&path, guard, std::slice::from_ref(&(0..guard.len)), false).await?;
+    let bytes = parts.into_iter().next().unwrap_or_default();
+    let max_txid = Txid(guard.min_txid.0.saturating_add(index.marks.span));
+    let marks = Marks { span: 0, ..index.marks };
+    let scratch = objects.scratch().to_owned();
+    let file = tokio::task::spawn_blocking(move || -> Result<_, litevfs::ltx::Error> {
+        let mut decoder = Decoder::new(bytes.as_ref(), Version::V3)?;
+        let header = Header { max_txid, ..*decoder.header() };
+        let header = layout::stored_header(&header, &marks, index.pgnos());
+        let out = IoWrite(SpoolWriter::new(&scratch));
+        let failed = |_| litevfs::ltx::Error::Truncated;
+        let mut encoder = Encoder::new(out, Format::V3Frame, header).map_err(failed)?;
+        let mut data = Vec::new();
+        while let Some(pgno) = decoder.next_page(&mut data)? {
+            encoder.encode_page(pgno, &data).map_err(failed)?;
+        }
+        decoder.finish()?;
+        Ok((header, encoder.finish(Checksum::NONE).map_err(failed)?))
+    });
+    let (header, finished) = joined(file.await, &path)?;
+    let index = FileIndex::new(&header, Checksum::NONE, &finished.index);
+    let index = Arc::new(index.map_err(|what| Error::corrupt(&path, what))?);
+    let spool = Arc::new(finished.out.0.finish()?);
+    let whole = objects.shape.named(db, 0, guard.min_txid, max_txid);
+    let version = match objects.create(&whole, &spool, header.timestamp_ms).await? {
+        Created::New(version) => version,
+        // Another file of that name would have other content for the same transactions.
+        Created::Exists => {
+            return Err(Error::corrupt(whole, "it is not the file before it, whole"));
+        }
+    };
+    let written_ms = super::claim::now_ms();
+    let len = spool.len();
+    let file = LtxFile { level: 0, min_txid: guard.min_txid, max_txid, len, version, written_ms };
+    indexes.put(db, &file, Arc::clone(&index));
+    Ok((file, index))
+}
+
+fn joined<T>(
+    done: Result<Result<T, litevfs::ltx::Error>, tokio::task::JoinError>,
+    path: &object_store::path::Path,
+) -> Result<T, Error> {
+    done.map_err(std::io::Error::other)?.map_err(|error| Error::corrupt(path, error))
+}

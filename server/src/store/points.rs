@@ -1,0 +1,117 @@
+//! The past of a database: which of its transactions can be restored, and when they were committed.
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use litevfs::types::{Pos, Txid};
+
+use super::database::Database;
+use super::error::Error;
+use super::files::LtxFile;
+
+/// How many files are looked into at the same time.
+const PARALLEL: usize = 16;
+/// How many restore points are listed when not all are asked for.
+const LISTED: usize = 100;
+
+/// A place in a database's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// After that transaction.
+    Txid(Txid),
+    /// At that time, in ms since the Unix epoch.
+    Time(u64),
+    /// At that position.
+    Pos(Pos),
+}
+
+/// A position that can be restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestorePoint {
+    /// The position.
+    pub pos: Pos,
+    /// When it was committed, in ms since the Unix epoch.
+    pub timestamp_ms: u64,
+}
+
+impl Database {
+    /// The restore point that is meant: that transaction's own, or the last one not after a time.
+    pub async fn restore_point(&self, at: At) -> Result<RestorePoint, Error> {
+        let view = match at {
+            At::Pos(pos) => self.view(Some(pos)).await?,
+            At::Txid(txid) => self.view(Some(self.pos_at(txid).await?)).await?,
+            At::Time(ms) => {
+                let txid = self.last_txid_at(ms).await?;
+                self.view(Some(self.pos_at(txid).await?)).await?
+            }
+        };
+        Ok(RestorePoint { pos: view.pos, timestamp_ms: view.timestamp_ms })
+    }
+
+    /// The restore points, newest first: all, or the latest hundred.
+    pub async fn restore_points(&self, all: bool) -> Result<Vec<RestorePoint>, Error> {
+        let files = self.restorable();
+        let wanted = if all { usize::MAX } else { LISTED };
+        let points =
+            files.into_iter().rev().take(wanted).map(|file| self.point_after(file).boxed());
+        stream::iter(points.collect::<Vec<_>>())
+            .buffered(PARALLEL)
+            .try_filter_map(async |point| Ok(point))
+            .try_collect()
+            .await
+    }
+
+    /// The restore point at the end of a file; `None` when it was removed meanwhile, as it was time.
+    async fn point_after(&self, file: LtxFile) -> Result<Option<RestorePoint>, Error> {
+        match self.index(&file).await {
+            Ok(index) => {
+                let post_apply_checksum = index.post_apply_checksum();
+                let pos = Pos { txid: file.max_txid, post_apply_checksum };
+                Ok(Some(RestorePoint { pos, timestamp_ms: index.timestamp_ms }))
+            }
+            Err(Error::Gone(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// For each transaction that can be restored a file that ends with it, oldest first.
+    fn restorable(&self) -> Vec<LtxFile> {
+        let state = self.state.read();
+        let tip = state.tip.pos.txid;
+        let mut ends = state.files.boundaries();
+        ends.retain(|file| file.max_txid <= tip && state.files.plan(file.max_txid).is_some());
+        ends
+    }
+
+    async fn pos_at(&self, txid: Txid) -> Result<Pos, Error> {
+        let file = {
+            let state = self.state.read();
+            let files = &state.files;
+            files.ending_at(txid).filter(|_| files.plan(txid).is_some()).copied()
+        };
+        let file = file.ok_or(Error::NoTxid)?;
+        match self.index(&file).await {
+            Ok(index) => Ok(Pos { txid, post_apply_checksum: index.post_apply_checksum() }),
+            Err(Error::Gone(_)) => Err(Error::NoTxid),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The last restorable transaction that was committed at a time or before it. Times ascend with
+    /// the transactions, so a few files need to be looked into.
+    async fn last_txid_at(&self, ms: u64) -> Result<Txid, Error> {
+        let files = self.restorable();
+        let (mut low, mut high) = (0, files.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let Some(file) = files.get(middle) else {
+                break;
+            };
+            if self.index(file).await?.timestamp_ms <= ms {
+                low = middle.saturating_add(1);
+            } else {
+                high = middle;
+            }
+        }
+        let found = low.checked_sub(1).and_then(|place| files.get(place));
+        found.map(|file| file.max_txid).ok_or(Error::NoTimestamp)
+    }
+}
