@@ -9,7 +9,10 @@ use litevfs::types::{ClusterName, DbName, ParseError, Pos};
 
 use crate::auth::{Auth, Caller, Permission, Token};
 use crate::error::ApiError;
+use crate::health::Health;
 use crate::key::DbKey;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::store::{At, Store};
 use crate::wire::parse_rfc3339_ms;
 
@@ -22,6 +25,14 @@ pub struct App {
     pub store: Arc<Store>,
     /// Who may use them.
     pub auth: Auth,
+    /// How much at a time.
+    pub limits: Limits,
+    /// What was done.
+    pub metrics: Metrics,
+    /// Whether whoever can connect may see that.
+    pub metrics_public: bool,
+    /// Whether it should be sent requests.
+    pub health: Health,
     /// The longest upload, in bytes.
     pub max_body: u64,
     /// The longest SQLite file to import, in bytes.
@@ -44,7 +55,8 @@ impl FromRequestParts<Arc<App>> for Access {
         let query = parts.uri.query().unwrap_or_default();
         let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let asked = parameter(&query, "cluster");
-        let caller = app.auth.caller(&parts.headers);
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.unwrap_or_else(|| app.auth.caller(&parts.headers));
         let cluster = caller.cluster(asked, &parts.headers)?;
         check_cluster_id(&parts.headers)?;
         Ok(Access { cluster, query, caller })
@@ -92,7 +104,6 @@ impl Access {
     }
 
     /// Whether nothing limits what the request may read.
-    #[allow(dead_code, reason = "the calls that need it are on their way")]
     pub(crate) fn reads_everything(&self) -> bool {
         self.token().is_none_or(|token| token.cluster.is_none() && token.databases.is_none())
     }

@@ -6,11 +6,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Config, ServeArgs};
+use crate::config::{Config, LogFormat, ServeArgs};
 use crate::serve;
 
 /// The open LiteFS Cloud: keeps SQLite databases as LTX files and serves them over HTTP.
@@ -24,7 +25,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the databases in a directory.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Make, list and revoke the tokens of a tokens file.
     Token(token::TokenArgs),
 }
@@ -34,7 +35,7 @@ pub fn main() -> ExitCode {
     // Whatever speaks TLS here uses this; it fails only when that is settled already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match Cli::parse().command {
-        Command::Serve(args) => serve(args),
+        Command::Serve(args) => serve(*args),
         Command::Token(args) => token::run(args),
     };
     match done {
@@ -48,12 +49,12 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
-    start_log()?;
+    start_log(args.net.log_format)?;
     serve::run(Config::from_args(args)?)
 }
 
 /// Logs to stderr what `RUST_LOG` asks for: a level, or a list of `module=level`.
-fn start_log() -> Result<(), Box<dyn std::error::Error>> {
+fn start_log(format: LogFormat) -> Result<(), Box<dyn std::error::Error>> {
     let filter: Targets = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => {
             filter.parse().map_err(|error| format!("RUST_LOG: {error}"))?
@@ -61,6 +62,10 @@ fn start_log() -> Result<(), Box<dyn std::error::Error>> {
         _ => Targets::new().with_default(tracing::Level::INFO),
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
     tracing_subscriber::registry().with(lines).with(filter).init();
     Ok(())
 }

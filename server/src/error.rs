@@ -48,6 +48,11 @@ impl ApiError {
         ApiError::new(StatusCode::FORBIDDEN, "EFORBIDDEN", text)
     }
 
+    /// The server does not want this now.
+    pub(crate) fn unavailable(text: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "EUNAVAILABLE", text)
+    }
+
     /// The server's own fault. The log has the details; the client gets none of them, but is told
     /// when there is no more room.
     fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {

@@ -9,6 +9,8 @@ pub mod cli;
 
 pub mod serve;
 
+pub mod net;
+
 pub mod config;
 pub mod routes;
 
@@ -19,6 +21,8 @@ pub mod app;
 pub mod auth;
 
 mod error;
+pub mod health;
+pub mod limits;
 mod wire;
 
 pub mod store;
@@ -27,6 +31,8 @@ pub mod key;
 pub mod lease;
 pub mod metrics;
 mod offload;
+pub mod pace;
 pub mod random;
+pub mod rate;
 pub mod reload;
 pub mod spool;

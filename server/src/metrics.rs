@@ -4,6 +4,7 @@
 //! call `/metrics` shows the sums. Labels are few and fixed, so the table stays small: never a
 //! database, a cluster or a client.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const SECONDS: [f64; 14] =
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
-type Latencies<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
+type Latencies<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// A cache that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +53,8 @@ pub struct Metrics {
 #[derive(Debug)]
 struct Table {
     registry: Registry,
-    requests: Family<Vec<(&'static str, String)>, Counter>,
-    latencies: Latencies<1>,
+    requests: Family<[(&'static str, String); 2], Counter>,
+    latencies: Latencies<[(&'static str, String); 1]>,
     in_flight: Gauge,
     refused: Counters<1>,
     connections: Gauge,
@@ -63,7 +64,7 @@ struct Table {
     commit_bytes: Counter,
     pages: Counter,
     store_requests: Counters<2>,
-    store_latencies: Latencies<1>,
+    store_latencies: Latencies<Labels<1>>,
     cache_lookups: Counters<2>,
     cache_bytes: Family<Labels<1>, Gauge>,
     compactions: Family<[(&'static str, u8); 1], Counter>,
@@ -81,11 +82,11 @@ impl Default for Metrics {
 
 impl Metrics {
     /// A request was answered. `call` is the route, never the path as it was sent.
-    pub fn request(&self, call: &'static str, status: u16, elapsed: Duration) {
-        let labels = vec![("call", call.to_owned()), ("status", status.to_string())];
+    pub fn request(&self, call: &str, status: u16, elapsed: Duration) {
+        let call = ("call", call.to_owned());
+        let labels = [call.clone(), ("status", status.to_string())];
         self.table.requests.get_or_create(&labels).inc();
-        let latency = self.table.latencies.get_or_create(&[("call", call)]);
-        latency.observe(elapsed.as_secs_f64());
+        self.table.latencies.get_or_create(&[call]).observe(elapsed.as_secs_f64());
     }
 
     /// Counts a request as under way while the answer lives.
@@ -219,7 +220,11 @@ impl Register {
         self.add(name, help, M::default())
     }
 
-    fn latencies(&mut self, name: &str, help: &str) -> Latencies<1> {
+    fn latencies<L>(&mut self, name: &str, help: &str) -> Latencies<L>
+    where
+        L: Clone + Hash + Eq,
+        Latencies<L>: Metric,
+    {
         let buckets: fn() -> Histogram = || Histogram::new(SECONDS);
         self.add(name, help, Family::new_with_constructor(buckets))
     }

@@ -14,5 +14,8 @@ where
     if len_bytes <= IN_PLACE {
         return Ok(work());
     }
+    // What it logs belongs to the request that it is for.
+    let span = tracing::Span::current();
+    let work = move || span.in_scope(work);
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }

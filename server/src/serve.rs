@@ -1,35 +1,23 @@
-//! Runs the server: sets it up, accepts connections, and stops when it is told to.
+//! Runs the server: sets it up, serves, and stops when it is told to.
 
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::health::Health;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::net::{self, Net};
 use crate::random;
-use crate::routes::router;
+use crate::routes::{router, turn_away};
 use crate::store::Store;
-
-/// The longest wait for a request's header, and so also for the next request of a connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest request line and headers together: room for the longest page list, four times over.
-const MAX_HEADER_BYTES: usize = 64 << 10;
-/// How long requests under way may take to finish when the server stops.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause after a connection could not be accepted, most often for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -56,7 +44,7 @@ async fn start(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let metrics = Metrics::default();
     let taken = config.store.location.take(&config.store, &metrics)?;
-    let store = Store::open_store(taken.objects.clone(), &config.store, metrics)
+    let store = Store::open_store(taken.objects.clone(), &config.store, metrics.clone())
         .await
         .map_err(|error| format!("cannot use {}: {error}", taken.objects.name()))?;
     store.start_compaction();
@@ -64,6 +52,10 @@ async fn start(
     let app = Arc::new(App {
         store,
         auth: config.auth,
+        limits: Limits::new(config.net.max_requests, config.net.rate),
+        metrics,
+        metrics_public: config.net.metrics_public,
+        health: Health::default(),
         max_body: config.max_body,
         max_import: config.max_import,
         instance_id: random::hex::<8>()?.try_into()?,
@@ -72,8 +64,23 @@ async fn start(
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", list(&config.listen)))?;
     // Whoever started this may not read, or no longer; the server runs all the same.
-    let _ = announce(listener.local_addr()?, open);
-    accept(listener, router(app), stop).await;
+    let scheme = if config.net.tls.is_some() { "https" } else { "http" };
+    let _ = announce(scheme, listener.local_addr()?, open);
+    let net = Net {
+        listener,
+        tls: config.net.tls,
+        max_connections: config.net.max_connections,
+        metrics: app.metrics.clone(),
+        calls: router(Arc::clone(&app), &config.net.origins),
+        turn_away: turn_away(Arc::clone(&app)),
+    };
+    let drained = async {
+        stop.await;
+        // Whoever sends requests here is to look elsewhere first.
+        app.health.stop();
+        tokio::time::sleep(config.net.stop_delay).await;
+    };
+    net::serve(net, drained).await;
     Ok(())
 }
 
@@ -81,9 +88,9 @@ fn list(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn announce(address: SocketAddr, open: bool) -> io::Result<()> {
+fn announce(scheme: &str, address: SocketAddr, open: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "litevfs-cloud listening on http://{address}")?;
+    writeln!(out, "litevfs-cloud listening on {scheme}://{address}")?;
     out.flush()?;
     if open {
         let text = "litevfs-cloud: no --token given: serving this machine only, without \
@@ -91,53 +98,4 @@ fn announce(address: SocketAddr, open: bool) -> io::Result<()> {
         writeln!(io::stderr(), "{text}")?;
     }
     Ok(())
-}
-
-/// Serves connections until `stop`, then lets the requests under way finish.
-pub async fn accept(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEADER_BYTES);
-    let connections = GracefulShutdown::new();
-    let mut stop = pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => break,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let connection = connection(&http, stream, router.clone());
-                let watched = connections.watch(connection);
-                tokio::spawn(async move {
-                    if let Err(error) = watched.await {
-                        tracing::debug!(%error, "connection ended");
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "accepting a connection failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    tracing::info!("stopping");
-    if tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await.is_err() {
-        tracing::warn!("requests were still under way after {} s", STOP_TIMEOUT.as_secs());
-    }
-}
-
-type Service = TowerToHyperService<Router>;
-
-fn connection(
-    http: &http1::Builder,
-    stream: TcpStream,
-    router: Router,
-) -> http1::Connection<TokioIo<TcpStream>, Service> {
-    // Answers are often smaller than a packet: without this each would wait for the last one's
-    // acknowledgement. A socket that cannot do it still works.
-    let _ = stream.set_nodelay(true);
-    http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
 }

@@ -1,6 +1,7 @@
 //! The arguments of `serve`, and what they mean: checked, and ready to run.
 
 mod auth;
+mod net;
 mod store;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -8,9 +9,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use clap::Args;
 
 pub use auth::AuthArgs;
+pub use net::{LogFormat, NetArgs, NetConfig};
 pub use store::StoreArgs;
 
 use crate::auth::Auth;
+use crate::routes::Origins;
 use crate::store::Settings;
 
 /// The arguments of `serve`, as they are given.
@@ -25,6 +28,9 @@ pub struct ServeArgs {
     /// Who may use the server.
     #[command(flatten)]
     pub auth: AuthArgs,
+    /// How it may be reached.
+    #[command(flatten)]
+    pub net: NetArgs,
     /// The longest upload, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
@@ -41,6 +47,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Who may use the server.
     pub auth: Auth,
+    /// How it may be reached.
+    pub net: NetConfig,
     /// The longest upload, in bytes.
     pub max_body: u64,
     /// The longest SQLite file to import, in bytes.
@@ -82,12 +90,31 @@ pub enum ConfigError {
     /// The tokens file cannot be used.
     #[error("--tokens-file: {0}")]
     TokensFile(String),
+    /// The certificate or its key cannot be used.
+    #[error("{0}")]
+    Tls(String),
+    /// Browsers send no such origin.
+    #[error(
+        "--cors-origin {0}: give scheme://host or scheme://host:port, with nothing behind, or *"
+    )]
+    Origin(String),
+    /// Any page that somebody on this machine opens could use the databases.
+    #[error(
+        "--cors-origin '*' lets every web page in: give --token or --tokens-file with it, or list the pages' origins"
+    )]
+    OpenToPages,
 }
 
 impl Config {
     /// Checks arguments.
     pub fn from_args(args: ServeArgs) -> Result<Config, ConfigError> {
-        let auth = args.auth.into_auth()?;
+        let mut auth = args.auth.into_auth()?;
+        let net = args.net.into_config()?;
+        match &net.origins {
+            Origins::Any if auth.is_open() => return Err(ConfigError::OpenToPages),
+            Origins::Any => {}
+            Origins::Listed(origins) => auth = auth.with_origins(origins.clone()),
+        }
         let listen = resolve(&args.listen)?;
         if auth.is_open()
             && let Some(&open) = listen.iter().find(|address| !address.ip().is_loopback())
@@ -96,7 +123,7 @@ impl Config {
         }
         let max_import = if args.max_import == 0 { u64::MAX } else { args.max_import };
         let store = args.store.into_settings()?;
-        Ok(Config { store, listen, auth, max_body: args.max_body, max_import })
+        Ok(Config { store, listen, auth, net, max_body: args.max_body, max_import })
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tx;
 pub(crate) mod upload;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 

@@ -152,9 +152,13 @@ impl Store {
         self.objects.name()
     }
 
-    /// Whether the object store answers.
+    /// Whether the object store answers, and is still the same: a volume may have been unmounted.
     pub async fn check(&self) -> Result<(), Error> {
-        self.objects.get(&layout::id()).await.map(drop)
+        let id = self.objects.get(&layout::id()).await?.unwrap_or_default();
+        if id == self.id.as_bytes() {
+            return Ok(());
+        }
+        Err(Error::corrupt(layout::id(), "it is not the one that this server started with"))
     }
 
     /// The id of a cluster: the same for as long as the store exists, different in each store.

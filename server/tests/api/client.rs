@@ -49,6 +49,11 @@ impl Client {
         self.send(method, target, &[])
     }
 
+    /// Any call with any body.
+    pub fn call_with(&self, method: &str, target: &str, body: &[u8]) -> Answer {
+        self.send(method, target, body)
+    }
+
     /// Pushes an LTX file.
     pub fn push(&self, db: &str, ltx: &[u8]) -> Answer {
         self.post(&format!("/db/tx?db={db}"), ltx)
@@ -92,7 +97,7 @@ impl Client {
 }
 
 /// Reads the answer.
-pub fn finish(mut stream: TcpStream) -> Answer {
+pub fn finish(mut stream: impl Read) -> Answer {
     let mut bytes = Vec::new();
     // A reset after an early refusal may follow the answer.
     let read = stream.read_to_end(&mut bytes);

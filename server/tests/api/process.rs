@@ -1,17 +1,20 @@
 //! Starts, stops and kills the program.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::client::Client;
 
-/// A data directory and the program that serves it.
+/// A data directory, the program that serves it, and its log.
 pub struct Server {
     dir: TempDir,
     args: Vec<String>,
+    rust_log: &'static str,
     child: Child,
     address: String,
 }
@@ -24,10 +27,15 @@ impl Server {
 
     /// A server with other arguments, on a fresh directory.
     pub fn start_with(args: &[&str]) -> Server {
+        Server::start_logging("info", args)
+    }
+
+    /// The same, logging as `RUST_LOG` says.
+    pub fn start_logging(rust_log: &'static str, args: &[&str]) -> Server {
         let dir = tempfile::tempdir().unwrap();
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-        let (child, address) = launch(dir.path(), &args);
-        Server { dir, args, child, address }
+        let (child, address) = launch(dir.path(), &args, rust_log);
+        Server { dir, args, rust_log, child, address }
     }
 
     /// A client with the token of [`Server::start`].
@@ -44,8 +52,18 @@ impl Server {
         &self.address
     }
 
-    pub fn data(&self) -> &Path {
+    /// The folder with everything of this server: the data directory and the log.
+    pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// What was logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
     /// The folder with the LTX files of a database in cluster `default`.
@@ -65,7 +83,7 @@ impl Server {
 
     /// Starts it again on the same directory.
     pub fn restart(&mut self) {
-        (self.child, self.address) = launch(self.dir.path(), &self.args);
+        (self.child, self.address) = launch(self.dir.path(), &self.args, self.rust_log);
     }
 
     /// Sends SIGTERM and waits for the end; whether it ended well.
@@ -92,6 +110,16 @@ pub fn terminate(pid: u32) {
     assert!(sent.success());
 }
 
+/// Waits until something is so: what a server does by itself takes a while.
+#[track_caller]
+pub fn until(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_litevfs-cloud"));
     command
@@ -101,17 +129,21 @@ fn command() -> Command {
     command
 }
 
-fn launch(dir: &Path, args: &[String]) -> (Child, String) {
+fn launch(dir: &Path, args: &[String], rust_log: &str) -> (Child, String) {
+    let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
     let mut command = command();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]);
-    let mut child =
-        command.arg(dir).args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    command.env("RUST_LOG", rust_log).args(["serve", "--listen", "127.0.0.1:0", "--data"]);
+    command.arg(dir.join("data")).args(args).stdout(Stdio::piped()).stderr(log);
+    let mut child = command.spawn().unwrap();
     let mut line = String::new();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     out.read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("litevfs-cloud listening on http://");
-    let address = address.unwrap_or_else(|| panic!("unexpected: {line}")).to_owned();
-    (child, address)
+    let url = line.trim().strip_prefix("litevfs-cloud listening on ");
+    let (_, address) = url.and_then(|url| url.split_once("://")).unwrap_or_else(|| {
+        let log = std::fs::read_to_string(dir.join("log")).unwrap();
+        panic!("unexpected: {line}{log}")
+    });
+    (child, address.to_owned())
 }
 
 /// Runs the program to its end.
@@ -152,6 +184,10 @@ fn bad_settings_are_refused_with_what_to_do() {
     let data = dir.path().to_str().unwrap();
     let open = refusal(&["serve", "--data", data, "--listen", "0.0.0.0:0"]);
     assert!(open.contains("give --token"), "{open}");
+    let pages = refusal(&["serve", "--data", data, "--cors-origin", "*"]);
+    assert!(pages.contains("every web page"), "{pages}");
+    let origin = refusal(&["serve", "--data", data, "--cors-origin", "example.com"]);
+    assert!(origin.contains("scheme://host"), "{origin}");
     let flag = refusal(&["serve", "--frobnicate"]);
     assert!(flag.contains("--frobnicate"), "{flag}");
     let file = dir.path().join("file");
@@ -169,7 +205,8 @@ fn an_address_and_a_directory_in_use_are_told() {
     let other = other.path().to_str().unwrap();
     let address = refusal(&["serve", "--data", other, "--listen", server.address()]);
     assert!(address.contains("cannot listen on 127.0.0.1:"), "{address}");
-    let data = server.data().to_str().unwrap();
+    let data = server.data();
+    let data = data.to_str().unwrap();
     let directory = refusal(&["serve", "--data", data, "--listen", "127.0.0.1:0"]);
     assert!(directory.contains("in use by another litevfs-cloud"), "{directory}");
 }

@@ -1,14 +1,14 @@
 //! Tokens from a file: what they reach, that changes count at once, and the verb that makes them.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::model::{Model, pos_json};
-use crate::process::{Server, refusal, run};
+use crate::process::{Server, refusal, run, until};
 
 /// A tokens file in a folder of its own.
 pub struct Tokens {
@@ -52,16 +52,6 @@ impl Tokens {
 
 fn with(server: &Server, secret: &str) -> Client {
     server.stranger().header("Authorization", secret)
-}
-
-/// Waits until the server has seen a change, which it looks for once a second.
-#[track_caller]
-fn until(what: &str, done: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Every call on a database: method, path with query but for `db`, and whether it changes anything.

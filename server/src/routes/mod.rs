@@ -1,27 +1,32 @@
 //! The calls of the LiteFS Cloud API, and what every request has in common.
 
+mod around;
+mod body;
+mod cors;
+
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::middleware;
+use axum::response::Response;
 use axum::routing::{delete, get, post};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::handlers::{
-    clusters, info, lease, page, restore, site, snapshot, status, sync, tx, upload,
+    clusters, info, lease, page, restore, site, snapshot, status, sync, tx, upload, watch,
 };
 
-/// Names this server to proxies that route by it.
-const INSTANCE_ID: &str = "lfsc-instance-id";
+pub use around::Peer;
+pub use cors::Origins;
 
-/// All calls.
-pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+/// All calls, for clients and for pages of these origins.
+pub fn router(app: Arc<App>, origins: &Origins) -> Router {
+    let calls = Router::new()
+        .route(around::HEALTH, get(watch::health))
+        .route("/metrics", get(watch::metrics))
         .route("/", get(site::index))
         .route("/page/{file}", get(site::file))
         .route("/status", get(status::status))
@@ -41,8 +46,26 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/lease", post(lease::acquire).delete(lease::release))
         .fallback(unknown_call)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), around))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), around::around))
+        .with_state(app);
+    // Outermost, so that a page can read a refusal too.
+    match cors::layer(origins) {
+        Some(layer) => calls.layer(layer),
+        None => calls,
+    }
+}
+
+/// What a connection too many is told; only the server's health can be asked for there.
+pub fn turn_away(app: Arc<App>) -> Router {
+    Router::new()
+        .route(around::HEALTH, get(watch::health))
+        .fallback(too_many_connections)
         .with_state(app)
+}
+
+async fn too_many_connections(State(app): State<Arc<App>>) -> Response {
+    app.metrics.refused("connections");
+    around::busy("this server has as many connections as it takes: try again")
 }
 
 async fn unknown_call() -> ApiError {
@@ -52,17 +75,4 @@ async fn unknown_call() -> ApiError {
 async fn wrong_method() -> ApiError {
     let text = "this call exists, but not with this method";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "EBADINPUT", text)
-}
-
-async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let start = Instant::now();
-    // The query stays out of the log: it is not needed there, and clients put odd things in it.
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = match app.auth.admit(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    };
-    response.headers_mut().insert(INSTANCE_ID, app.instance_id.clone());
-    tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?start.elapsed());
-    response
 }

@@ -1,0 +1,100 @@
+//! More than the server takes on: requests a second, requests at a time, connections at a time.
+
+use std::io::{Read, Write};
+
+use crate::client::finish;
+use crate::model::Model;
+use crate::process::{Server, until};
+
+/// A rate that nothing refills while a test runs.
+const TWO_AND_NO_MORE: [&str; 4] = ["--rate-limit", "1", "--rate-burst", "2"];
+
+#[test]
+fn each_token_has_its_own_rate_and_strangers_share_one() {
+    let args = ["--token", "t0", "--token", "t1", "--rate-limit", "1", "--rate-burst", "3"];
+    let server = Server::start_with(&args);
+    let client = |token| server.stranger().header("Authorization", token);
+    // More at once than a second refills, however slow the machine.
+    let statuses = |client: crate::client::Client| -> Vec<u16> {
+        let threads: Vec<_> = (0..40)
+            .map(|_| {
+                let client = client.clone();
+                std::thread::spawn(move || client.get("/pos").status)
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    };
+    let first = statuses(client("t0"));
+    assert!(first.contains(&200) && first.contains(&429), "{first:?}");
+    assert_eq!(client("t1").get("/pos").status, 200);
+    let strangers = [statuses(client("guess-1")), statuses(client("guess-2"))].concat();
+    assert!(strangers.contains(&429) && !strangers.contains(&200), "{strangers:?}");
+    assert_eq!(client("t1").get("/pos").status, 200);
+}
+
+#[test]
+fn who_asks_too_often_is_told_when_to_come_back() {
+    let server = Server::start_with(&[&["--token", "t0"][..], &TWO_AND_NO_MORE].concat());
+    let client = server.client();
+    let refused = (0..1000).map(|_| client.get("/pos")).find(|answer| answer.status != 200);
+    let refused = refused.expect("a refusal");
+    refused.assert_refused(429, "ERATELIMIT");
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(seconds >= 1);
+    for _ in 0..10 {
+        server.stranger().get("/healthz").assert_ok();
+    }
+    until("it is let in again", || client.get("/pos").status == 200);
+}
+
+#[test]
+fn a_request_too_many_is_refused_until_one_has_ended() {
+    let server = Server::start_with(&["--token", "t0", "--max-requests", "1"]);
+    let client = server.client();
+    let ltx = Model::new(512).commit(&[(1, 1)], 1);
+    let headers = format!("Content-Length: {}\r\nExpect: 100-continue\r\n", ltx.len());
+    let head = client.head("POST", "/db/tx?db=a", &headers);
+    let mut upload = client.begin(head.as_bytes());
+    // It is under way when its body is asked for.
+    let mut asked = [0; 25];
+    upload.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let refused = client.get("/pos");
+    refused.assert_refused(503, "EUNAVAILABLE");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    server.stranger().get("/healthz").assert_ok();
+    upload.write_all(&ltx).unwrap();
+    finish(upload).assert_ok();
+    until("there is room again", || client.get("/pos").status == 200);
+}
+
+#[test]
+fn an_answer_that_nobody_reads_keeps_its_place() {
+    let server = Server::start_with(&["--token", "t0", "--max-requests", "1"]);
+    let client = server.client();
+    // Larger than what the operating system buffers on both sides.
+    let mut model = Model::new(65_536);
+    let pages: Vec<(u32, u8)> = (1..=512).map(|pgno| (pgno, pgno as u8)).collect();
+    client.push("a", &model.commit(&pages, 512)).assert_ok();
+    let head = client.head("GET", "/db/snapshot?db=a&format=sqlite", "");
+    let mut download = client.begin(head.as_bytes());
+    let mut begun = [0; 12];
+    download.read_exact(&mut begun).unwrap();
+    client.get("/pos").assert_refused(503, "EUNAVAILABLE");
+    assert!(finish((&begun[..]).chain(download)).assert_ok().body == model.file());
+    until("there is room again", || client.get("/pos").status == 200);
+}
+
+#[test]
+fn a_connection_too_many_is_told_so() {
+    let server = Server::start_with(&["--token", "t0", "--max-connections", "1"]);
+    let client = server.client();
+    let idle = client.begin(b"");
+    until("the idle connection was taken", || client.get("/pos").status == 503);
+    let refused = client.get("/pos");
+    refused.assert_refused(503, "EUNAVAILABLE");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    server.stranger().get("/healthz").assert_ok();
+    drop(idle);
+    until("there is a place again", || client.get("/pos").status == 200);
+}
