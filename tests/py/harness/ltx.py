@@ -4,6 +4,7 @@ are not only tested against the codec they share. Slow and plain; for small data
 
 import http.client
 import struct
+import time
 import urllib.parse
 
 from .server import TOKEN
@@ -60,10 +61,11 @@ def encode(before, after, min_txid, max_txid):
     return encode_changes(changed, len(new), page_size_of(after), min_txid, max_txid, pre, database_checksum(new))
 
 
-def encode_changes(changed, commit, page_size, min_txid, max_txid, pre, post):
-    """The LTX file of changed pages, between two database checksums."""
+def encode_changes(changed, commit, page_size, min_txid, max_txid, pre, post, timestamp_ms=None):
+    """The LTX file of changed pages, between two database checksums, made now or then."""
+    timestamp_ms = timestamp_ms or time.time_ns() // 1_000_000
     header = struct.pack(">4sIIIQQQQQQIIQ20x", b"LTX1", 0, page_size, commit, min_txid, max_txid,
-                         1_700_000_000_123, pre, 0, 0, 0, 0, 0)
+                         timestamp_ms, pre, 0, 0, 0, 0, 0)
     body = b"".join(struct.pack(">I", n) + changed[n] for n in sorted(changed)) + bytes(4)
     head = header + body + struct.pack(">Q", post)
     return head + struct.pack(">Q", crc64(head) | TOP_BIT)

@@ -57,8 +57,9 @@ def ask(url, method, path, body=None, headers=(), **query):
 class Copy:
     """One database as this client holds it: its pages, their checksums, and the position."""
 
-    def __init__(self, name):
+    def __init__(self, name, pragmas=None):
         self.name = name
+        self.pragmas = pragmas or {}  # set before each transaction made here
         self.position = NO_POSITION
         self.page_size = 0
         self.pages, self.sums = {}, {}
@@ -105,12 +106,14 @@ class Copy:
         check(f"{self.checksum:016x}" == position[17:],
               f"{self.name}: the pages served for {position} have the checksum {self.checksum:016x}")
 
-    def changed_by(self, statements):
+    def changed_by(self, statements, timestamp_ms=None):
         """(LTX file, the copy after it) of a transaction of (sql, parameters) on top of this position."""
         db = sqlite3.connect(":memory:", isolation_level=None)
         try:
             if self.pages:
                 db.deserialize(self.image)
+            for name, value in self.pragmas.items():
+                db.execute(f"PRAGMA {name} = {value}")
             db.execute("BEGIN")
             for statement in statements:
                 db.execute(*statement)
@@ -118,18 +121,20 @@ class Copy:
             after = ltx.pages_of(db.serialize())
         finally:
             db.close()
-        return self.changed_to(after)
+        return self.changed_to(after, timestamp_ms)
 
-    def changed_to(self, pages):
+    def changed_to(self, pages, timestamp_ms=None):
         """The same for a transaction that leaves these pages."""
-        new = Copy(self.name)
+        new = Copy(self.name, self.pragmas)
         new.pages, new.page_size = pages, ltx.page_size_of(pages[1])
         changed = {n: data for n, data in pages.items() if self.pages.get(n) != data}
         new.sums = {n: ltx.page_checksum(n, pages[n]) if n in changed else self.sums[n] for n in pages}
         txid = self.txid + 1
         new.position = f"{txid:016x}/{new.checksum:016x}"
         before = self.checksum if self.pages else 0
-        return ltx.encode_changes(changed, len(pages), new.page_size, txid, txid, before, new.checksum), new
+        file = ltx.encode_changes(changed, len(pages), new.page_size, txid, txid, before, new.checksum,
+                                  timestamp_ms)
+        return file, new
 
 
 def fetch(url, db, position, pgnos):

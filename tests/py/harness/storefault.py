@@ -6,6 +6,7 @@ timing, so a run can be repeated in kind only.
 
     hang, lost        nothing arrives at the store; no answer for a while, or the line cut at once
     unanswered        the store does it, the answer is lost
+    late              the line is cut, and the store does it some time later
     conflict          409, as S3 says when two conditional writes meet; nothing done
     conflict_done     the same after it was done
     refused           412 though nothing is there: not done, and it may not be taken for done
@@ -17,19 +18,22 @@ timing, so a run can be repeated in kind only.
 """
 
 import collections
+import contextlib
+import http.client
 import random
 import socket
 import threading
 import time
 
 ANY = ("hang", "lost", "unanswered", "broken", "slow_down", "broken_done")
-PUTS = (*ANY, "conflict", "conflict_done", "refused", "half_up")
+PUTS = (*ANY, "late", "conflict", "conflict_done", "refused", "half_up")
 GETS = (*ANY, "half_down", "wrong")
 HANG_S = 0.5
 
 
 class StoreFaults:
-    """`share` of the requests are harmed, until `limit` are. `kinds` restricts the ways."""
+    """`share` of the requests are harmed, and twice as many of those that write, until `limit` are.
+    `kinds` restricts the ways."""
 
     def __init__(self, seed, share, limit=None, kinds=None):
         self.share, self.limit, self.kinds = share, limit, kinds
@@ -50,7 +54,8 @@ class StoreFaults:
     def _choose(self, exchange):
         with self._lock:
             rng = random.Random(self._rng.random())
-            if self._rng.random() >= self.share or self.limit is not None and self.total >= self.limit:
+            share = self.share * 2 if exchange.method == "PUT" else self.share
+            if self._rng.random() >= share or self.limit is not None and self.total >= self.limit:
                 return None, rng
             kinds = {"PUT": PUTS, "GET": GETS}.get(exchange.method, ANY)
             kinds = [k for k in kinds if self.kinds is None or k in self.kinds]
@@ -69,6 +74,10 @@ class StoreFaults:
 
     def _unanswered(self, exchange, rng):
         exchange.forward()
+        exchange.cut()
+
+    def _late(self, exchange, rng):
+        threading.Timer(rng.uniform(0, HANG_S), _forward, (exchange,)).start()
         exchange.cut()
 
     def _conflict(self, exchange, rng):
@@ -110,6 +119,11 @@ class StoreFaults:
         for _ in range(rng.randint(1, 4) if is_object and body else 0):
             body[rng.randrange(len(body))] ^= rng.randint(1, 255)
         exchange.answer(status, bytes(body), headers)
+
+
+def _forward(exchange):
+    with contextlib.suppress(OSError, http.client.HTTPException):  # the test may be over
+        exchange.forward()
 
 
 def _fail(exchange, status, code):
