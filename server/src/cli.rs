@@ -1,6 +1,18 @@
-//! The command line.
+//! The command line: `serve` is the server, the other verbs but `token` are clients of one.
 
+mod client;
+mod clusters;
+mod export;
+mod import;
+mod lease;
+mod output;
+mod progress;
+mod restore;
+mod source;
+mod table;
+mod times;
 mod token;
+mod views;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,19 +27,37 @@ use crate::config::{Config, LogFormat, ServeArgs};
 use crate::serve;
 
 /// The open LiteFS Cloud: keeps SQLite databases as LTX files and serves them over HTTP.
-#[derive(Debug, Parser)]
+// No `Debug`: arguments have tokens in them.
+#[derive(Parser)]
 #[command(name = "litevfs-cloud", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Serve the databases in a directory.
     Serve(Box<ServeArgs>),
     /// Make, list and revoke the tokens of a tokens file.
     Token(token::TokenArgs),
+    /// Put a local SQLite file on the server.
+    Import(import::ImportArgs),
+    /// Get a database as a SQLite file, as it is or was.
+    Export(export::ExportArgs),
+    /// List the databases.
+    List(views::ViewArgs),
+    /// Show what a database can go back to.
+    Info(views::InfoArgs),
+    /// Make a database what it was, in a new transaction.
+    Restore(restore::RestoreArgs),
+    /// Delete a database with its history.
+    Delete(restore::DeleteArgs),
+    /// List, make and delete clusters.
+    #[command(subcommand)]
+    Clusters(clusters::ClustersVerb),
+    /// Show the databases with sizes, times and leases.
+    Status(views::ViewArgs),
 }
 
 /// The program.
@@ -37,6 +67,14 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(args) => serve(*args),
         Command::Token(args) => token::run(args),
+        Command::Import(args) => ask(import::run(args)),
+        Command::Export(args) => ask(export::run(args)),
+        Command::List(args) => ask(views::list(args)),
+        Command::Info(args) => ask(views::info(args)),
+        Command::Restore(args) => ask(restore::run(args)),
+        Command::Delete(args) => ask(restore::delete(args)),
+        Command::Clusters(verb) => ask(clusters::run(verb)),
+        Command::Status(args) => ask(views::status(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,6 +89,11 @@ pub fn main() -> ExitCode {
 fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
     start_log(args.net.log_format)?;
     serve::run(Config::from_args(args)?)
+}
+
+/// Runs a verb that asks a server. One thread will do: it waits for one thing at a time.
+fn ask(verb: impl Future<Output = client::Done>) -> client::Done {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(verb)
 }
 
 /// Logs to stderr what `RUST_LOG` asks for: a level, or a list of `module=level`.

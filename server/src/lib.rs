@@ -36,3 +36,4 @@ pub mod random;
 pub mod rate;
 pub mod reload;
 pub mod spool;
+pub mod sqlite_file;

@@ -3,16 +3,6 @@
 //! That transaction holds every page, so that nothing of what was there before shows through. The file
 //! is read twice: the stored header, which comes first, has the checksum of all pages in it. In memory
 //! are one page, and for each page its checksum and its place.
-//!
-//! What is read of the file's own header, which is the start of page 1:
-//!
-//! | offset | size | field, big-endian |
-//! | --- | --- | --- |
-//! | 0 | 16 | `SQLite format 3` and a zero byte |
-//! | 16 | 2 | page size, bytes; 1 stands for 65,536 |
-//! | 24 | 4 | change counter |
-//! | 28 | 4 | database size, pages; 0 when unknown |
-//! | 92 | 4 | the change counter for which the size is valid |
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -24,12 +14,10 @@ use super::convert::{Sound, Writer};
 use super::error::Error;
 use super::layout::{self, Marks};
 use crate::spool::Spool;
+use crate::sqlite_file::{BadFile, HEADER_LEN, SqliteFile};
 
-/// The header of a SQLite file, bytes.
-const HEADER_LEN: usize = 100;
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The most pages a file may hold: some dozen bytes of memory go to each.
-const MAX_PAGES: u64 = 1 << 25;
+const MAX_PAGES: u32 = 1 << 25;
 
 /// What an imported file follows.
 #[derive(Debug, Clone, Copy)]
@@ -127,59 +115,19 @@ where
     Ok(())
 }
 
-/// Reads the header, and holds it against the file's length.
+/// Reads the file's header, and holds it against its length.
 fn read_shape(file: &Spool) -> Result<Shape, Error> {
-    let bad = |text: String| Err(Error::BadFormat(text));
-    if file.is_empty() {
-        return bad("the file is empty: a database begins with its first table, create one".into());
-    }
-    let mut header = Vec::new();
-    file.reader()?.take(HEADER_LEN as u64).read_to_end(&mut header)?;
-    if header.get(..MAGIC.len()) != Some(MAGIC) {
-        return bad("this is not a SQLite file: it does not begin with \"SQLite format 3\"".into());
-    }
-    let page_size = match field(&header, 16).map(u16::from_be_bytes) {
-        Some(1) => PageSize::new(65_536),
-        bytes => PageSize::new(u32::from(bytes.unwrap_or(0))),
-    };
-    let Some(page_size) = page_size else {
-        return bad("the SQLite file is damaged: its header names a page size there is not".into());
-    };
-    let len = file.len();
-    let page_len = u64::from(page_size.bytes());
-    let whole = len.checked_div(page_len).unwrap_or(0);
-    let claimed = field(&header, 28).map_or(0, u32::from_be_bytes);
-    // SQLite before 3.7.0 wrote no size, and left the counters apart.
-    let is_known = claimed != 0 && field::<4>(&header, 24) == field(&header, 92);
-    let pages = if is_known { u64::from(claimed) } else { whole };
-    if pages == 0 || pages.saturating_mul(page_len) != len {
-        return bad(wrong_length(len, page_len, is_known.then_some(pages)));
-    }
+    let mut start = Vec::new();
+    file.reader()?.take(HEADER_LEN as u64).read_to_end(&mut start)?;
+    let bad = |error: BadFile| Error::BadFormat(error.to_string());
+    let header = SqliteFile::parse(&start).map_err(bad)?;
+    let pages = header.pages(file.len()).map_err(bad)?;
     match u32::try_from(pages) {
-        Ok(commit) if pages <= MAX_PAGES => Ok(Shape { page_size, commit }),
-        _ => bad(format!("the SQLite file has more than {MAX_PAGES} pages: give it larger ones")),
+        Ok(commit) if commit <= MAX_PAGES => Ok(Shape { page_size: header.page_size, commit }),
+        _ => Err(Error::BadFormat(format!(
+            "the SQLite file has more than {MAX_PAGES} pages: give it larger ones"
+        ))),
     }
-}
-
-fn wrong_length(len: u64, page_len: u64, claimed: Option<u64>) -> String {
-    let Some(pages) = claimed else {
-        let text = "the SQLite file is cut short: it ends within a page of";
-        return format!("{text} {page_len} bytes: get a whole copy");
-    };
-    let claimed = pages.saturating_mul(page_len);
-    let (state, advice) = if len < claimed {
-        ("cut short", "get a whole copy")
-    } else {
-        ("longer than it says", "run VACUUM INTO on it and take that copy")
-    };
-    format!(
-        "the SQLite file is {state}: its header says {pages} pages of {page_len} bytes, which is \
-         {claimed} bytes, but it has {len}: {advice}"
-    )
-}
-
-fn field<const N: usize>(header: &[u8], offset: usize) -> Option<[u8; N]> {
-    header.get(offset..)?.first_chunk().copied()
 }
 
 #[cfg(test)]
@@ -284,7 +232,7 @@ mod tests {
             assert!(text.contains("cut short"), "{len}: {text}");
         }
         let longer = [whole.as_slice(), &[0; 4096]].concat();
-        assert!(refusal(&longer).contains("longer than it says"));
+        assert!(refusal(&longer).contains("longer than"));
         let mut odd = whole.clone();
         odd[16..18].copy_from_slice(&[0x03, 0x01]);
         assert!(refusal(&odd).contains("page size"));

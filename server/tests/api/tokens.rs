@@ -55,13 +55,17 @@ fn with(server: &Server, secret: &str) -> Client {
 }
 
 /// Every call on a database: method, path with query but for `db`, and whether it changes anything.
-const CALLS: [(&str, &str, bool); 6] = [
+const CALLS: [(&str, &str, bool); 10] = [
     ("POST", "/db/tx?", true),
     ("POST", "/lease?duration=1000&", true),
     ("DELETE", "/lease?id=1&", true),
     ("GET", "/db/snapshot?", false),
     ("GET", "/db/page?pos=0000000000000001/8000000000000001&pgno=1&", false),
     ("GET", "/db/sync?", false),
+    ("GET", "/db/info?", false),
+    ("GET", "/db/restore/check?txid=0000000000000001&", false),
+    ("POST", "/db/upload?", true),
+    ("POST", "/db/restore?txid=0000000000000001&", true),
 ];
 
 #[test]
@@ -83,6 +87,9 @@ fn a_read_token_changes_nothing() {
         }
     }
     client.push("a", &model.commit(&[(1, 2)], 1)).assert_refused(403, "EFORBIDDEN");
+    client.delete("/db?db=a").assert_refused(403, "EFORBIDDEN");
+    client.post("/clusters?cluster=new", b"").assert_refused(403, "EFORBIDDEN");
+    client.delete("/clusters?cluster=default").assert_refused(403, "EFORBIDDEN");
     client.get("/db/snapshot?db=a").assert_ok();
     client.get("/info").assert_ok();
     client.post("/sync", b"{\"positions\":{\"a\":null}}").assert_ok();
@@ -108,6 +115,9 @@ fn a_pattern_hides_all_other_databases() {
             answer.assert_refused(403, "EFORBIDDEN");
         }
         assert_ne!(client.call(method, &format!("{call}db=app-1")).status, 403, "{call}");
+    }
+    for db in ["other", "nothing"] {
+        client.delete(&format!("/db?db={db}")).assert_refused(403, "EFORBIDDEN");
     }
     client.push("app-2", &ltx).assert_ok();
     let here = json!({ "app-1": pos_json(model.pos), "app-2": pos_json(model.pos) });

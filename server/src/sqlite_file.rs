@@ -1,0 +1,145 @@
+//! The first bytes of a SQLite file. Used for uploads, and by `import` before it uploads one.
+//!
+//! | offset | size | field, big-endian |
+//! | --- | --- | --- |
+//! | 0 | 16 | `SQLite format 3` and a zero byte |
+//! | 16 | 2 | page size, bytes; 1 stands for 65,536 |
+//! | 24 | 4 | change counter |
+//! | 28 | 4 | database size, pages; 0 when unknown |
+//! | 92 | 4 | the change counter for which the size is valid |
+
+use litevfs::types::PageSize;
+
+/// Bytes of the header.
+pub const HEADER_LEN: usize = 100;
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Why a file is no SQLite file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadFile {
+    /// It has no byte.
+    #[error("the file is empty: a database begins with its first table, create one")]
+    Empty,
+    /// It begins otherwise.
+    #[error("this is not a SQLite file: it does not begin with \"SQLite format 3\"")]
+    Magic,
+    /// Its page size is none.
+    #[error("the SQLite file is damaged: its header names a page size there is not")]
+    PageSize,
+    /// It ends within a page.
+    #[error("the SQLite file is cut short: it ends within a page: get a whole copy")]
+    PartialPage,
+    /// It has fewer pages than its header says.
+    #[error(
+        "the SQLite file is cut short: its header says {0} pages, it has {1}: get a whole copy"
+    )]
+    Shorter(u32, u64),
+    /// It has more bytes than its header says.
+    #[error(
+        "the SQLite file is longer than the {0} pages its header says: run VACUUM INTO on it and take \
+         that copy"
+    )]
+    Longer(u32),
+}
+
+/// What a SQLite file says about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqliteFile {
+    /// Bytes of a page.
+    pub page_size: PageSize,
+    /// Pages of the database; `None` when the file was last written by a SQLite before 3.7.0, which
+    /// did not keep that field.
+    claimed: Option<u32>,
+}
+
+impl SqliteFile {
+    /// Reads the start of a file, up to [`HEADER_LEN`] bytes of it.
+    pub fn parse(start: &[u8]) -> Result<SqliteFile, BadFile> {
+        if start.is_empty() {
+            return Err(BadFile::Empty);
+        }
+        if start.get(..MAGIC.len()) != Some(MAGIC) {
+            return Err(BadFile::Magic);
+        }
+        if start.len() < HEADER_LEN {
+            return Err(BadFile::PartialPage);
+        }
+        let page_size = match field(start, 16).map(u16::from_be_bytes) {
+            Some(1) => PageSize::new(65_536),
+            bytes => PageSize::new(u32::from(bytes.unwrap_or(0))),
+        };
+        let claimed = field(start, 28).map(u32::from_be_bytes).filter(|&pages| pages != 0);
+        let is_valid = field::<4>(start, 24) == field(start, 92);
+        Ok(SqliteFile {
+            page_size: page_size.ok_or(BadFile::PageSize)?,
+            claimed: claimed.filter(|_| is_valid),
+        })
+    }
+
+    /// How many pages a file of that length holds, all of them whole and none too many.
+    pub fn pages(&self, len: u64) -> Result<u64, BadFile> {
+        let page_len = u64::from(self.page_size.bytes());
+        let whole = len.checked_div(page_len).unwrap_or(0);
+        match self.claimed {
+            Some(claimed) if whole < u64::from(claimed) => Err(BadFile::Shorter(claimed, whole)),
+            Some(claimed) if whole.saturating_mul(page_len) != len || whole > claimed.into() => {
+                Err(BadFile::Longer(claimed))
+            }
+            _ if whole == 0 || whole.saturating_mul(page_len) != len => Err(BadFile::PartialPage),
+            _ => Ok(whole),
+        }
+    }
+}
+
+fn field<const N: usize>(header: &[u8], offset: usize) -> Option<[u8; N]> {
+    header.get(offset..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(page_size: u16, pages: u32, counters: (u32, u32)) -> Vec<u8> {
+        let mut header = vec![0; HEADER_LEN];
+        header[..16].copy_from_slice(MAGIC);
+        header[16..18].copy_from_slice(&page_size.to_be_bytes());
+        header[24..28].copy_from_slice(&counters.0.to_be_bytes());
+        header[28..32].copy_from_slice(&pages.to_be_bytes());
+        header[92..96].copy_from_slice(&counters.1.to_be_bytes());
+        header
+    }
+
+    #[test]
+    fn a_file_is_as_long_as_its_header_says() {
+        let file = SqliteFile::parse(&header(512, 3, (7, 7))).unwrap();
+        assert_eq!(file.page_size.bytes(), 512);
+        assert_eq!(file.pages(1536), Ok(3));
+        assert_eq!(file.pages(1535), Err(BadFile::Shorter(3, 2)));
+        assert_eq!(file.pages(100), Err(BadFile::Shorter(3, 0)));
+        assert_eq!(file.pages(1537), Err(BadFile::Longer(3)));
+        assert_eq!(file.pages(2048), Err(BadFile::Longer(3)));
+    }
+
+    #[test]
+    fn without_a_valid_size_the_length_counts() {
+        for header in [header(1, 3, (7, 6)), header(1, 0, (7, 7))] {
+            let file = SqliteFile::parse(&header).unwrap();
+            assert_eq!(file.page_size.bytes(), 65_536);
+            assert_eq!(file.pages(131_072), Ok(2));
+            assert_eq!(file.pages(131_073), Err(BadFile::PartialPage));
+            assert_eq!(file.pages(100), Err(BadFile::PartialPage));
+        }
+    }
+
+    #[test]
+    fn other_files_are_told() {
+        let good = header(4096, 1, (1, 1));
+        assert_eq!(SqliteFile::parse(b""), Err(BadFile::Empty));
+        assert_eq!(SqliteFile::parse(&good[1..]), Err(BadFile::Magic));
+        assert_eq!(SqliteFile::parse(&good[..15]), Err(BadFile::Magic));
+        assert_eq!(SqliteFile::parse(&good[..99]), Err(BadFile::PartialPage));
+        for size in [0, 256, 513, 65_535] {
+            assert_eq!(SqliteFile::parse(&header(size, 1, (1, 1))), Err(BadFile::PageSize));
+        }
+    }
+}
