@@ -97,6 +97,11 @@ impl Leases {
         table.live(key, now).map(|lease| lease.until.saturating_duration_since(now))
     }
 
+    /// How many leases are live.
+    pub fn live(&self, now: Instant) -> usize {
+        self.table.lock().leases.values().filter(|lease| lease.until > now).count()
+    }
+
     /// Whether a commit that carries `id`, or none, may go through.
     pub fn check(&self, key: &DbKey, id: Option<&str>, now: Instant) -> Result<(), LeaseError> {
         match (self.table.lock().live(key, now), id) {
@@ -164,6 +169,7 @@ mod tests {
         leases.acquire(&key("a"), "1".into(), SECOND, now).unwrap();
         let later = now + SECOND / 2;
         assert_eq!(leases.refresh(&key("a"), "1", SECOND, later), Ok(SECOND));
+        assert_eq!((leases.live(later), leases.live(later + SECOND)), (1, 0));
         assert_eq!(leases.refresh(&key("a"), "2", SECOND, later), Err(LeaseError::Lost));
         assert_eq!(leases.check(&key("a"), Some("1"), now + SECOND), Ok(()));
         assert_eq!(leases.refresh(&key("a"), "1", SECOND, later + SECOND), Err(LeaseError::Lost));

@@ -30,6 +30,7 @@ pub(crate) async fn pages(
     let database = existing(&app, &key).await?;
     let pos = pos_at(&database, at).await?;
     let pages = database.pages(pos, &pgnos).await?;
+    app.metrics.pages_served(pages.len() as u64);
     let len_bytes = pages.iter().map(Vec::len).fold(0, usize::saturating_add);
     let body = offload(len_bytes, move || json(&pgnos, &pages, len_bytes)).await?;
     let headers = [(CONTENT_TYPE, "application/json".to_owned()), (POS, pos.to_string())];

@@ -51,6 +51,7 @@ pub(crate) async fn snapshot(
     let snapshot = Snapshot::new(database, pos).await?;
     let pos = (POS, snapshot.pos().to_string());
     let header = snapshot.header();
+    app.metrics.pages_served(u64::from(header.commit));
     let len_bytes = u64::from(header.commit).saturating_mul(u64::from(header.page_size.bytes()));
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
     tokio::spawn(async move {

@@ -33,6 +33,7 @@ pub(crate) async fn metrics(
             return Err(ApiError::forbidden(text));
         }
     }
+    app.store.gauge();
     Ok((StatusCode::OK, [(CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.text())
         .into_response())
 }

@@ -110,8 +110,23 @@ impl<T: Unpin> HttpBody for Keeping<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::StreamExt;
+    use futures_util::{StreamExt, stream};
     use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn an_upload_that_stops_arriving_fails() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let begun = stream::iter([Ok::<_, io::Error>(Bytes::from("begun"))]);
+            let body = Body::from_stream(begun.chain(stream::pending()));
+            let pace = Pace::new(Duration::from_millis(20));
+            let mut pieces = Body::new(Paced { body, pace }).into_data_stream();
+            assert_eq!(pieces.next().await.unwrap().unwrap(), "begun");
+            let error = pieces.next().await.unwrap().unwrap_err();
+            assert!(error.to_string().contains("too slowly"), "{error}");
+        });
+    }
 
     #[test]
     fn an_answer_keeps_its_thing_until_its_last_piece_is_taken() {

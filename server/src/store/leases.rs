@@ -38,7 +38,7 @@ pub(super) struct Granted {
 }
 
 impl Granted {
-    fn left(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
         self.until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 }

@@ -26,6 +26,7 @@ mod database;
 mod error;
 mod file_index;
 mod files;
+mod gauges;
 mod import;
 mod indexes;
 mod layout;
@@ -227,9 +228,7 @@ impl Store {
             return Ok(Arc::clone(slot));
         }
         slots.prune();
-        let slot = Arc::clone(slots.slots.entry(key.clone()).or_default());
-        self.metrics.databases_open(slots.slots.len());
-        Ok(slot)
+        Ok(Arc::clone(slots.slots.entry(key.clone()).or_default()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What operators look at: health, metrics, request ids, the log, and the way to the end.
 
+use std::io::Read;
+
 use serde_json::Value;
 
 use crate::client::Client;
@@ -31,6 +33,17 @@ fn a_server_that_is_to_stop_says_so_first() {
     assert!(short.stop());
 }
 
+#[test]
+fn connections_without_a_request_do_not_hold_the_end_up() {
+    let mut server = Server::start();
+    let silent = server.client().begin(b"");
+    let mut idle = server.client().begin(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    idle.read_exact(&mut [0; 12]).unwrap();
+    assert!(server.stop());
+    assert!(!server.log().contains("still under way"), "{}", server.log());
+    drop((silent, idle));
+}
+
 /// The value of a metric.
 fn value(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
@@ -41,6 +54,9 @@ fn metrics_count_what_was_done() {
     let server = Server::start();
     let client = server.client();
     client.push("secretive", &Model::new(512).commit(&[(1, 1)], 1)).assert_ok();
+    client.post("/lease?db=secretive&duration=60000", b"").assert_ok();
+    client.post("/lease?db=secretive&duration=60000", b"").assert_refused(409, "ELEASE");
+    client.get("/db/snapshot?db=secretive").assert_ok();
     client.get("/db/snapshot?db=none").assert_refused(404, "ENODB");
     client.get("/nowhere/at/all");
     client.get("/other/place");
@@ -60,6 +76,18 @@ fn metrics_count_what_was_done() {
     assert!(value(&text, "litevfs_cloud_received_bytes_total") > Some(500.0));
     assert!(value(&text, "litevfs_cloud_sent_bytes_total") > Some(100.0));
     assert_eq!(value(&text, "litevfs_cloud_requests_in_flight"), Some(1.0));
+    for (name, expected) in [
+        ("commits_total", 1.0),
+        ("leases_total{result=\"granted\"}", 1.0),
+        ("leases_total{result=\"refused\"}", 1.0),
+        ("leases_live", 1.0),
+        ("databases_open", 1.0),
+        ("pages_served_total", 1.0),
+    ] {
+        assert_eq!(value(&text, &format!("litevfs_cloud_{name}")), Some(expected), "{text}");
+    }
+    assert!(value(&text, "litevfs_cloud_commit_bytes_total") > Some(100.0));
+    assert!(text.contains("litevfs_cloud_store_requests_total{op="), "{text}");
     assert!(text.ends_with("# EOF\n"));
     for name in ["secretive", "nowhere", "default"] {
         assert!(!text.contains(name), "{name}");
