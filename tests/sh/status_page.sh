@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The status page in a real browser: tests/web/*.test.mjs, driven by playwright-core. The tests start
-# their servers and make their databases themselves; here is what they need of the machine.
+# The status page in a real browser: tests/web/*.test.mjs, driven by playwright-core. The tests
+# start their servers and make their databases themselves; here is what they need of the machine.
 . "$(dirname "$0")/lib.sh"
 
 # Where playwright-core stays between runs.

@@ -1,5 +1,5 @@
 // What the browser tests stand on: a server, databases made by the extension, a browser that is
-// watched. SERVER, EXT, SQLITE3, CHROMIUM, PLAYWRIGHT_CORE and TMP come from tests/sh/status_page.sh.
+// watched. tests/sh/status_page.sh sets SERVER, EXT, SQLITE3, CHROMIUM, PLAYWRIGHT_CORE and TMP.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -10,13 +10,21 @@ const { SERVER, EXT, SQLITE3, CHROMIUM, PLAYWRIGHT_CORE, TMP } = process.env;
 const { chromium } = await import(PLAYWRIGHT_CORE);
 
 // A hang is a failure.
-export const PATIENCE_MS = 8_000;
+export const PATIENCE_MS = 60_000;
+
+// Whatever happens to a test, no server stays.
+const children = new Set();
+process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
 
 export class Server {
+  static all = new Set();
+
   // With `args` beside the data folder; `token` is what commit() and call() show.
   static async start(args, token = "") {
     const server = new Server();
-    Object.assign(server, { args, token, data: mkdtempSync(join(TMP, "data.")), address: "127.0.0.1:0" });
+    Server.all.add(server);
+    const data = mkdtempSync(join(TMP, "data."));
+    Object.assign(server, { args, token, data, address: "127.0.0.1:0" });
     await server.restart();
     return server;
   }
@@ -25,6 +33,7 @@ export class Server {
     const [program, ...first] = SERVER.split(" ");
     const args = ["serve", "--data", this.data, "--listen", this.address, ...this.args];
     this.child = spawn(program, [...first, ...args], { stdio: ["ignore", "pipe", "ignore"] });
+    children.add(this.child);
     this.url = await new Promise((resolve, reject) => {
       let said = "";
       this.child.stdout.on("data", (bytes) => {
@@ -39,15 +48,20 @@ export class Server {
 
   // Ends it in an instant; `restart` brings it back at the same address.
   async kill() {
+    if (!children.delete(this.child)) return;
     const gone = new Promise((resolve) => this.child.once("exit", resolve));
     this.child.kill("SIGKILL");
     await gone;
   }
 
+  static async killAll() {
+    await Promise.all([...Server.all].map((server) => server.kill()));
+  }
+
   // Runs SQL on a database through the extension, as a client with a cache of its own.
   sql(database, sql, cluster = "") {
-    const env = { ...process.env, LITEFS_CLOUD_HOST: this.url, LITEFS_CLOUD_TOKEN: this.token || "none",
-      LITEFS_CLOUD_CLUSTER: cluster, LITEVFS_CACHE_DIR: mkdtempSync(join(TMP, "cache.")),
+    const env = { ...process.env, LITEFS_CLOUD_HOST: this.url, LITEFS_CLOUD_CLUSTER: cluster,
+      LITEFS_CLOUD_TOKEN: this.token || "none", LITEVFS_CACHE_DIR: mkdtempSync(join(TMP, "cache.")),
       LITEVFS_LOG_FILE: join(TMP, "log") };
     const open = ["-cmd", `.load ${EXT}`, "-cmd", `.open file:${database}?vfs=litevfs`];
     const input = `PRAGMA litevfs_acquire_lease;\n${sql}`;
@@ -83,7 +97,8 @@ export class Browser {
   // A tab with a session of its own. What it asks of whom, and every error in its console, is kept
   // in `page.seen` for `checkSeen`.
   async tab(options = {}) {
-    const context = await this.chromium.newContext({ locale: "en-US", timezoneId: "UTC", ...options });
+    const everywhere = { locale: "en-US", timezoneId: "UTC" };
+    const context = await this.chromium.newContext({ ...everywhere, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     page.seen = { urls: [], errors: [] };
@@ -102,13 +117,14 @@ export class Browser {
   }
 }
 
-// Asserts that a tab asked nobody but its server, told no token in an address, and had no errors but
-// the refusals that `expected` describes; then closes it.
+// Asserts that a tab asked nobody but its server, told no token in an address, and had no errors
+// but the refusals that `expected` describes; then closes it.
 export async function done(page, server, expected = null) {
   const foreign = page.seen.urls.filter((url) => new URL(url).protocol !== "blob:" &&
     !url.startsWith(`${server.url}/`));
   assert.deepEqual(foreign, [], "requests to others");
-  const told = [...page.seen.urls, page.url()].filter((url) => server.token && url.includes(server.token));
+  const told = [...page.seen.urls, page.url()]
+    .filter((url) => server.token && url.includes(server.token));
   assert.deepEqual(told, [], "a token in an address");
   const errors = page.seen.errors.filter((text) => !(expected && expected.test(text)));
   assert.deepEqual(errors, [], "errors in the console");

@@ -28,11 +28,11 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  await Promise.all([open, server].map((one) => one?.kill()));
+  await Server.killAll();
 });
 
-const row = (page, name) =>
-  page.locator("#databases tbody tr").filter({ has: page.getByRole("link", { name, exact: true }) });
+const row = (page, name) => page.locator("#databases tbody tr")
+  .filter({ has: page.getByRole("link", { name, exact: true }) });
 const names = (page) => page.locator("#databases tbody .name").allTextContents();
 const hasNames = (page, expected) =>
   until(page, async () => (await names(page)).join(), expected.join());
@@ -70,7 +70,8 @@ test("a server with tokens asks for one, and says when it is wrong", async () =>
   // The tab keeps it and nothing else does.
   await page.reload();
   await hasNames(page, ["-constructor..html", "__proto__", "shop.db"]);
-  const kept = await page.evaluate(() => [localStorage.length, document.cookie, sessionStorage.length]);
+  const kept = await page.evaluate(() =>
+    [localStorage.length, document.cookie, sessionStorage.length]);
   assert.deepEqual(kept, [0, "", 1]);
   await page.locator("#forget").click();
   await page.locator("#sign-in").waitFor();
@@ -240,7 +241,8 @@ test("whatever a name holds, it stays text", async () => {
   await page.goto(open.url);
   await hasNames(page, [name, "__proto__"]);
   assert.equal(await row(page, "__proto__").locator(".time").textContent(), "unknown");
-  assert.match(await page.locator("#about").textContent(), /litevfs-cloud <script> .* <b> .* <i>1<\/i>/);
+  const about = await page.locator("#about").textContent();
+  assert.match(about, /litevfs-cloud <script> .* <b> .* <i>1<\/i>/);
   await row(page, name).getByRole("link").click();
   await until(page, () => page.locator("#detail-title").textContent(), name);
   assert.equal(await page.locator("main img, main script, main b, footer b").count(), 0);
@@ -307,8 +309,9 @@ function paleTexts() {
     if (!walker.currentNode.data.trim() || !node.checkVisibility()) continue;
     // Leading zeros are pale because they say nothing.
     if (node.matches(".zeros, template *, script, option")) continue;
-    const [a, b] = [light(channels(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
-    const contrast = (a + 0.05) / (b + 0.05);
+    const ink = channels(getComputedStyle(node).color);
+    const [more, less] = [light(ink), light(ground(node))].sort((x, y) => y - x);
+    const contrast = (more + 0.05) / (less + 0.05);
     if (contrast < 4.5) found.push(`${walker.currentNode.data.trim()}: ${contrast.toFixed(2)}`);
   }
   return found;

@@ -29,6 +29,9 @@ struct PointBody {
     max_tx_id: String,
     max_timestamp: String,
     post_apply_checksum: String,
+    /// Ours: where the commits that were merged into this point begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_tx_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,6 +47,7 @@ impl From<RestorePoint> for PointBody {
             max_tx_id: point.pos.txid.to_string(),
             max_timestamp: rfc3339_ms(point.timestamp_ms).unwrap_or_default(),
             post_apply_checksum: point.pos.post_apply_checksum.to_string(),
+            min_tx_id: point.first.map(|txid| txid.to_string()),
         }
     }
 }

@@ -19,8 +19,8 @@ export function setToken(text) {
   } catch {}
 }
 
-// Why there is no answer. `kind`: "token" (none, or a wrong one), "forbidden" (not with this token),
-// "unreachable", or "server" (it answered, but not with what was asked for).
+// Why there is no answer. `kind`: "token" (none, or a wrong one), "forbidden" (not with this
+// token), "unreachable", or "server" (it answered, but not with what was asked for).
 export class Problem extends Error {
   constructor(kind, text, status = 0) {
     super(text);

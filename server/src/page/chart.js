@@ -37,13 +37,13 @@ function frame(points, range, now) {
 }
 
 // How many commits each bar stands for. Restore points come newest first; between one and the next
-// older lie as many commits as their TXIDs differ, and they count at the time of the newer. What
-// came before the oldest point is not known, unless that is the very first transaction.
+// older lie as many commits as their TXIDs differ, and they count at the time of the newer. For the
+// oldest the server says where the commits begin that were merged into it, unless it is a snapshot.
 function count(points, range, now) {
   const { start, width } = frame(points, range, now);
   const counts = new Array(range.bars).fill(0);
   points.forEach((point, i) => {
-    const before = points[i + 1]?.txid ?? (point.txid === 1n ? 0n : point.txid);
+    const before = points[i + 1]?.txid ?? (point.first ? point.first - 1n : point.txid);
     // A clock that is ahead of ours has its commits in the last bar.
     const bar = Math.min(Math.floor((point.time - start) / width), range.bars - 1);
     if (bar >= 0) counts[bar] += Number(point.txid - before);
@@ -62,9 +62,10 @@ let drawn = null; // what stands there: the range, its data, its nodes, and the 
 function read() {
   const { data, range, picked } = drawn;
   const from = data.start + picked * data.width;
+  const commits = counted(picked < 0 ? data.total : data.counts[picked], "commit", "commits");
   put(at("chart-reading"), picked < 0
-    ? `${counted(data.total, "commit", "commits")} in ${range.text}`
-    : `${counted(data.counts[picked], "commit", "commits")}, ${exact(from)} to ${exact(from + data.width)}`);
+    ? `${commits} in ${range.text}`
+    : `${commits}, ${exact(from)} to ${exact(from + data.width)}`);
   drawn.areas.forEach((area, bar) => area.classList.toggle("picked", bar === picked));
 }
 
@@ -107,7 +108,8 @@ function build(range) {
 function moment(ms, width) {
   const time = { hour: "2-digit", minute: "2-digit" };
   const day = { month: "short", day: "numeric" };
-  const form = width < HOUR / 4 ? time : width < DAY ? { ...day, ...time } : { ...day, year: "numeric" };
+  const year = { ...day, year: "numeric" };
+  const form = width < HOUR / 4 ? time : width < DAY ? { ...day, ...time } : year;
   return new Date(ms).toLocaleString(undefined, form);
 }
 

@@ -16,12 +16,12 @@ let loaded = ""; // the position that `points` belong to
 let loading = false;
 let download = null;
 
-// A command for this server and database. Names are letters, digits and "_.-": nothing in them means
-// anything to a shell, but one may begin with "-", which "--" keeps from being an option.
+// A command for this server and database. Names are letters, digits and "_.-": nothing in them
+// means anything to a shell, but one may begin with "-", which "--" keeps from being an option.
 function command(verb, ...operands) {
   const server = new URL(".", location.href).href.replace(/\/$/, "");
-  const words = ["litevfs-cloud", verb, ...operands];
-  return `LITEFS_CLOUD_HOST=${server} \\\nLITEFS_CLOUD_CLUSTER=${shown.cluster} \\\n${words.join(" ")}`;
+  return [`LITEFS_CLOUD_HOST=${server}`, `LITEFS_CLOUD_CLUSTER=${shown.cluster}`,
+    ["litevfs-cloud", verb, ...operands].join(" ")].join(" \\\n");
 }
 
 const operand = (name) => (name.startsWith("-") ? ["--", name] : [name]);
@@ -34,7 +34,7 @@ function copied(button) {
     put(button, text);
     setTimeout(() => put(button, "Copy"), 2000);
   };
-  // Browsers give the clipboard to https and localhost only; elsewhere the text is at least selected.
+  // Browsers give the clipboard to https and localhost only; elsewhere the text is selected.
   const select = () => {
     getSelection().selectAllChildren(code);
     done("Selected");
@@ -58,7 +58,8 @@ async function fetchCopy() {
   const state = at("download-state");
   put(state, "Downloading\u2026");
   try {
-    const response = await get("db/snapshot", { cluster, db: name, format: "sqlite" }, download.signal);
+    const query = { cluster, db: name, format: "sqlite" };
+    const response = await get("db/snapshot", query, download.signal);
     // The browser keeps the bytes of a large one on disk.
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await response.blob());
@@ -123,6 +124,7 @@ async function load(position, changed) {
     if (shown.cluster !== cluster || shown.name !== name) return;
     const paths = Array.isArray(body?.restorablePaths) ? body.restorablePaths : [];
     points = paths.map((path) => ({ hex: path.maxTxId, txid: BigInt(`0x${path.maxTxId}`),
+      first: path.minTxId ? BigInt(`0x${path.minTxId}`) : null,
       time: Date.parse(path.maxTimestamp ?? ""), checksum: path.postApplyChecksum ?? "" }));
     points.sort((a, b) => (a.txid < b.txid ? 1 : -1));
     loaded = position;

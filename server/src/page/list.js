@@ -79,12 +79,13 @@ export function render(status, now) {
   for (const name of rows.keys()) if (!names.has(name)) rows.delete(name);
 
   const total = databases.reduce((sum, db) => sum + db.sizeBytes, 0);
-  put(at("totals"), databases.length ? `${counted(databases.length, "database", "databases")}, ${bytes(total)}` : "");
+  const count = counted(databases.length, "database", "databases");
+  put(at("totals"), databases.length ? `${count}, ${bytes(total)}` : "");
   show(at("databases"), shown.length > 0);
   show(at("filter"), databases.length > 0);
   show(at("none"), shown.length === 0);
   put(at("none"), databases.length
     ? "No database has that in its name."
-    : `There is no database in cluster ${cluster} yet. One comes into being with its first commit, ` +
-      "or with: litevfs-cloud import FILE NAME");
+    : `There is no database in cluster ${cluster} yet. One comes into being with its first ` +
+      "commit, or with: litevfs-cloud import FILE NAME");
 }

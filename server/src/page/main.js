@@ -98,11 +98,11 @@ function renderCluster(cluster) {
 
 function notice() {
   if (!problem || problem.kind === "token") return "";
-  const since = answeredAt ? ` What is shown was answered ${ago(answeredAt, now())}.` : "";
+  const since = status ? ` What is shown was answered ${ago(answeredAt, now())}.` : "";
   switch (problem.kind) {
-    case "unreachable": return `${problem.message} Trying again every few seconds.${status ? since : ""}`;
+    case "unreachable": return `${problem.message} Trying again every few seconds.${since}`;
     case "forbidden": return `This token may not read here: ${problem.message}.`;
-    default: return `The server refused: ${problem.message}.${status ? since : ""}`;
+    default: return `The server refused: ${problem.message}.${since}`;
   }
 }
 
@@ -132,9 +132,9 @@ function render() {
   document.title = name && status ? `${name} - litevfs-cloud` : "litevfs-cloud";
   show(at("list"), Boolean(status) && !name);
   show(at("detail"), Boolean(status) && Boolean(name));
-  put(at("about"), status
-    ? [`litevfs-cloud ${status.version}`, `store ${status.store}`, `instance ${status.instance}`].join(" \u00b7 ")
-    : "");
+  const { version, store, instance } = status ?? {};
+  const about = [`litevfs-cloud ${version}`, `store ${store}`, `instance ${instance}`];
+  put(at("about"), status ? about.join(" \u00b7 ") : "");
   if (!status) return;
   at("back").setAttribute("href", list.address(status.cluster));
   if (name) {
@@ -154,7 +154,9 @@ function go() {
 
 list.setUp(render);
 detail.setUp(render);
-at("cluster").addEventListener("change", (event) => { location.hash = list.address(event.target.value); });
+at("cluster").addEventListener("change", (event) => {
+  location.hash = list.address(event.target.value);
+});
 at("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   setToken(at("token").value.trim());

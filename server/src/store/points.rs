@@ -6,6 +6,7 @@ use litevfs::types::{Pos, Txid};
 use super::database::Database;
 use super::error::Error;
 use super::files::LtxFile;
+use super::layout::SNAPSHOT_LEVEL;
 
 /// How many files are looked into at the same time.
 const PARALLEL: usize = 16;
@@ -30,6 +31,9 @@ pub struct RestorePoint {
     pub pos: Pos,
     /// When it was committed, in ms since the Unix epoch.
     pub timestamp_ms: u64,
+    /// The first transaction of the commits, merged or not, whose file ends with it; `None` when only
+    /// a snapshot does, or nobody looked.
+    pub first: Option<Txid>,
 }
 
 impl Database {
@@ -43,7 +47,7 @@ impl Database {
                 self.view(Some(self.pos_at(txid).await?)).await?
             }
         };
-        Ok(RestorePoint { pos: view.pos, timestamp_ms: view.timestamp_ms })
+        Ok(RestorePoint { pos: view.pos, timestamp_ms: view.timestamp_ms, first: None })
     }
 
     /// The restore points, newest first: all, or the latest hundred.
@@ -65,7 +69,8 @@ impl Database {
             Ok(index) => {
                 let post_apply_checksum = index.post_apply_checksum();
                 let pos = Pos { txid: file.max_txid, post_apply_checksum };
-                Ok(Some(RestorePoint { pos, timestamp_ms: index.timestamp_ms }))
+                let first = Some(file.min_txid).filter(|_| file.level < SNAPSHOT_LEVEL);
+                Ok(Some(RestorePoint { pos, timestamp_ms: index.timestamp_ms, first }))
             }
             Err(Error::Gone(_)) => Ok(None),
             Err(error) => Err(error),

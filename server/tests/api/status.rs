@@ -60,6 +60,27 @@ fn a_lease_is_told_while_somebody_holds_it() {
 }
 
 #[test]
+fn a_restore_point_tells_where_its_commits_begin() {
+    let server = Server::start();
+    let client = server.client();
+    let mut model = Model::new(512);
+    let five = model.tx_spanning(5, &[(1, 1)], 1);
+    client.push("a", &five.ltx()).assert_ok();
+    model.apply(&five);
+    client.push("a", &model.commit(&[(1, 2)], 1)).assert_ok();
+    let info = client.get("/db/info?db=a&all=true").assert_ok().json();
+    let ends: Vec<(&Value, &Value)> = info["restorablePaths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| (&point["minTxId"], &point["maxTxId"]))
+        .collect();
+    let txid = |n: u64| json!(format!("{n:016x}"));
+    assert_eq!(ends[..2], [(&txid(6), &txid(6)), (&txid(1), &txid(5))]);
+    assert_eq!(ends.last().unwrap().0, &txid(1));
+}
+
+#[test]
 fn a_cluster_is_told_to_its_tokens_only() {
     let server = Server::start_with(&["--token", "t0", "--cluster-token", "one", "t1"]);
     let scoped = server.stranger().header("Authorization", "t1");
