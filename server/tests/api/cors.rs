@@ -47,6 +47,7 @@ fn a_listed_page_passes_and_others_do_not() {
     for header in ["litefs-hwm", "lfsc-instance-id", "x-request-id", "content-length"] {
         assert!(answer.header(header).is_some() && exposed.iter().any(|name| name == header));
     }
+    assert!(exposed.iter().any(|name| name == "litevfs-pos"));
     let refused = server.stranger().header("Origin", PAGE).get("/pos");
     refused.assert_refused(401, "EINVALIDAUTH");
     assert_eq!(allowed_origin(&refused), Some(PAGE));
