@@ -9,10 +9,12 @@ POINTS=N random points (default 100).
 import bisect
 import json
 import os
+import subprocess
 
-from harness import Client, Server, check, equal, main, raw, scratch
+from harness import TOKEN, Client, Server, check, equal, main, raw, scratch
 from harness.checks import content_of
 from harness.history import History, now_ms, rfc3339, txid_of
+from harness.server import COMMAND
 
 POINTS = int(os.environ.get("POINTS") or 100)
 TRANSACTIONS = 400
@@ -73,6 +75,14 @@ def points_by_time():
                 check(False, f"{path}: a database of before there was one")
 
 
+def verb(server, *arguments):
+    """Runs the server's own client."""
+    env = {**os.environ, "LITEFS_CLOUD_HOST": server.url, "LITEFS_CLOUD_TOKEN": TOKEN}
+    done = subprocess.run([*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=120)
+    equal(f"exit code of {arguments} ({done.stderr})", done.returncode, 0)
+    return done.stdout
+
+
 def restores():
     """`restore` rolls forward to each of the points; clients that were connected all the time see it."""
     with scratch() as folder, Server(folder, options=KEEP_ALL) as server:
@@ -80,13 +90,13 @@ def restores():
         with Client(server, folder, folder / "cache", "db") as reader:
             reader.sql("PRAGMA litevfs_cache_sync_period = '1ms'")
             for number, i in enumerate(history.random_points(max(POINTS // 5, 2))):
-                at = {"txid": txid_of(i)}
+                at = ("--txid", txid_of(i))
                 if number % 2:
                     i, ms = history.points()[i]
-                    at = {"timestamp": rfc3339(ms)}
+                    at = ("--timestamp", rfc3339(ms))
                     i = max(point for point, of in history.points() if of == ms)
                 before, sent = server.position("db"), now_ms()
-                raw.ask(server.url, "POST", "/db/restore", db="db", **at)
+                verb(server, "restore", "db", *at)
                 position = server.position("db")
                 equal("the position moves on by one", int(position["txid"], 16), int(before["txid"], 16) + 1)
                 wanted = content_of(history.copies[i].image)

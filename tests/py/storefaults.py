@@ -159,8 +159,9 @@ def run(folder, minio, proxy):
         threads = [threading.Thread(target=client, args=(model,)) for model in models]
         for thread in threads:
             thread.start()
+        rng = random.Random(8)
         while any(thread.is_alive() for thread in threads):
-            time.sleep(1)
+            time.sleep(rng.uniform(0.5, 6))
             restart(server, proxy, faults)
         if failures:
             raise failures[0]
