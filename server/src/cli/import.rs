@@ -1,10 +1,12 @@
 //! `litevfs-cloud import`: a local SQLite file becomes the content of a database on the server.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use futures_util::stream;
 use litevfs::types::DbName;
+use parking_lot::Mutex;
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
@@ -52,15 +54,27 @@ async fn upload(
     lease: &str,
     verbose: bool,
 ) -> Done<Value> {
-    let mut progress = Progress::new(&format!("importing {db}"), Some(source.len()), verbose);
+    let len = source.len();
+    let progress = Progress::new(&format!("importing {db}"), Some(len), verbose);
+    // Also held here, because the body is dropped long before the answer comes.
+    let progress = Arc::new(Mutex::new(progress));
+    let shown = Arc::clone(&progress);
+    let mut sent = 0_u64;
     let pieces = source.pieces()?.inspect(move |piece| {
-        progress.add(piece.as_ref().map_or(0, |piece| piece.len()));
+        let count = piece.as_ref().map_or(0, |piece| piece.len());
+        sent = sent.saturating_add(count as u64);
+        shown.lock().add(count);
+        if sent == len {
+            shown.lock().wait_for(&format!("the server takes {} in", bytes(len)));
+        }
     });
     let request = client
         .call(Method::POST, "/db/upload", &[("db", db)])
         .header(lease::HEADER, lease)
         // The server can refuse what is too long before it is sent.
-        .header(CONTENT_LENGTH, source.len())
+        .header(CONTENT_LENGTH, len)
         .body(Body::wrap_stream(stream::iter(pieces)));
-    client.json(request).await
+    let answer = client.json(request).await;
+    drop(progress);
+    answer
 }

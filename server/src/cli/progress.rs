@@ -55,6 +55,25 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Everything is through, and something else is waited for.
+    pub(super) fn wait_for(&self, what: &str) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => {
+                if let Ok(style) = ProgressStyle::with_template("{msg}, {elapsed}") {
+                    bar.set_style(style);
+                }
+                bar.set_message(what.to_owned());
+                bar.enable_steady_tick(Duration::from_secs(1));
+            }
+            Shown::Lines { .. } => {
+                let _ = writeln!(io::stderr(), "{what}");
+            }
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Shown::Bar(bar) = &self.shown {

@@ -30,13 +30,8 @@ const PIECE: usize = 256 << 10;
 pub(super) struct Source {
     file: File,
     len: u64,
-    /// What keeps writers out of the file, or the copy from being left behind.
-    _kept: Kept,
-}
-
-enum Kept {
-    Lock { _lock: Connection },
-    Copy { _copy: NamedTempFile },
+    /// What keeps writers out of the file; a copy needs none.
+    _lock: Option<Connection>,
 }
 
 impl Source {
@@ -57,16 +52,15 @@ impl Source {
         let pages = header(&file).map_err(|error| failed(&error))?.pages(len);
         if !has_content(&beside(path, "-wal")) {
             match pages {
-                Ok(_) => return Ok(Source { file, len, _kept: Kept::Lock { _lock: lock } }),
+                Ok(_) => return Ok(Source { file, len, _lock: Some(lock) }),
                 Err(BadFile::Longer(_)) => {}
                 // SQLite would read zeroes for what is missing.
                 Err(error) => return Err(failed(&error).into()),
             }
         }
-        let copy = copy(&lock, path).map_err(|error| failed(&error))?;
-        let file = copy.reopen()?;
+        let file = copy(&lock, path).map_err(|error| failed(&error))?;
         let len = file.metadata()?.len();
-        Ok(Source { file, len, _kept: Kept::Copy { _copy: copy } })
+        Ok(Source { file, len, _lock: None })
     }
 
     /// Bytes of the file.
@@ -135,14 +129,17 @@ fn lock(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-fn copy(db: &Connection, path: &Path) -> Done<NamedTempFile> {
+/// A copy without a name: whatever happens to the process, nothing is left behind.
+fn copy(db: &Connection, path: &Path) -> Done<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let temp = tempfile::Builder::new()
         .prefix(".litevfs-import-")
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .or_else(|_| NamedTempFile::new())?;
     let mut to = Connection::open(temp.path())?;
-    // Nobody needs the copy after a crash.
+    let file = temp.reopen()?;
+    temp.close()?;
+    // Nobody needs the copy after a crash; a journal would need its name.
     to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     let backup = Backup::new(db, &mut to)?;
     loop {
@@ -154,7 +151,7 @@ fn copy(db: &Connection, path: &Path) -> Done<NamedTempFile> {
     }
     drop(backup);
     to.close().map_err(|(_, error)| error)?;
-    Ok(temp)
+    Ok(file)
 }
 
 fn explain(error: &rusqlite::Error) -> String {

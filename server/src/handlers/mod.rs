@@ -14,17 +14,23 @@ pub(crate) mod upload;
 pub(crate) mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderName};
+use futures_util::StreamExt;
 use litevfs::types::Pos;
 
 use crate::app::{App, text_header};
 use crate::error::ApiError;
 use crate::key::DbKey;
+use crate::spool::ReceiveError;
 use crate::store::{At, Database, Error};
 
 /// The lease that the client writes under.
 const LEASE_ID: &str = "lfsc-lease-id";
+/// How long [`linger`] reads on.
+const LINGER: Duration = Duration::from_secs(10);
 /// The position that an answer is from.
 const POS: HeaderName = HeaderName::from_static("litevfs-pos");
 
@@ -36,6 +42,21 @@ async fn existing(app: &App, key: &DbKey) -> Result<Arc<Database>, ApiError> {
 /// A database that must exist, with what was committed through other servers.
 async fn current(app: &App, key: &DbKey) -> Result<Arc<Database>, ApiError> {
     Ok(app.store.fresh(key).await?.ok_or(Error::NoDatabase)?)
+}
+
+/// The body, unless it announces more bytes than that.
+fn within(limit: u64, body: Body) -> Result<Body, ApiError> {
+    if HttpBody::size_hint(&body).lower() <= limit {
+        return Ok(body);
+    }
+    linger(body);
+    Err(ReceiveError::TooLong(limit).into())
+}
+
+/// Reads on, for a moment, the body of a request that is refused: its sender looks for the answer only
+/// between two pieces, and loses it when the connection is closed under the next one.
+fn linger(body: Body) {
+    tokio::spawn(tokio::time::timeout(LINGER, body.into_data_stream().for_each(async |_| {})));
 }
 
 /// The lease that a request is made under.

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::lease_id;
+use super::{lease_id, within};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
-use crate::spool::{self, ReceiveError};
+use crate::spool;
 
 /// Up to which transaction everything is durable.
 const HWM: &str = "litefs-hwm";
@@ -24,10 +24,7 @@ pub(crate) async fn push(
 ) -> Result<Response, ApiError> {
     let key = access.key(Permission::Write)?;
     let lease_id = lease_id(&headers)?;
-    let least = HttpBody::size_hint(&body).lower();
-    if least > app.max_body {
-        return Err(ReceiveError::TooLong(app.max_body).into());
-    }
+    let body = within(app.max_body, body)?;
     let upload = spool::receive(body.into_data_stream(), app.max_body, app.store.scratch()).await?;
     // A commit that has begun is brought to its end, whether the client still waits or not:
     // otherwise memory could miss a file that was made.

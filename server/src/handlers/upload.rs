@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Serialize;
 
-use super::lease_id;
+use super::{lease_id, linger, within};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
-use crate::spool::{self, ReceiveError};
+use crate::spool;
 
 /// The transaction that a call made, or would go back to.
 #[derive(Debug, Serialize)]
@@ -29,11 +29,12 @@ pub(crate) async fn upload(
 ) -> Result<Json<TxidBody>, ApiError> {
     let key = access.key(Permission::Write)?;
     let lease_id = lease_id(&headers)?;
-    if HttpBody::size_hint(&body).lower() > app.max_import {
-        return Err(ReceiveError::TooLong(app.max_import).into());
-    }
     // Before hours of uploading, not only after.
-    app.store.may_write(&key, lease_id.as_deref()).await?;
+    let body = within(app.max_import, body)?;
+    if let Err(error) = app.store.may_write(&key, lease_id.as_deref()).await {
+        linger(body);
+        return Err(error.into());
+    }
     let file = spool::receive(body.into_data_stream(), app.max_import, app.store.scratch()).await?;
     // As with any commit: what has begun is brought to its end.
     let import =
