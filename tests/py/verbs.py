@@ -390,9 +390,10 @@ def lists_and_their_json():
               [("a", size, None), ("b", size, None)])
         contains("status", ok(server, "status"), status["version"], "KiB", status["databases"][0]["timestamp"])
         info = as_json(server, "info", "a")
-        equal("info", (info["name"], [set(p) for p in info["restorablePaths"]]),
-              ("a", [{"maxTxId", "maxTimestamp", "postApplyChecksum"}]))
-        contains("info", ok(server, "info", "a"), info["restorablePaths"][0]["maxTimestamp"])
+        point = info["restorablePaths"][0]
+        equal("info", (info["name"], point["maxTxId"], point["postApplyChecksum"]),
+              ("a", pos["txid"], pos["postApplyChecksum"]))
+        contains("info", ok(server, "info", "a"), point["maxTimestamp"], point["maxTxId"])
         target = folder / "copy"
         equal("export", as_json(server, "export", "a", target),
               {"name": "a", "file": str(target), "bytes": size, "pos": f"{pos['txid']}/{pos['postApplyChecksum']}"})
