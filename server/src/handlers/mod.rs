@@ -34,11 +34,6 @@ const LINGER: Duration = Duration::from_secs(10);
 /// The position that an answer is from.
 const POS: HeaderName = HeaderName::from_static("litevfs-pos");
 
-/// A database that must exist.
-async fn existing(app: &App, key: &DbKey) -> Result<Arc<Database>, ApiError> {
-    Ok(app.store.database(key).await?.ok_or(Error::NoDatabase)?)
-}
-
 /// A database that must exist, with what was committed through other servers.
 async fn current(app: &App, key: &DbKey) -> Result<Arc<Database>, ApiError> {
     Ok(app.store.fresh(key).await?.ok_or(Error::NoDatabase)?)
@@ -64,11 +59,13 @@ fn lease_id(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(text_header(headers, LEASE_ID)?.map(str::to_owned))
 }
 
-/// The position of a database at a moment.
-async fn pos_at(database: &Database, at: At) -> Result<Pos, ApiError> {
-    match at {
-        // Whoever reads at it finds out whether it is held.
-        At::Pos(pos) => Ok(pos),
-        At::Txid(_) | At::Time(_) => Ok(database.restore_point(at).await?.pos),
+/// A database, and its position at a moment.
+async fn at_moment(app: &App, key: &DbKey, at: At) -> Result<(Arc<Database>, Pos), ApiError> {
+    if let At::Pos(pos) = at {
+        // Whoever reads at it finds out whether it is held; no need to look for what is newer.
+        return Ok((app.store.database(key).await?.ok_or(Error::NoDatabase)?, pos));
     }
+    let database = current(app, key).await?;
+    let pos = database.restore_point(at).await?.pos;
+    Ok((database, pos))
 }

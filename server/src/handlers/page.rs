@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use litevfs::types::Pgno;
 
-use super::{POS, existing, pos_at};
+use super::{POS, at_moment};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -27,8 +27,7 @@ pub(crate) async fn pages(
         ApiError::bad_input("say when: pos=TXID/CHECKSUM, txid=TXID or timestamp=TIME")
     })?;
     let pgnos = pgnos(access.parameter("pgno").unwrap_or_default())?;
-    let database = existing(&app, &key).await?;
-    let pos = pos_at(&database, at).await?;
+    let (database, pos) = at_moment(&app, &key, at).await?;
     let pages = database.pages(pos, &pgnos).await?;
     app.metrics.pages_served(pages.len() as u64);
     let len_bytes = pages.iter().map(Vec::len).fold(0, usize::saturating_add);

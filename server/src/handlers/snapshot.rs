@@ -20,7 +20,7 @@ use litevfs::types::PageSize;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{POS, existing, pos_at};
+use super::{POS, at_moment, current};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -43,10 +43,9 @@ pub(crate) async fn snapshot(
         Some("sqlite") => Form::Sqlite,
         Some(_) => return Err(ApiError::bad_input("the format is ltx or sqlite")),
     };
-    let database = existing(&app, &key).await?;
-    let pos = match at {
-        Some(at) => Some(pos_at(&database, at).await?),
-        None => None,
+    let (database, pos) = match at {
+        Some(at) => at_moment(&app, &key, at).await.map(|(database, pos)| (database, Some(pos)))?,
+        None => (current(&app, &key).await?, None),
     };
     let snapshot = Snapshot::new(database, pos).await?;
     let pos = (POS, snapshot.pos().to_string());

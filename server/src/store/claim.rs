@@ -110,7 +110,19 @@ impl Objects {
     }
 }
 
+/// Now, in ms since the Unix epoch: as far from a fixed time as the runtime's clock has come, which
+/// tests set forward.
+#[cfg(test)]
+pub fn now_ms() -> u64 {
+    use std::sync::OnceLock;
+    static BEGAN: OnceLock<(std::time::Instant, SystemTime)> = OnceLock::new();
+    let (began, wall) = *BEGAN.get_or_init(|| (std::time::Instant::now(), SystemTime::now()));
+    let come = tokio::time::Instant::now().into_std().saturating_duration_since(began);
+    wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis).saturating_add(millis(come))
+}
+
 /// Now, in ms since the Unix epoch.
+#[cfg(not(test))]
 pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
 }

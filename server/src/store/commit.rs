@@ -1,6 +1,7 @@
 //! Commits an upload: the commit rules, in the protocol's order, then one conditional create.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use litevfs::ltx::{Header, page_checksum};
 use litevfs::types::{Checksum, Pgno, Pos};
@@ -21,6 +22,15 @@ use crate::spool::Spool;
 
 /// How many pages' checksums are worked out at the same time.
 const CHECKSUM_BATCH: usize = 256;
+
+/// Who commits.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By<'a> {
+    /// A client under a lease, or under none.
+    Client(Option<&'a str>),
+    /// This server, whoever has the lease.
+    Server,
+}
 
 impl Store {
     /// Commits an LTX v1 file under a lease, or under none; returns the position of the database, with
@@ -49,7 +59,7 @@ impl Store {
         self.check_lease(key, &slot, lease_id).await?;
         let Converted { header, sound } = converted?;
         let _gate = slot.gate.lock().await;
-        self.commit_gated(key, &slot, header, sound, lease_id).await
+        self.commit_gated(key, &slot, header, sound, By::Client(lease_id)).await
     }
 
     /// The rest of a commit, with the gate held.
@@ -59,7 +69,7 @@ impl Store {
         slot: &Arc<Slot>,
         header: Header,
         sound: Result<Sound, Error>,
-        lease_id: Option<&str>,
+        by: By<'_>,
     ) -> Result<Pos, Error> {
         if let Ok(sound) = &sound
             && let Some(pos) = self.held(key, slot, sound).await?
@@ -75,7 +85,9 @@ impl Store {
         check_next(database.as_deref(), &header)?;
         let sound = sound?;
         check(database.as_deref(), &sound).await?;
-        self.check_lease(key, slot, lease_id).await?;
+        if let By::Client(lease_id) = by {
+            self.check_lease(key, slot, lease_id).await?;
+        }
         self.publish(key, slot, database, sound).await
     }
 
@@ -152,8 +164,9 @@ impl Store {
                 Err(Error::PosMismatch(database.map_or(Pos::EMPTY, |database| database.pos())))
             }
             Err(error) => {
-                // It may be there all the same: only the files can tell.
+                // It may be there all the same, or appear: only the files can tell.
                 slot.forget().await;
+                slot.unsettled.store(true, Ordering::Release);
                 Err(error)
             }
         }

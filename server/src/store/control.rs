@@ -1,12 +1,14 @@
 //! What the control plane does to whole databases and clusters.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use litevfs::ltx::Header;
 use litevfs::types::{Checksum, ClusterName, Pgno, Pos};
 
 use super::claim::now_ms;
+use super::commit::By;
 use super::convert::{Sound, Writer};
 use super::create::Created;
 use super::database::Database;
@@ -16,7 +18,7 @@ use super::layout::{self, Marks};
 use super::objects::REMOVE_WITHIN;
 use super::points::At;
 use super::view::View;
-use super::{Store, convert};
+use super::{Slot, Store, convert};
 use crate::key::DbKey;
 use crate::offload::offload;
 use crate::spool::Spool;
@@ -39,7 +41,7 @@ impl Store {
         }
         let sound = self.sound_from_view(&database, &now, &then, differing).await?;
         let _gate = slot.gate.lock().await;
-        self.commit_gated(key, &slot, sound.header, Ok(sound), lease_id).await
+        self.commit_gated(key, &slot, sound.header, Ok(sound), By::Client(lease_id)).await
     }
 
     /// Commits a SQLite file as the next transaction of a database, which may be new.
@@ -63,7 +65,7 @@ impl Store {
         let sound = move || sound_from_sqlite(&file, &scratch, base, timestamp_ms);
         let sound = offload(len_bytes, sound).await??;
         let _gate = slot.gate.lock().await;
-        self.commit_gated(key, &slot, sound.header, Ok(sound), lease_id).await
+        self.commit_gated(key, &slot, sound.header, Ok(sound), By::Client(lease_id)).await
     }
 
     /// The transaction that makes the content of one view out of another.
@@ -110,6 +112,25 @@ impl Store {
         }
         let (index, file) = writer.finish().map_err(failed)?;
         Ok(convert::Sound { header, index, checksums, file })
+    }
+
+    /// Makes a transaction that changes nothing: it has page 1 as it is. Whatever commit was under way
+    /// to the same place before has come to its end after this, or will fail.
+    pub(super) async fn seal(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<(), Error> {
+        slot.look_again().await;
+        let Some(database) = self.fresh(key).await? else {
+            return Ok(());
+        };
+        let view = database.view(None).await?;
+        let sound = self.sound_from_view(&database, &view, &view, vec![Pgno::ONE]).await?;
+        match self.commit_gated(key, slot, sound.header, Ok(sound), By::Server).await {
+            // Then that place is taken, which is as good.
+            Ok(_) | Err(Error::PosMismatch(_)) => {
+                slot.unsettled.store(false, Ordering::Release);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Drops a database: all of its files go.

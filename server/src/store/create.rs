@@ -7,7 +7,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use litevfs::ltx::{HEADER_LEN, TRAILER_LEN};
@@ -17,13 +17,16 @@ use object_store::{
     PutPayload, RenameOptions, RenameTargetMode,
 };
 
+use tokio::time::Instant;
+
 use super::error::{Error, is_full};
 use super::layout::{self, Shape};
 use super::objects::{Objects, fresh_name, version};
 use crate::spool::Spool;
 
-/// Large files are sent to the store in parts of this size.
-const PART: usize = 8 << 20;
+/// Large files are sent to the store in parts of this size, or larger if there were too many.
+const PART: u64 = 8 << 20;
+const MAX_PARTS: u64 = 9000;
 /// How long a creation is tried again while it is not known what became of it.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The pause before the second try; it doubles up to the longest.
@@ -42,7 +45,7 @@ pub enum Created {
 impl Objects {
     /// Makes an LTX file unless there is one; the time is when it was committed, in ms.
     ///
-    /// After an error it is not known whether the file is there.
+    /// After an error it is not known whether the file is there, or will be.
     pub async fn create(
         &self,
         path: &Path,
@@ -120,13 +123,7 @@ impl Objects {
         content: &Arc<Spool>,
     ) -> Result<object_store::Result<u64>, Error> {
         let staged = layout::staging().join(fresh_name()?);
-        let mut upload = self.store.put_multipart(&staged).await?;
-        if let Err(error) = send_parts(&mut *upload, content).await {
-            // Best effort: what stays is outside every database.
-            let _ = upload.abort().await;
-            return Err(error);
-        }
-        upload.complete().await?;
+        self.send(&staged, content).await?;
         let options = RenameOptions::new().with_target_mode(RenameTargetMode::Create);
         if let Err(error) = self.store.rename_opts(&staged, path, options).await {
             let _ = self.store.delete(&staged).await;
@@ -134,6 +131,34 @@ impl Objects {
         }
         let meta = self.store.head(path).await?;
         Ok(Ok(version(meta.e_tag.as_deref())))
+    }
+
+    /// Makes an LTX file that was merged from others. Should there be one of that name, it has the same
+    /// pages: the one takes the other's place.
+    pub async fn put_merged(
+        &self,
+        path: &Path,
+        content: &Arc<Spool>,
+        timestamp_ms: u64,
+    ) -> Result<Created, Error> {
+        if content.in_memory().is_some() || !self.is_shared() {
+            return self.create(path, content, timestamp_ms).await;
+        }
+        self.send(path, content).await?;
+        let meta = self.timed("head", self.store.head(path)).await?;
+        Ok(Created::New(version(meta.e_tag.as_deref())))
+    }
+
+    /// Sends a large file in parts. It appears with the last of them, in place of any other.
+    async fn send(&self, path: &Path, content: &Arc<Spool>) -> Result<(), Error> {
+        let mut upload = self.store.put_multipart(path).await?;
+        if let Err(error) = send_parts(&mut *upload, content).await {
+            // Best effort: what stays is not to be seen.
+            let _ = upload.abort().await;
+            return Err(error);
+        }
+        self.timed("put", upload.complete()).await?;
+        Ok(())
     }
 
     /// Looks at the file in a place: an LTX file's header and file checksum stand for all of it.
@@ -190,10 +215,11 @@ fn ends(content: &Spool) -> io::Result<[Vec<u8>; 2]> {
 }
 
 async fn send_parts(upload: &mut dyn MultipartUpload, content: &Arc<Spool>) -> Result<(), Error> {
+    let len_bytes = content.len().div_ceil(MAX_PARTS).max(PART);
     let mut offset = 0_u64;
     while offset < content.len() {
         let source = Arc::clone(content);
-        let part = tokio::task::spawn_blocking(move || read_part(&source, offset));
+        let part = tokio::task::spawn_blocking(move || read_part(&source, offset, len_bytes));
         let part = part.await.map_err(io::Error::other)??;
         offset = offset.saturating_add(part.len() as u64);
         upload.put_part(PutPayload::from(part)).await?;
@@ -201,8 +227,8 @@ async fn send_parts(upload: &mut dyn MultipartUpload, content: &Arc<Spool>) -> R
     Ok(())
 }
 
-fn read_part(content: &Spool, offset: u64) -> io::Result<Vec<u8>> {
+fn read_part(content: &Spool, offset: u64, len_bytes: u64) -> io::Result<Vec<u8>> {
     let mut part = Vec::new();
-    content.reader_from(offset)?.take(PART as u64).read_to_end(&mut part)?;
+    content.reader_from(offset)?.take(len_bytes).read_to_end(&mut part)?;
     if part.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(part) }
 }

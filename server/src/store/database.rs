@@ -22,6 +22,8 @@ use crate::key::DbKey;
 
 /// More changed pages than this, and a client had better drop its whole cache.
 const MAX_CHANGED: usize = 10_000;
+/// How often the list of files is read again because one of them is gone.
+const RELOADS: usize = 4;
 /// Checksums of current pages that are remembered, at most.
 const MAX_CHECKSUMS: usize = 1 << 13;
 
@@ -120,6 +122,18 @@ impl State {
         self.remember(index.pgnos().zip(checksums.iter().copied()));
     }
 
+    /// Takes in a file that was merged from others.
+    pub(super) fn add(&mut self, file: LtxFile) {
+        self.files.insert(file);
+        self.plan = None;
+    }
+
+    /// Forgets files that are to be removed.
+    pub(super) fn forget(&mut self, files: &[LtxFile]) {
+        files.iter().for_each(|file| self.files.remove(file));
+        self.plan = None;
+    }
+
     /// Replaces the list of files by a newer one; the position stays.
     pub(super) fn relist(&mut self, files: Files) {
         self.files = files;
@@ -199,18 +213,17 @@ impl Database {
 
     /// The database at a position, or at the current one.
     pub async fn view(&self, pos: Option<Pos>) -> Result<View, Error> {
-        match self.try_view(pos).await {
-            // Another server may know more by now, or have merged files and removed them.
-            Err(Error::PosMismatch(_)) if self.objects.is_shared() => {
-                self.look(Duration::ZERO).await?;
-                self.try_view(pos).await
+        let mut looked = !self.objects.is_shared();
+        for _ in 0..RELOADS {
+            match self.try_view(pos).await {
+                // Another server may know more by now, or have merged files and removed them.
+                Err(Error::PosMismatch(_)) if !looked => self.look(Duration::ZERO).await?,
+                Err(Error::Gone(_)) => self.reload().await?,
+                done => return done,
             }
-            Err(Error::Gone(_)) => {
-                self.reload().await?;
-                self.try_view(pos).await
-            }
-            done => done,
+            looked = true;
         }
+        self.try_view(pos).await
     }
 
     async fn try_view(&self, pos: Option<Pos>) -> Result<View, Error> {
@@ -253,25 +266,27 @@ impl Database {
         view: &View,
         pgnos: &[Pgno],
     ) -> Result<Vec<Vec<u8>>, Error> {
-        match view.pages(&self.objects, &self.key, pgnos).await {
-            Err(Error::Gone(_)) => {
-                self.reload().await?;
-                let view = self.view(Some(view.pos)).await?;
-                view.pages(&self.objects, &self.key, pgnos).await
+        let mut pages = view.pages(&self.objects, &self.key, pgnos).await;
+        for _ in 0..RELOADS {
+            if !matches!(pages, Err(Error::Gone(_))) {
+                break;
             }
-            done => done,
+            self.reload().await?;
+            let view = self.view(Some(view.pos)).await?;
+            pages = view.pages(&self.objects, &self.key, pgnos).await;
         }
+        pages
     }
 
     /// The current position, and what changed since another one.
     pub async fn changes(&self, since: Pos) -> Result<(Pos, Changes), Error> {
-        match self.try_changes(since).await {
-            Err(Error::Gone(_)) => {
-                self.reload().await?;
-                self.try_changes(since).await
+        for _ in 0..RELOADS {
+            match self.try_changes(since).await {
+                Err(Error::Gone(_)) => self.reload().await?,
+                done => return done,
             }
-            done => done,
         }
+        self.try_changes(since).await
     }
 
     async fn try_changes(&self, since: Pos) -> Result<(Pos, Changes), Error> {

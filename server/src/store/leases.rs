@@ -7,12 +7,16 @@
 //! back or not prolonged, the claim is given back; only a server that dies leaves it to run out.
 //! A client may go on through another server with its lease: that one takes the claim over by its id.
 //!
-//! A lease keeps writers from wasting work, and keeps the promise that a client which was told that its
-//! commit failed will not see it appear, as long as its requests go through one server. That two writers
-//! never both win is not the lease's doing: see [`super::layout`].
+//! A lease keeps writers from wasting work, and a client that gave it back from seeing a commit appear
+//! that it was told had failed. For that, what may still be under way elsewhere is shut out by taking the
+//! next transaction for one that changes nothing. That two writers never both win is not the lease's
+//! doing: see [`super::layout`].
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant as Moment};
+
+use tokio::time::Instant;
 
 use super::claim::{Claim, Held};
 use super::error::Error;
@@ -59,7 +63,7 @@ impl Store {
             slot.look_again().await;
             self.acquire_shared(key, &slot, &id, duration).await
         } else {
-            let granted = self.leases.acquire(key, id.clone(), duration, Instant::now());
+            let granted = self.leases.acquire(key, id.clone(), duration, Moment::now());
             granted.map_err(Error::from)
         };
         match granted {
@@ -82,7 +86,7 @@ impl Store {
         duration: Duration,
     ) -> Result<Duration, Error> {
         if !self.objects.is_shared() {
-            return Ok(self.leases.refresh(key, id, duration, Instant::now())?);
+            return Ok(self.leases.refresh(key, id, duration, Moment::now())?);
         }
         let (slot, duration) = (self.slot(key)?, duration.clamp(MIN_DURATION, MAX_DURATION));
         let mut lease = slot.lease.lock().await;
@@ -130,10 +134,15 @@ impl Store {
             Some(granted) => Some(granted.held),
             None => self.claim_of(key).await?.filter(|held| held.claim.id == id),
         };
-        match held {
-            Some(held) => self.objects.end_claim(&layout::claim(KIND, key), &held).await,
-            None => Ok(()),
+        let Some(held) = held else {
+            return Ok(());
+        };
+        // Another server may be at a commit under it, or this one may have left it open.
+        let elsewhere = held.claim.server != self.server && held.claim.left().is_some();
+        if elsewhere || slot.unsettled.load(Ordering::Acquire) {
+            self.seal(key, &slot).await?;
         }
+        self.objects.end_claim(&layout::claim(KIND, key), &held).await
     }
 
     /// Whether a client with that lease, or none, may write: asked early, to save it the trouble.
@@ -144,11 +153,10 @@ impl Store {
 
     /// How long the lease on a database lasts, as far as this server knows without asking.
     pub fn lease_left(&self, key: &DbKey) -> Option<Duration> {
-        let now = Instant::now();
         if !self.objects.is_shared() {
-            return self.leases.holder(key, now);
+            return self.leases.holder(key, Moment::now());
         }
-        self.slot(key).ok()?.lease.try_lock().ok()?.as_ref()?.left(now)
+        self.slot(key).ok()?.lease.try_lock().ok()?.as_ref()?.left(Instant::now())
     }
 
     /// Whether a commit that carries `id`, or none, may go through.
@@ -159,7 +167,7 @@ impl Store {
         id: Option<&str>,
     ) -> Result<(), Error> {
         if !self.objects.is_shared() {
-            return Ok(self.leases.check(key, id, Instant::now())?);
+            return Ok(self.leases.check(key, id, Moment::now())?);
         }
         let now = Instant::now();
         if let Some(ours) = slot.lease.lock().await.as_ref()
@@ -187,18 +195,18 @@ impl Store {
     ) -> Result<Duration, Error> {
         let duration = duration.clamp(MIN_DURATION, MAX_DURATION);
         let mut lease = slot.lease.lock().await;
-        if let Some(left) = lease.as_ref().and_then(|lease| lease.left(Instant::now())) {
+        let over = self.claim_of(key).await?;
+        // What was granted here counts unless the client went on through another server.
+        let claimed = over.as_ref().map(|held| &held.claim);
+        let ours = lease.as_ref().filter(|ours| claimed == Some(&ours.held.claim));
+        let left = match ours {
+            Some(ours) => ours.left(Instant::now()),
+            None => claimed.and_then(Claim::left),
+        };
+        if let Some(left) = left {
             return Err(LeaseError::Held(left).into());
         }
-        let over = self.claim_of(key).await?;
-        let ours = lease.take();
-        if let Some(left) = over.as_ref().and_then(|held| held.claim.left()) {
-            let ended =
-                ours.is_some_and(|ours| over.as_ref().is_some_and(|o| o.claim == ours.held.claim));
-            if !ended {
-                return Err(LeaseError::Held(left).into());
-            }
-        }
+        *lease = None;
         match self.claim(key, id, duration, over.as_ref()).await? {
             Some(granted) => {
                 *lease = Some(granted);
@@ -244,7 +252,7 @@ impl Store {
                     Some(lease) if lease.id == id => lease.until,
                     _ => return,
                 };
-                tokio::time::sleep_until(until.into()).await;
+                tokio::time::sleep_until(until).await;
                 let mut lease = slot.lease.lock().await;
                 let now = Instant::now();
                 if let Some(ended) = lease.take_if(|l| l.id == id && l.left(now).is_none()) {

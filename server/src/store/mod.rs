@@ -40,11 +40,15 @@ mod page1;
 mod points;
 mod proof;
 mod snapshot;
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, clippy::panic)]
+mod tests;
 mod view;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -67,6 +71,8 @@ use indexes::Indexes;
 
 /// How many databases are opened at the same time for one listing.
 const PARALLEL: usize = 8;
+/// How often a database is opened again because a file is gone that was there a moment before.
+const REOPENS: usize = 4;
 /// From so many names on, those that are not in use are forgotten now and then.
 const PRUNE_FROM: usize = 4096;
 /// What another server committed longer ago than this is known to whoever asks for the position.
@@ -102,6 +108,8 @@ struct Slot {
     gate: tokio::sync::Mutex<()>,
     /// The open database. Held while it is being opened, so that this is done once.
     database: tokio::sync::Mutex<Option<Arc<Database>>>,
+    /// A commit failed in a way that leaves open whether its file is still to appear.
+    unsettled: AtomicBool,
     /// The lease that this server granted, on a store that others share.
     lease: tokio::sync::Mutex<Option<leases::Granted>>,
 }
@@ -209,12 +217,14 @@ impl Store {
     async fn open(&self, key: &DbKey, slot: &Slot) -> Result<Option<Arc<Database>>, Error> {
         let mut opened = slot.database.lock().await;
         if opened.as_ref().is_none_or(|database| database.is_replaced()) {
-            let found = match Database::open(&self.objects, &self.indexes, key).await {
+            let mut found = Database::open(&self.objects, &self.indexes, key).await;
+            for _ in 0..REOPENS {
                 // Files were merged and removed while they were looked at.
-                Err(Error::Gone(_)) => Database::open(&self.objects, &self.indexes, key).await?,
-                found => found?,
-            };
-            *opened = found.map(Arc::new);
+                if matches!(found, Err(Error::Gone(_))) {
+                    found = Database::open(&self.objects, &self.indexes, key).await;
+                }
+            }
+            *opened = found?.map(Arc::new);
         }
         Ok(opened.clone())
     }

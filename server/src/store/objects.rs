@@ -27,6 +27,8 @@ use crate::metrics::Metrics;
 
 /// How often a read is tried.
 const READ_TRIES: u32 = 4;
+/// After so long it is not tried again: each try has a patience of its own.
+const LONGEST_READ: Duration = Duration::from_secs(10);
 /// The pause before the second try; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
@@ -273,8 +275,11 @@ impl Objects {
     where
         F: Future<Output = object_store::Result<T>>,
     {
-        let mut pause = FIRST_PAUSE;
+        let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         for _ in 1..READ_TRIES {
+            if began.elapsed() > LONGEST_READ {
+                break;
+            }
             match self.timed(op, work()).await {
                 Ok(done) => return Ok(done),
                 Err(error) if is_final(&error) => return Err(error.into()),

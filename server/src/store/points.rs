@@ -39,6 +39,7 @@ pub struct RestorePoint {
 impl Database {
     /// The restore point that is meant: that transaction's own, or the last one not after a time.
     pub async fn restore_point(&self, at: At) -> Result<RestorePoint, Error> {
+        self.relist().await?;
         let view = match at {
             At::Pos(pos) => self.view(Some(pos)).await?,
             At::Txid(txid) => self.view(Some(self.pos_at(txid).await?)).await?,
@@ -52,6 +53,7 @@ impl Database {
 
     /// The restore points, newest first: all, or the latest hundred.
     pub async fn restore_points(&self, all: bool) -> Result<Vec<RestorePoint>, Error> {
+        self.relist().await?;
         let files = self.restorable();
         let wanted = if all { usize::MAX } else { LISTED };
         let points =
@@ -61,6 +63,11 @@ impl Database {
             .try_filter_map(async |point| Ok(point))
             .try_collect()
             .await
+    }
+
+    /// Other servers remove files too.
+    async fn relist(&self) -> Result<(), Error> {
+        if self.objects.is_shared() { self.reload().await } else { Ok(()) }
     }
 
     /// The restore point at the end of a file; `None` when it was removed meanwhile, as it was time.

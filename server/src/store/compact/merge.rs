@@ -62,7 +62,7 @@ impl Store {
             return Err(Error::corrupt(&database.key, what));
         }
         let (index, content) = writer.finish().map_err(failed)?;
-        let version = match self.objects.create(&path, &content, header.timestamp_ms).await? {
+        let version = match self.objects.put_merged(&path, &content, header.timestamp_ms).await? {
             Created::New(version) => version,
             Created::Exists => return Ok(None),
         };

@@ -152,7 +152,7 @@ impl Store {
     }
 
     /// Merges and removes what is due; returns when to look again.
-    async fn try_compact(&self, key: &DbKey) -> Result<Option<Duration>, Error> {
+    pub(super) async fn try_compact(&self, key: &DbKey) -> Result<Option<Duration>, Error> {
         let Some(database) = self.fresh(key).await? else {
             return Ok(None);
         };
@@ -193,10 +193,7 @@ impl Store {
             claim.hold(self).await?;
             match self.merge(database, &merge).await? {
                 Some(file) => {
-                    let mut state = database.state.write();
-                    let mut files = state.files.clone();
-                    files.insert(file);
-                    state.relist(files);
+                    database.state.write().add(file);
                 }
                 None => database.reload().await?,
             }
@@ -220,12 +217,7 @@ impl Store {
         let path = |file: &LtxFile| self.objects.shape.file(&database.key, file);
         let paths = removable.iter().map(path).collect();
         // First out of memory, so that nobody begins to read them.
-        {
-            let mut state = database.state.write();
-            let mut files = state.files.clone();
-            removable.iter().for_each(|file| files.remove(file));
-            state.relist(files);
-        }
+        database.state.write().forget(&removable);
         self.objects.remove(paths, listed_at.checked_add(REMOVE_WITHIN)).await
     }
 

@@ -1,0 +1,191 @@
+//! An object store in memory that fails as real ones do: before or after it did what it was asked, late,
+//! with false answers, or with bytes that were damaged on their way.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+/// One in so many requests fails; 0 for none.
+#[derive(Debug)]
+pub struct Faults {
+    rate: AtomicU32,
+    state: AtomicU64,
+    pub injected: AtomicU32,
+}
+
+impl Faults {
+    pub fn new(seed: u64) -> Arc<Faults> {
+        let state = AtomicU64::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        Arc::new(Faults { rate: AtomicU32::new(0), state, injected: AtomicU32::new(0) })
+    }
+
+    pub fn set_rate(&self, one_in: u32) {
+        self.rate.store(one_in, Ordering::SeqCst);
+    }
+
+    /// A number below `limit`.
+    pub fn below(&self, limit: u32) -> u32 {
+        let next = |state: u64| {
+            let state = state ^ (state << 13);
+            let state = state ^ (state >> 7);
+            Some(state ^ (state << 17))
+        };
+        let state = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+        ((state.unwrap_or(1) >> 33) % u64::from(limit.max(1))) as u32
+    }
+
+    /// Which of `kinds` faults to inject now.
+    fn strike(&self, kinds: u32) -> Option<u32> {
+        let rate = self.rate.load(Ordering::SeqCst);
+        let strikes = rate > 0 && self.below(rate) == 0;
+        strikes.then(|| {
+            self.injected.fetch_add(1, Ordering::SeqCst);
+            self.below(kinds)
+        })
+    }
+}
+
+#[derive(Debug)]
+pub struct Faulty {
+    pub inner: Arc<InMemory>,
+    pub faults: Arc<Faults>,
+}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("faulty")
+    }
+}
+
+fn failed(what: &'static str) -> object_store::Error {
+    object_store::Error::Generic { store: "faulty", source: what.into() }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Faulty {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let create = matches!(options.mode, PutMode::Create);
+        match self.faults.strike(5) {
+            None => self.inner.put_opts(path, payload, options).await,
+            Some(0) => Err(failed("timeout before")),
+            Some(1) => {
+                let _ = self.inner.put_opts(path, payload, options).await;
+                Err(failed("timeout after"))
+            }
+            Some(2) => {
+                // Still on its way when the client has given up.
+                let (inner, path) = (Arc::clone(&self.inner), path.clone());
+                let pause = Duration::from_millis(u64::from(self.faults.below(3000)));
+                tokio::spawn(async move {
+                    tokio::time::sleep(pause).await;
+                    let _ = inner.put_opts(&path, payload, options).await;
+                });
+                Err(failed("timeout, and it comes late"))
+            }
+            Some(3) if create => {
+                // The store's own second try met its first.
+                let _ = self.inner.put_opts(path, payload, options).await;
+                let source = "412 after its own".into();
+                Err(object_store::Error::AlreadyExists { path: path.to_string(), source })
+            }
+            Some(_) if create => {
+                let source = "412 for nothing".into();
+                Err(object_store::Error::AlreadyExists { path: path.to_string(), source })
+            }
+            Some(_) => {
+                let source = "412 for nothing".into();
+                Err(object_store::Error::Precondition { path: path.to_string(), source })
+            }
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        match self.faults.strike(1) {
+            Some(_) => Err(failed("503")),
+            None => self.inner.get_opts(path, options).await,
+        }
+    }
+
+    async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let parts = self.inner.get_ranges(path, ranges).await?;
+        let Some(kind) = self.faults.strike(4) else {
+            return Ok(parts);
+        };
+        if kind == 0 {
+            return Err(failed("body cut"));
+        }
+        // One bit in one of the parts.
+        let which = self.faults.below(u32::try_from(parts.len()).unwrap_or(1)) as usize;
+        let damage = |(place, part): (usize, Bytes)| {
+            let mut bytes = part.to_vec();
+            if place == which && !bytes.is_empty() {
+                let at = self.faults.below(u32::try_from(bytes.len()).unwrap()) as usize;
+                bytes[at] ^= 1 << self.faults.below(8);
+            }
+            Bytes::from(bytes)
+        };
+        Ok(parts.into_iter().enumerate().map(damage).collect())
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let faults = Arc::clone(&self.faults);
+        let paths = paths.map(move |path| match faults.strike(1) {
+            Some(_) => Err(failed("500")),
+            None => path,
+        });
+        self.inner.delete_stream(paths.boxed())
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.faults.strike(1) {
+            Some(_) => futures_util::stream::iter([Err(failed("503"))]).boxed(),
+            None => self.inner.list(prefix),
+        }
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let offset = offset.clone();
+        let after = move |meta: &ObjectMeta| std::future::ready(meta.location > offset);
+        self.list(prefix).try_filter(after).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,158 @@
+//! What servers on one store see of each other, without faults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use litevfs::types::Pos;
+use object_store::memory::InMemory;
+
+use super::faulty::Faults;
+use super::model::Model;
+use super::{eager, key, newest, open, spool};
+use crate::lease::LeaseError;
+use crate::store::compact::Schedule;
+use crate::store::{At, Error, Store};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(work)
+}
+
+async fn pair() -> (Arc<InMemory>, Arc<Store>, Arc<Store>) {
+    let (inner, faults) = (Arc::new(InMemory::new()), Faults::new(1));
+    let one = open(&inner, &faults, Schedule::default()).await;
+    let other = open(&inner, &faults, Schedule::default()).await;
+    (inner, one, other)
+}
+
+#[test]
+fn of_two_writers_through_two_servers_one_wins() {
+    block_on(async {
+        let (_, one, other) = pair().await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        one.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+        newest(&other, &key).await.unwrap();
+        // The second spans several transactions: its file has another name.
+        let first = model.tx(&[(1, 2)], 1);
+        let second = model.tx_spanning(3, &[(1, 3)], 1);
+        let (first_ltx, second_ltx) = (first.ltx(), second.ltx());
+        let (a, b) = tokio::join!(
+            one.commit(&key, spool(&first_ltx), None),
+            other.commit(&key, spool(&second_ltx), None),
+        );
+        let winner = match (&a, &b) {
+            (Ok(pos), Err(Error::PosMismatch(now))) | (Err(Error::PosMismatch(now)), Ok(pos)) => {
+                assert_eq!(pos, now);
+                *pos
+            }
+            other => panic!("{other:?}"),
+        };
+        for store in [&one, &other] {
+            assert_eq!(newest(store, &key).await.unwrap().unwrap().pos(), winner);
+        }
+    });
+}
+
+#[test]
+fn a_lease_is_honoured_by_the_others_and_can_move() {
+    block_on(async {
+        let (_, one, other) = pair().await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        let (id, _) = one.acquire_lease(&key, SECOND).await.unwrap();
+        let refused = other.acquire_lease(&key, SECOND).await;
+        assert!(matches!(refused, Err(Error::Fenced(LeaseError::Held(_)))), "{refused:?}");
+        let ltx = model.commit(&[(1, 1)], 1);
+        let fenced = other.commit(&key, spool(&ltx), None).await;
+        assert!(matches!(fenced, Err(Error::Fenced(LeaseError::Held(_)))), "{fenced:?}");
+        let wrong = other.commit(&key, spool(&ltx), Some("wrong")).await;
+        assert!(matches!(wrong, Err(Error::Fenced(LeaseError::Lost))), "{wrong:?}");
+        other.commit(&key, spool(&ltx), Some(&id)).await.unwrap();
+        other.refresh_lease(&key, &id, SECOND).await.unwrap();
+        other.release_lease(&key, &id).await.unwrap();
+        let late = one.commit(&key, spool(&model.commit(&[(1, 2)], 1)), Some("another")).await;
+        assert!(matches!(late, Err(Error::Fenced(LeaseError::Lost))), "{late:?}");
+        one.acquire_lease(&key, SECOND).await.unwrap();
+    });
+}
+
+#[test]
+fn a_lease_that_is_not_prolonged_is_free_for_others_soon_after() {
+    block_on(async {
+        let (_, one, other) = pair().await;
+        let key = key("db");
+        one.acquire_lease(&key, SECOND / 10).await.unwrap();
+        tokio::time::sleep(SECOND / 2).await;
+        // The claim behind it would last for seconds more.
+        other.acquire_lease(&key, SECOND).await.unwrap();
+    });
+}
+
+#[test]
+fn giving_a_lease_back_through_another_server_shuts_the_first_out() {
+    block_on(async {
+        let (_, one, other) = pair().await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        one.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+        let (id, _) = one.acquire_lease(&key, SECOND).await.unwrap();
+        other.release_lease(&key, &id).await.unwrap();
+        let now = newest(&other, &key).await.unwrap().unwrap().pos();
+        assert_eq!(now.post_apply_checksum, model.pos.post_apply_checksum);
+        assert_eq!(now.txid, model.pos.txid.next());
+        // What was under way under that lease no longer fits.
+        let late = one.commit(&key, spool(&model.commit(&[(1, 2)], 1)), Some(&id)).await;
+        assert!(late.is_err());
+    });
+}
+
+#[test]
+fn a_dropped_database_is_gone_everywhere_and_its_name_free_after_a_while() {
+    block_on(async {
+        let (_, one, other) = pair().await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        for fill in 1..6 {
+            one.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
+        }
+        let held = newest(&other, &key).await.unwrap().unwrap();
+        one.drop_database(&key, None).await.unwrap();
+        assert!(newest(&other, &key).await.unwrap().is_none());
+        assert!(held.pages(model.pos, &[litevfs::types::Pgno::ONE]).await.is_err());
+        let next = model.commit(&[(1, 9)], 1);
+        assert!(other.commit(&key, spool(&next), None).await.is_err());
+        let mut anew = Model::new(4096);
+        let refused = other.commit(&key, spool(&anew.commit(&[(1, 1)], 1)), None).await;
+        assert!(matches!(refused, Err(Error::Dropped(_))), "{refused:?}");
+    });
+}
+
+#[test]
+fn the_past_can_be_restored_through_any_server() {
+    block_on(async {
+        let (inner, one, other) = pair().await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        for fill in 1..40 {
+            let changes = [(1, fill), (1 + u32::from(fill) % 5, fill)];
+            let changes = if changes[1].0 == 1 { &changes[..1] } else { &changes[..] };
+            let commit = (model.pages.len() as u32).max(5);
+            let all: Vec<(u32, u8)> = (1..=5).map(|pgno| (pgno, fill)).collect();
+            let changes = if fill == 1 { &all[..] } else { changes };
+            one.commit(&key, spool(&model.commit(changes, commit)), None).await.unwrap();
+        }
+        let eager = open(&inner, &Faults::new(2), eager(SECOND * 3600)).await;
+        eager.try_compact(&key).await.unwrap();
+        for (pos, pages) in model.history.clone().iter().step_by(7) {
+            let now = other.restore(&key, At::Txid(pos.txid), None).await.unwrap();
+            let database = newest(&one, &key).await.unwrap().unwrap();
+            assert_eq!(database.pos(), now);
+            assert_eq!(now.post_apply_checksum, pos.post_apply_checksum);
+            let pgnos: Vec<_> = (1..=5).filter_map(litevfs::types::Pgno::new).collect();
+            assert!(&database.pages(now, &pgnos).await.unwrap() == pages);
+        }
+        let lost = other.restore(&key, At::Txid(litevfs::types::Txid(9999)), None).await;
+        assert!(matches!(lost, Err(Error::NoTxid)), "{lost:?}");
+        assert!(matches!(other.restore(&key, At::Time(1), None).await, Err(Error::NoTimestamp)));
+        let empty = Pos::EMPTY;
+        assert!(other.restore(&key, At::Pos(empty), None).await.is_err());
+    });
+}
