@@ -95,11 +95,13 @@ impl Files {
         ending.max_by_key(|file| (file.min_txid, std::cmp::Reverse(file.level)))
     }
 
-    /// Every transaction at which a file ends, ascending, with a file that ends there.
-    pub fn boundaries(&self) -> Vec<LtxFile> {
+    /// Every transaction at which a file ends, ascending, with a file that ends there; of the commits
+    /// themselves the last `commits`.
+    pub fn boundaries(&self, commits: usize) -> Vec<LtxFile> {
         let mut ends: BTreeMap<Txid, LtxFile> = BTreeMap::new();
         // The smallest file is the cheapest to look into, and the one written closest to its time.
-        for file in self.iter() {
+        let merged = self.levels.range(1..).flat_map(|(_, level)| level.values());
+        for file in merged.chain(self.level(0).rev().take(commits)) {
             let known = ends.entry(file.max_txid).or_insert(*file);
             if (file.level, file.len) < (known.level, known.len) {
                 *known = *file;
@@ -252,7 +254,7 @@ mod tests {
     #[test]
     fn boundaries_are_told_once_each() {
         let files = files(&[(0, 1, 1), (0, 2, 2), (1, 1, 2), (9, 1, 2), (2, 1, 8)]);
-        let ends: Vec<_> = files.boundaries().iter().map(|f| (f.level, f.max_txid.0)).collect();
+        let ends: Vec<_> = files.boundaries(9).iter().map(|f| (f.level, f.max_txid.0)).collect();
         assert_eq!(ends, [(0, 1), (0, 2), (2, 8)]);
         assert_eq!(files.ending_at(Txid(2)).map(|file| file.level), Some(0));
     }

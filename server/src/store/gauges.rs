@@ -13,8 +13,9 @@ impl Store {
         for slot in self.slots.lock().slots.values() {
             let is_open = slot.database.try_lock().is_ok_and(|database| database.is_some());
             let lease = slot.lease.try_lock();
-            let is_granted = lease
-                .is_ok_and(|lease| lease.as_ref().is_some_and(|lease| lease.left(now).is_some()));
+            let is_granted = lease.is_ok_and(|lease| {
+                lease.as_ref().is_some_and(|lease| lease.left(now.into()).is_some())
+            });
             open = open.saturating_add(usize::from(is_open));
             granted = granted.saturating_add(usize::from(is_granted));
         }

@@ -10,6 +10,8 @@ use super::layout::SNAPSHOT_LEVEL;
 
 /// How many files are looked into at the same time.
 const PARALLEL: usize = 16;
+/// How many commits that are not merged yet, or were just now, are restore points.
+const MAX_COMMITS: usize = 1000;
 /// How many restore points are listed when not all are asked for.
 const LISTED: usize = 100;
 
@@ -51,7 +53,7 @@ impl Database {
         Ok(RestorePoint { pos: view.pos, timestamp_ms: view.timestamp_ms, first: None })
     }
 
-    /// The restore points, newest first: all, or the latest hundred.
+    /// The restore points, newest first: all, or the latest hundred. Of single commits the last thousand.
     pub async fn restore_points(&self, all: bool) -> Result<Vec<RestorePoint>, Error> {
         self.relist().await?;
         let files = self.restorable();
@@ -73,6 +75,8 @@ impl Database {
     /// The restore point at the end of a file; `None` when it was removed meanwhile, as it was time.
     async fn point_after(&self, file: LtxFile) -> Result<Option<RestorePoint>, Error> {
         match self.index(&file).await {
+            // What decided an upload of several transactions has no end of its own.
+            Ok(index) if index.marks.span > 0 => Ok(None),
             Ok(index) => {
                 let post_apply_checksum = index.post_apply_checksum();
                 let pos = Pos { txid: file.max_txid, post_apply_checksum };
@@ -88,7 +92,7 @@ impl Database {
     fn restorable(&self) -> Vec<LtxFile> {
         let state = self.state.read();
         let tip = state.tip.pos.txid;
-        let mut ends = state.files.boundaries();
+        let mut ends = state.files.boundaries(MAX_COMMITS);
         ends.retain(|file| file.max_txid <= tip && state.files.plan(file.max_txid).is_some());
         ends
     }
@@ -101,8 +105,11 @@ impl Database {
         };
         let file = file.ok_or(Error::NoTxid)?;
         match self.index(&file).await {
-            Ok(index) => Ok(Pos { txid, post_apply_checksum: index.post_apply_checksum() }),
-            Err(Error::Gone(_)) => Err(Error::NoTxid),
+            Ok(index) if index.marks.span == 0 => {
+                Ok(Pos { txid, post_apply_checksum: index.post_apply_checksum() })
+            }
+            // Or it is what decided an upload of several transactions, which has no end there.
+            Ok(_) | Err(Error::Gone(_)) => Err(Error::NoTxid),
             Err(error) => Err(error),
         }
     }
