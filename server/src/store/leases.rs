@@ -27,6 +27,8 @@ use crate::random;
 
 /// The shortest claim, however short the lease.
 const CLAIM: Duration = Duration::from_secs(5);
+/// How long a claim is taken for there without a look at it.
+const RECHECK: Duration = Duration::from_secs(1);
 /// What claims for leases are called.
 const KIND: &str = "lease";
 
@@ -38,6 +40,9 @@ pub(super) struct Granted {
     until: Instant,
     /// The end of the claim in the store; others honour it somewhat longer.
     claimed_until: Instant,
+    /// When to make sure again that the claim is still there: the client may have gone on, and given
+    /// its lease back, through another server.
+    check_at: Instant,
     held: Held,
 }
 
@@ -170,14 +175,22 @@ impl Store {
             return Ok(self.leases.check(key, id, Moment::now())?);
         }
         let now = Instant::now();
-        if let Some(ours) = slot.lease.lock().await.as_ref()
-            && id == Some(ours.id.as_str())
-            && ours.left(now).is_some()
-            && now < ours.claimed_until
-        {
+        let mut lease = slot.lease.lock().await;
+        let ours = lease.as_mut().filter(|ours| {
+            id == Some(ours.id.as_str()) && ours.left(now).is_some() && now < ours.claimed_until
+        });
+        let recent = ours.as_ref().is_some_and(|ours| now < ours.check_at);
+        if recent {
             return Ok(());
         }
         let claim = self.claim_of(key).await?.map(|held| held.claim);
+        if let Some(ours) = ours
+            && claim.as_ref() == Some(&ours.held.claim)
+        {
+            ours.check_at = now.checked_add(RECHECK).unwrap_or(now);
+            return Ok(());
+        }
+        drop(lease);
         match (claim.and_then(|claim| Some((claim.left()?, claim))), id) {
             (None, None) => Ok(()),
             (Some((_, claim)), Some(id)) if claim.id == id => Ok(()),
@@ -238,6 +251,7 @@ impl Store {
             id: id.to_owned(),
             until: now.checked_add(duration).unwrap_or(now),
             claimed_until: now.checked_add(claimed).unwrap_or(now),
+            check_at: now.checked_add(RECHECK).unwrap_or(now),
             held,
         }))
     }

@@ -78,6 +78,25 @@ fn a_lease_is_honoured_by_the_others_and_can_move() {
 }
 
 #[test]
+fn a_lease_given_back_elsewhere_admits_nobody_any_more() {
+    block_on(async {
+        let (_, one, other) = pair().await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        one.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+        let (id, _) = one.acquire_lease(&key, SECOND * 60).await.unwrap();
+        other.release_lease(&key, &id).await.unwrap();
+        let (next, _) = other.acquire_lease(&key, SECOND * 60).await.unwrap();
+        tokio::time::sleep(SECOND * 11 / 10).await;
+        let pos = newest(&one, &key).await.unwrap().unwrap().pos();
+        model.pos = pos;
+        let ltx = model.commit(&[(1, 2)], 1);
+        let late = one.commit(&key, spool(&ltx), Some(&id)).await;
+        assert!(matches!(late, Err(Error::Fenced(LeaseError::Lost))), "{late:?}");
+        one.commit(&key, spool(&ltx), Some(&next)).await.unwrap();
+    });
+}
+
+#[test]
 fn a_lease_that_is_not_prolonged_is_free_for_others_soon_after() {
     block_on(async {
         let (_, one, other) = pair().await;
