@@ -20,7 +20,7 @@ from harness.minio import BUCKET, Minio
 from harness.storefault import GETS, PUTS, StoreFaults
 
 FAULTS = int(os.environ.get("FAULTS") or 500)
-SHARE = 0.15
+SHARE = 0.1
 CLIENTS = 6
 PAGE_SIZE = 512
 KEPT = 300  # positions of the past that are read

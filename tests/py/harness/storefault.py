@@ -32,7 +32,7 @@ HANG_S = 0.5
 
 
 class StoreFaults:
-    """`share` of the requests are harmed, and twice as many of those that write, until `limit` are.
+    """`share` of the requests are harmed, and three times as many of those that write, until `limit` are.
     `kinds` restricts the ways."""
 
     def __init__(self, seed, share, limit=None, kinds=None):
@@ -54,7 +54,7 @@ class StoreFaults:
     def _choose(self, exchange):
         with self._lock:
             rng = random.Random(self._rng.random())
-            share = self.share * 2 if exchange.method == "PUT" else self.share
+            share = self.share * 3 if exchange.method == "PUT" else self.share
             if self._rng.random() >= share or self.limit is not None and self.total >= self.limit:
                 return None, rng
             kinds = {"PUT": PUTS, "GET": GETS}.get(exchange.method, ANY)
