@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::net::{self, Net};
 use crate::random;
 use crate::routes::{router, turn_away};
-use crate::store::Store;
+use crate::store::{Error, Store};
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,10 @@ async fn start(
     let taken = config.store.location.take(&config.store, &metrics)?;
     let store = Store::open_store(taken.objects.clone(), &config.store, metrics.clone())
         .await
-        .map_err(|error| format!("cannot use {}: {error}", taken.objects.name()))?;
+        .map_err(|error| match error {
+            Error::Unfit { .. } => error.to_string(),
+            error => format!("cannot use {}: {error}", taken.objects.name()),
+        })?;
     store.start_compaction();
     let open = config.auth.is_open();
     let app = Arc::new(App {

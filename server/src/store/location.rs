@@ -1,5 +1,7 @@
 //! Where the databases are: a directory, or a bucket.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +65,7 @@ pub enum LocationError {
     },
     /// The folder for temp files.
     #[error("the folder for temp files: {0}; give another with --scratch")]
-    Scratch(#[from] std::io::Error),
+    Scratch(#[from] io::Error),
 }
 
 /// A location that this process uses; whatever it holds on to goes with it.
@@ -72,7 +74,7 @@ pub struct Taken {
     /// The store.
     pub objects: Objects,
     _dir: Option<LocalDir>,
-    _scratch: Option<tempfile::TempDir>,
+    _scratch: Option<Scratch>,
 }
 
 impl Location {
@@ -94,35 +96,69 @@ impl Location {
             }
             Location::Bucket(url) => {
                 let (store, shape) = bucket(url)?;
-                let scratch = scratch(settings.scratch.as_deref())?;
+                let scratch = Scratch::new(settings.scratch.as_deref())?;
                 let blocks = (settings.disk_cache > 0)
                     .then(|| {
                         Blocks::new(
-                            &scratch.path().join("cache"),
+                            &scratch.dir.path().join("cache"),
                             settings.disk_cache,
                             metrics.clone(),
                         )
                     })
                     .transpose()?;
                 let name = url.trim_end_matches('/');
-                let objects =
-                    Objects::shared(store, shape, name, scratch.path(), blocks, metrics.clone());
+                let objects = Objects::shared(
+                    store,
+                    shape,
+                    name,
+                    scratch.dir.path(),
+                    blocks,
+                    metrics.clone(),
+                );
                 Ok(Taken { objects, _dir: None, _scratch: Some(scratch) })
             }
         }
     }
 }
 
-fn scratch(parent: Option<&Path>) -> std::io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix("litevfs-cloud-");
-    match parent {
-        Some(parent) => {
-            std::fs::create_dir_all(parent)?;
-            builder.tempdir_in(parent)
-        }
-        None => builder.tempdir(),
+/// A folder for temp files that goes with the process.
+#[derive(Debug)]
+struct Scratch {
+    dir: tempfile::TempDir,
+    /// The lock is the operating system's: by it others see that the folder is in use.
+    _lock: File,
+}
+
+/// How the names of such folders begin.
+const SCRATCH_PREFIX: &str = "litevfs-cloud-";
+
+impl Scratch {
+    fn new(parent: Option<&Path>) -> io::Result<Scratch> {
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        fs::create_dir_all(&parent)?;
+        // Best effort: what a killed process left is in nobody's way but the disk's.
+        let _ = clear_leftovers(&parent);
+        let dir = tempfile::Builder::new().prefix(SCRATCH_PREFIX).tempdir_in(&parent)?;
+        let lock = File::create(dir.path().join("lock"))?;
+        lock.lock()?;
+        Ok(Scratch { dir, _lock: lock })
     }
+}
+
+/// Removes the folders of processes that are gone.
+fn clear_leftovers(parent: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(SCRATCH_PREFIX));
+        if !ours || !entry.file_type()?.is_dir() {
+            continue;
+        }
+        // A folder without a lock is just being made.
+        if File::open(entry.path().join("lock")).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// A bucket's store, with the URL's path as the prefix of everything.
@@ -199,6 +235,17 @@ mod tests {
         assert_eq!(Location::parse("./x"), Location::Directory("./x".into()));
         assert_eq!(Location::parse("file:///x/y"), Location::Directory("/x/y".into()));
         assert_eq!(Location::parse("s3://b/p"), Location::Bucket("s3://b/p".into()));
+    }
+
+    #[test]
+    fn scratch_folders_go_with_their_process() {
+        let parent = tempfile::tempdir().unwrap();
+        let live = Scratch::new(Some(parent.path())).unwrap();
+        let dead = parent.path().join("litevfs-cloud-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join("lock"), "").unwrap();
+        let other = Scratch::new(Some(parent.path())).unwrap();
+        assert!(live.dir.path().exists() && other.dir.path().exists() && !dead.exists());
     }
 
     #[test]

@@ -22,7 +22,7 @@ const ADVICE: &str = "commits would be lost; use a store with conditional writes
 
 /// Proves the store fit, and returns its id, which is made when it has none.
 pub(super) async fn prove(objects: &Objects) -> Result<String, Error> {
-    match create_id(objects).await {
+    match create_id(objects).await.map_err(|error| explain(objects, error)) {
         // Then it takes no commits, and what is there can be read.
         Err(error) if is_full(&error) => {
             tracing::warn!("the disk is full: commits fail until there is room on it");
@@ -31,6 +31,40 @@ pub(super) async fn prove(objects: &Objects) -> Result<String, Error> {
     }
     let id = objects.get(&layout::id()).await?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&id).into_owned())
+}
+
+/// Says what to do about a bucket that cannot be used.
+fn explain(objects: &Objects, error: Error) -> Error {
+    if !objects.is_shared() {
+        return error;
+    }
+    let what = match &error {
+        Error::Gone(_) => "there is no such bucket: make it first".to_owned(),
+        Error::Objects(
+            object_store::Error::PermissionDenied { .. }
+            | object_store::Error::Unauthenticated { .. },
+        ) => format!("it refuses these credentials: check them ({})", message(&error)),
+        Error::Objects(_) if error.to_string().contains(METADATA_SERVICE) => {
+            "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()
+        }
+        Error::Objects(_) => {
+            let hint = "is it there, and are the endpoint and the region right (AWS_ENDPOINT_URL, AWS_REGION)?";
+            format!("it does not answer as it should: {hint} ({})", message(&error))
+        }
+        _ => return error,
+    };
+    Error::Unfit { store: objects.name().to_owned(), what }
+}
+
+/// Where credentials are looked for when there are none.
+const METADATA_SERVICE: &str = "169.254.169.254";
+
+/// What a store says in its error document, or else the error's first line.
+fn message(error: &Error) -> String {
+    let text = error.to_string();
+    let told = text.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>"));
+    let told = told.map(|(told, _)| told).or_else(|| text.lines().next());
+    told.unwrap_or_default().to_owned()
 }
 
 async fn create_id(objects: &Objects) -> Result<(), Error> {

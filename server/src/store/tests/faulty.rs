@@ -61,6 +61,8 @@ impl Faults {
 pub struct Faulty {
     pub inner: Arc<InMemory>,
     pub faults: Arc<Faults>,
+    /// Whether conditions are ignored, as some stores do without a word.
+    pub lax: bool,
 }
 
 impl fmt::Display for Faulty {
@@ -79,8 +81,11 @@ impl ObjectStore for Faulty {
         &self,
         path: &Path,
         payload: PutPayload,
-        options: PutOptions,
+        mut options: PutOptions,
     ) -> Result<PutResult> {
+        if self.lax {
+            options.mode = PutMode::Overwrite;
+        }
         let create = matches!(options.mode, PutMode::Create);
         match self.faults.strike(5) {
             None => self.inner.put_opts(path, payload, options).await,

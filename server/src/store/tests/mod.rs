@@ -35,7 +35,11 @@ fn eager(keep: Duration) -> Schedule {
 }
 
 async fn open(inner: &Arc<InMemory>, faults: &Arc<Faults>, schedule: Schedule) -> Arc<Store> {
-    let faulty = Faulty { inner: Arc::clone(inner), faults: Arc::clone(faults) };
+    let faulty = Faulty { inner: Arc::clone(inner), faults: Arc::clone(faults), lax: false };
+    open_faulty(faulty, schedule).await.unwrap()
+}
+
+async fn open_faulty(faulty: Faulty, schedule: Schedule) -> Result<Arc<Store>, Error> {
     let scratch = std::env::temp_dir();
     let metrics = Metrics::default();
     let objects =
@@ -47,7 +51,7 @@ async fn open(inner: &Arc<InMemory>, faults: &Arc<Faults>, schedule: Schedule) -
         index_memory: 1 << 20,
         schedule,
     };
-    Store::open_store(objects, &settings, metrics).await.unwrap()
+    Store::open_store(objects, &settings, metrics).await
 }
 
 fn spool(bytes: &[u8]) -> Spool {

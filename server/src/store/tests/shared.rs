@@ -6,9 +6,9 @@ use std::time::Duration;
 use litevfs::types::Pos;
 use object_store::memory::InMemory;
 
-use super::faulty::Faults;
+use super::faulty::{Faults, Faulty};
 use super::model::Model;
-use super::{eager, key, newest, open, spool};
+use super::{eager, key, newest, open, open_faulty, spool};
 use crate::lease::LeaseError;
 use crate::store::compact::Schedule;
 use crate::store::{At, Error, Store};
@@ -25,6 +25,16 @@ async fn pair() -> (Arc<InMemory>, Arc<Store>, Arc<Store>) {
     let one = open(&inner, &faults, Schedule::default()).await;
     let other = open(&inner, &faults, Schedule::default()).await;
     (inner, one, other)
+}
+
+#[test]
+fn a_store_that_ignores_conditions_is_refused_by_name() {
+    block_on(async {
+        let (inner, faults) = (Arc::new(InMemory::new()), Faults::new(1));
+        let lax = Faulty { inner, faults, lax: true };
+        let error = open_faulty(lax, Schedule::default()).await.unwrap_err().to_string();
+        assert!(error.starts_with("mem: ") && error.contains("commits would be lost"), "{error}");
+    });
 }
 
 #[test]
