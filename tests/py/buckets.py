@@ -1,8 +1,8 @@
 """Eight writers, three servers, one bucket: every acknowledged commit is there once and in order.
 
 The writers transfer money in three databases that they share, half of them through the extension,
-half with raw LTX files, all through a load balancer. Meanwhile servers die at random and come back,
-and readers look at snapshots, in which the money must add up. The same with a MinIO of four drives
+half with raw LTX files, all through a load balancer. Meanwhile servers die at random, in the middle
+of commits and of compactions, and come back, and readers look at snapshots, in which the money must add up. The same with a MinIO of four drives
 of which one is taken away in the middle.
 
 COMMITS=N acknowledged commits end a run (by default some hundred; 10,000 is the full size).
@@ -15,7 +15,7 @@ import random
 import threading
 import time
 
-from harness import Client, Failed, Server, SqlError, bank, check, equal, main, raw, scratch
+from harness import COMPACT, Client, Failed, Server, SqlError, bank, check, equal, main, raw, scratch
 from harness.balancer import Balancer
 from harness.minio import BUCKET, Minio
 
@@ -240,7 +240,8 @@ def verify(run, servers):
         images = [raw.ask(s.url, "GET", "/db/snapshot", db=name, format="sqlite") for s in servers]
         for image in images:
             rows = bank.verify_image(image, ledger, wanted, f"{name} at the end")
-            check(int(position["txid"], 16) == rows + 1, f"{name}: {rows} transfers at {position}")
+            # More is fine: a server may take a transaction for nothing, to shut out what is under way.
+            check(int(position["txid"], 16) >= rows + 1, f"{name}: {rows} transfers at {position}")
         check(all(image == images[0] for image in images), f"{name}: the servers' snapshots differ")
         with Client(servers[0], run.folder, run.folder / f"end-{name}", name) as client:
             equal(f"{name} through the extension", client.sql("SELECT count(*) FROM log"), [(rows,)])
@@ -260,13 +261,13 @@ def agreed_position(servers, name):
 @contextlib.contextmanager
 def three_servers(folder, minio):
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(Server(folder, f"server{i}", store=f"s3://{BUCKET}/all/of/it",
+        yield [stack.enter_context(Server(folder, f"server{i}", store=f"s3://{BUCKET}/all/of/it", options=COMPACT,
                                           environment=minio.environment())) for i in range(3)]
 
 
 def one_server_and_a_folder():
     """Without a bucket: the same work on a data folder."""
-    with scratch() as folder, Server(folder) as server:
+    with scratch() as folder, Server(folder, options=COMPACT) as server:
         work(folder, [server], commits=300)
 
 

@@ -8,12 +8,11 @@ import os
 import subprocess
 import time
 
-from harness import ROOT, Server, check, main, scratch
+from harness import COMPACT, ROOT, Server, check, main, scratch
 from harness.history import History, txid_of
 from harness.minio import BUCKET, KEY, SECRET, Minio
 
 TRANSACTIONS = 150
-COMPACT = ("--level0-keep", "2s", "--compact", "1=1s:4s", "--compact", "2=2s:1h", "--snapshot", "5s:1h")
 
 
 def restore(folder, replica, *options):

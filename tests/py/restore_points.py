@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 
-from harness import TOKEN, Client, Server, check, equal, main, raw, scratch
+from harness import COMPACT, TOKEN, Client, Server, check, equal, main, raw, scratch
 from harness.checks import content_of
 from harness.history import History, now_ms, rfc3339, txid_of
 from harness.server import COMMAND
@@ -21,8 +21,6 @@ TRANSACTIONS = 400
 
 # Nothing of the history goes before the test has seen it.
 KEEP_ALL = ("--level0-keep", "1h")
-# Compaction as fast as it goes, with retention short enough to be seen.
-COMPACT = ("--level0-keep", "2s", "--compact", "1=1s:4s", "--compact", "2=2s:1h", "--snapshot", "5s:1h")
 
 
 def snapshot(history, **at):

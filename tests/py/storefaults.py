@@ -15,7 +15,7 @@ import random
 import threading
 import time
 
-from harness import Proxy, Server, check, equal, main, raw, scratch
+from harness import COMPACT, Proxy, Server, check, equal, main, raw, scratch
 from harness.minio import BUCKET, Minio
 from harness.storefault import GETS, PUTS, StoreFaults
 
@@ -144,7 +144,8 @@ class Model:
 def run(folder, minio, proxy):
     faults = StoreFaults(7, SHARE, FAULTS)
     store = f"s3://{BUCKET}/faulty"
-    with Server(folder, "faulty", store=store, environment=minio.environment(proxy.url)) as server:
+    with Server(folder, "faulty", store=store, options=COMPACT,
+                environment=minio.environment(proxy.url)) as server:
         models = [Model(server, f"db{i}", i) for i in range(CLIENTS)]
         failures = []
 
@@ -167,7 +168,7 @@ def run(folder, minio, proxy):
             raise failures[0]
         proxy.heal()
         verify(models, server, "the server at the end")
-        with Server(folder, "clean", store=store, environment=minio.environment()) as other:
+        with Server(folder, "clean", store=store, options=COMPACT, environment=minio.environment()) as other:
             verify(models, other, "a second server")
     return models, faults
 

@@ -8,9 +8,10 @@ from . import bank, ltx, raw
 from .checks import Failed, check, database_content, equal, main, scratch
 from .client import EXT, Client, Disconnected, SqlError
 from .proxy import SPINNING, Proxy, Recorder
-from .server import ROOT, TOKEN, Server
+from .server import COMPACT, ROOT, TOKEN, Server
 
 __all__ = [
+    "COMPACT",
     "Client",
     "Disconnected",
     "EXT",

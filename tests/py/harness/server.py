@@ -15,6 +15,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 COMMAND = shlex.split(os.environ.get("SERVER") or str(ROOT / "target/release/litevfs-cloud"))
 TOKEN = "test-token-that-must-not-leak"
 
+# Options of a server that merges and drops files all the time, so that seconds show what days do.
+COMPACT = ("--level0-keep", "2s", "--compact", "1=1s:4s", "--compact", "2=2s:1h", "--snapshot", "5s:1h")
+
 
 class Server:
     """One server process on a loopback port that stays the same after `start`.
