@@ -25,6 +25,9 @@ pub struct Claim {
     pub id: String,
     /// Its end, in ms since the Unix epoch; 0 when it was given back.
     pub until_ms: u64,
+    /// Something may have been done under it through another server than that.
+    #[serde(default)]
+    pub moved: bool,
     /// Tells one writing of it from another.
     nonce: String,
 }
@@ -42,7 +45,17 @@ impl Claim {
     pub fn new(server: &str, id: &str, duration: Duration) -> Result<Claim, Error> {
         let until_ms = now_ms().saturating_add(millis(duration));
         let nonce = fresh_name()?;
-        Ok(Claim { server: server.to_owned(), id: id.to_owned(), until_ms, nonce })
+        Ok(Claim { server: server.to_owned(), id: id.to_owned(), until_ms, moved: false, nonce })
+    }
+
+    /// The same, used through another server too.
+    pub fn moved(&self) -> Result<Claim, Error> {
+        Ok(Claim { moved: true, nonce: fresh_name()?, ..self.clone() })
+    }
+
+    /// Whether it was given back, and did not just run out.
+    pub const fn is_given_back(&self) -> bool {
+        self.until_ms == 0
     }
 
     /// The same, given back.
@@ -52,7 +65,7 @@ impl Claim {
 
     /// How long others must still honour it; `None` when it is over.
     pub fn left(&self) -> Option<Duration> {
-        if self.until_ms == 0 {
+        if self.is_given_back() {
             return None;
         }
         let end = self.until_ms.saturating_add(millis(SKEW));
@@ -103,10 +116,10 @@ impl Objects {
         }
     }
 
-    /// Gives a claim back, unless another has taken it.
-    pub async fn end_claim(&self, path: &Path, held: &Held) -> Result<(), Error> {
+    /// Gives a claim back; whether it was still the one that is held.
+    pub async fn end_claim(&self, path: &Path, held: &Held) -> Result<bool, Error> {
         let ended = Claim { nonce: fresh_name()?, ..held.claim.clone().ended() };
-        self.write_claim(path, &ended, Some(held)).await.map(drop)
+        Ok(self.write_claim(path, &ended, Some(held)).await?.is_some())
     }
 }
 

@@ -87,6 +87,9 @@ impl Store {
         check(database.as_deref(), &sound).await?;
         if let By::Client(lease_id) = by {
             self.check_lease(key, slot, lease_id).await?;
+            if let Some(id) = lease_id {
+                self.mark_moved(key, slot, id).await?;
+            }
         }
         self.publish(key, slot, database, sound).await
     }

@@ -9,7 +9,9 @@
 //!
 //! A lease keeps writers from wasting work, and a client that gave it back from seeing a commit appear
 //! that it was told had failed. For that, what may still be under way elsewhere is shut out by taking the
-//! next transaction for one that changes nothing. That two writers never both win is not the lease's
+//! next transaction for one that changes nothing. To know when, a claim says whether the lease was used
+//! through several servers; and one that was not given back, because its server died or a commit under
+//! it did not come to its end, shows that too. That two writers never both win is not the lease's
 //! doing: see [`super::layout`].
 
 use std::sync::Arc;
@@ -29,6 +31,8 @@ use crate::random;
 const CLAIM: Duration = Duration::from_secs(5);
 /// How long a claim is taken for there without a look at it.
 const RECHECK: Duration = Duration::from_secs(1);
+/// How often a claim is written anew because another server wrote it in between.
+const RACES: usize = 8;
 /// What claims for leases are called.
 const KIND: &str = "lease";
 
@@ -65,8 +69,9 @@ impl Store {
         // A commit that was let in before must not appear under a lease that is not its own.
         let _gate = slot.gate.lock().await;
         let granted = if self.objects.is_shared() {
+            let granted = self.acquire_shared(key, &slot, &id, duration).await;
             slot.look_again().await;
-            self.acquire_shared(key, &slot, &id, duration).await
+            granted
         } else {
             let granted = self.leases.acquire(key, id.clone(), duration, Moment::now());
             granted.map_err(Error::from)
@@ -98,18 +103,20 @@ impl Store {
         let now = Instant::now();
         let until = now.checked_add(duration).unwrap_or(now);
         let ours = lease.as_mut().filter(|lease| lease.id == id && lease.left(now).is_some());
+        let watched = ours.is_some();
+        let ours = ours.filter(|ours| until <= ours.claimed_until);
+        let recent = ours.as_ref().is_some_and(|ours| now < ours.check_at);
+        let over = if recent { None } else { self.claim_of(key).await? };
         if let Some(ours) = ours
-            && until <= ours.claimed_until
+            && (recent || over.as_ref().is_some_and(|over| over.claim == ours.held.claim))
         {
+            if !recent {
+                ours.check_at = now.checked_add(RECHECK).unwrap_or(now);
+            }
             ours.until = until;
             return Ok(duration);
         }
-        let ours = lease.take().filter(|lease| lease.id == id && lease.left(now).is_some());
-        let watched = ours.is_some();
-        let over = match ours {
-            Some(granted) => Some(granted.held),
-            None => self.claim_of(key).await?,
-        };
+        // Here, or through another server that the client went on through meanwhile.
         let over = over.filter(|held| held.claim.id == id && held.claim.left().is_some());
         let over = over.ok_or(LeaseError::Lost)?;
         match self.claim(key, id, duration, Some(&over)).await? {
@@ -127,27 +134,57 @@ impl Store {
 
     /// Gives a lease back. An unknown id is fine: the caller has what it wants.
     pub async fn release_lease(&self, key: &DbKey, id: &str) -> Result<(), Error> {
+        let slot = self.slot(key)?;
+        // A commit under it comes to its end first: after this, none appears.
+        let _gate = slot.gate.lock().await;
         if !self.objects.is_shared() {
             self.leases.release(key, id);
             return Ok(());
         }
-        let slot = self.slot(key)?;
-        // A commit under it comes to its end first: after this, none appears.
-        let _gate = slot.gate.lock().await;
         let mut lease = slot.lease.lock().await;
-        let held = match lease.take_if(|lease| lease.id == id) {
-            Some(granted) => Some(granted.held),
-            None => self.claim_of(key).await?.filter(|held| held.claim.id == id),
-        };
-        let Some(held) = held else {
-            return Ok(());
-        };
-        // Another server may be at a commit under it, or this one may have left it open.
-        let elsewhere = held.claim.server != self.server && held.claim.left().is_some();
-        if elsewhere || slot.unsettled.load(Ordering::Acquire) {
-            self.seal(key, &slot).await?;
+        lease.take_if(|lease| lease.id == id);
+        for _ in 0..RACES {
+            let Some(held) = self.claim_of(key).await?.filter(|held| held.claim.id == id) else {
+                return Ok(());
+            };
+            if self.may_be_under_way(&slot, &held.claim) {
+                self.seal(key, &slot).await?;
+            }
+            if self.objects.end_claim(&layout::claim(KIND, key), &held).await? {
+                return Ok(());
+            }
         }
-        self.objects.end_claim(&layout::claim(KIND, key), &held).await
+        Err(raced())
+    }
+
+    /// Whether a commit under a claim may yet appear: another server may be at it, or have died at it,
+    /// or this one may have left it open.
+    fn may_be_under_way(&self, slot: &Slot, claim: &Claim) -> bool {
+        let elsewhere = claim.moved || claim.server != self.server;
+        (elsewhere && !claim.is_given_back()) || slot.unsettled.load(Ordering::Acquire)
+    }
+
+    /// Lets it be known, before a commit under a lease that another server granted, that this server
+    /// is at it.
+    pub(super) async fn mark_moved(&self, key: &DbKey, slot: &Slot, id: &str) -> Result<(), Error> {
+        if !self.objects.is_shared()
+            || slot.lease.lock().await.as_ref().is_some_and(|ours| ours.id == id)
+        {
+            return Ok(());
+        }
+        for _ in 0..RACES {
+            let held = self.claim_of(key).await?;
+            let held = held.filter(|held| held.claim.id == id && held.claim.left().is_some());
+            let held = held.ok_or(LeaseError::Lost)?;
+            if held.claim.moved || held.claim.server == self.server {
+                return Ok(());
+            }
+            let (path, moved) = (layout::claim(KIND, key), held.claim.moved()?);
+            if self.objects.write_claim(&path, &moved, Some(&held)).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(raced())
     }
 
     /// Whether a client with that lease, or none, may write: asked early, to save it the trouble.
@@ -222,6 +259,11 @@ impl Store {
         *lease = None;
         match self.claim(key, id, duration, over.as_ref()).await? {
             Some(granted) => {
+                if claimed.is_some_and(|claim| self.may_be_under_way(slot, claim)) {
+                    // Should this fail, it is still to be done.
+                    slot.unsettled.store(true, Ordering::Release);
+                    self.seal(key, slot).await?;
+                }
                 *lease = Some(granted);
                 drop(lease);
                 self.watch(key, slot, id);
@@ -245,7 +287,10 @@ impl Store {
     ) -> Result<Option<Granted>, Error> {
         let now = Instant::now();
         let claimed = duration.max(CLAIM);
-        let claim = Claim::new(&self.server, id, claimed)?;
+        let mut claim = Claim::new(&self.server, id, claimed)?;
+        claim.moved = over
+            .map(|held| &held.claim)
+            .is_some_and(|over| over.id == id && (over.moved || over.server != self.server));
         let held = self.objects.write_claim(&layout::claim(KIND, key), &claim, over).await?;
         Ok(held.map(|held| Granted {
             id: id.to_owned(),
@@ -267,9 +312,14 @@ impl Store {
                     _ => return,
                 };
                 tokio::time::sleep_until(until).await;
+                let _gate = slot.gate.lock().await;
                 let mut lease = slot.lease.lock().await;
                 let now = Instant::now();
                 if let Some(ended) = lease.take_if(|l| l.id == id && l.left(now).is_none()) {
+                    if store.may_be_under_way(&slot, &ended.held.claim) {
+                        // It must run out: whoever takes it then sees that it was not given back.
+                        return;
+                    }
                     let path = layout::claim(KIND, &key);
                     if let Err(error) = store.objects.end_claim(&path, &ended.held).await {
                         tracing::debug!(database = %key, %error, "a claim must run out");
@@ -279,4 +329,9 @@ impl Store {
             }
         });
     }
+}
+
+fn raced() -> Error {
+    let what = "other servers write this lease's claim all the time: send a client to one server";
+    Error::Io(std::io::Error::other(what))
 }

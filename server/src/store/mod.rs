@@ -48,7 +48,7 @@ mod view;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -250,7 +250,8 @@ impl Slots {
         if self.slots.len() >= self.prune_at.max(PRUNE_FROM) {
             self.slots.retain(|_, slot| {
                 let granted = slot.lease.try_lock().map_or(true, |lease| lease.is_some());
-                granted || Arc::strong_count(slot) > 1
+                let unsettled = slot.unsettled.load(Ordering::Acquire);
+                granted || unsettled || Arc::strong_count(slot) > 1
             });
             self.prune_at = self.slots.len().saturating_mul(2);
         }

@@ -23,12 +23,28 @@ pub struct Faults {
     rate: AtomicU32,
     state: AtomicU64,
     pub injected: AtomicU32,
+    /// How long a put of an LTX file is on its way, and how long each removal, in ms.
+    pub slow_puts: AtomicU32,
+    pub slow_deletes: AtomicU32,
+}
+
+async fn pause(ms: &AtomicU32) {
+    let ms = ms.load(Ordering::SeqCst);
+    if ms > 0 {
+        tokio::time::sleep(Duration::from_millis(ms.into())).await;
+    }
 }
 
 impl Faults {
     pub fn new(seed: u64) -> Arc<Faults> {
         let state = AtomicU64::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        Arc::new(Faults { rate: AtomicU32::new(0), state, injected: AtomicU32::new(0) })
+        Arc::new(Faults {
+            rate: AtomicU32::new(0),
+            state,
+            injected: AtomicU32::new(0),
+            slow_puts: AtomicU32::new(0),
+            slow_deletes: AtomicU32::new(0),
+        })
     }
 
     pub fn set_rate(&self, one_in: u32) {
@@ -87,6 +103,9 @@ impl ObjectStore for Faulty {
             options.mode = PutMode::Overwrite;
         }
         let create = matches!(options.mode, PutMode::Create);
+        if path.as_ref().ends_with(".ltx") {
+            pause(&self.faults.slow_puts).await;
+        }
         match self.faults.strike(5) {
             None => self.inner.put_opts(path, payload, options).await,
             Some(0) => Err(failed("timeout before")),
@@ -162,9 +181,12 @@ impl ObjectStore for Faulty {
         paths: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
         let faults = Arc::clone(&self.faults);
-        let paths = paths.map(move |path| match faults.strike(1) {
-            Some(_) => Err(failed("500")),
-            None => path,
+        let paths = paths.then(move |path| {
+            let faults = Arc::clone(&faults);
+            async move {
+                pause(&faults.slow_deletes).await;
+                if faults.strike(1).is_some() { Err(failed("500")) } else { path }
+            }
         });
         self.inner.delete_stream(paths.boxed())
     }

@@ -5,6 +5,7 @@ mod faulty;
 #[allow(dead_code, reason = "the tests through HTTP use the rest")]
 #[path = "../../../tests/api/model.rs"]
 mod model;
+mod races;
 mod shared;
 
 use std::io::Write;

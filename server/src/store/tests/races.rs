@@ -1,0 +1,99 @@
+//! Servers that get in each other's way: what is late at one must not harm what another does.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use object_store::memory::InMemory;
+
+use super::faulty::Faults;
+use super::model::Model;
+use super::{key, newest, open, spool};
+use crate::lease::LeaseError;
+use crate::metrics::Metrics;
+use crate::store::compact::Schedule;
+use crate::store::location::{Location, Settings};
+use crate::store::{Error, Store};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Runs with a clock that waits for nothing.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let builder = &mut tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().unwrap().block_on(work)
+}
+
+/// Two servers on one store; the first one's requests can be made slow.
+async fn pair(schedule: Schedule) -> (Arc<InMemory>, Arc<Faults>, Arc<Store>, Arc<Store>) {
+    let (inner, faults) = (Arc::new(InMemory::new()), Faults::new(1));
+    let slow = open(&inner, &faults, schedule.clone()).await;
+    let other = open(&inner, &Faults::new(2), schedule).await;
+    (inner, faults, slow, other)
+}
+
+#[test]
+fn on_a_directory_a_lease_is_given_back_after_the_commit_under_it() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            location: Location::Directory(dir.path().to_owned()),
+            scratch: None,
+            disk_cache: 0,
+            index_memory: 1 << 20,
+            schedule: Schedule::default(),
+        };
+        let metrics = Metrics::default();
+        let taken = settings.location.take(&settings, &metrics).unwrap();
+        let store = Store::open_store(taken.objects.clone(), &settings, metrics).await.unwrap();
+        let key = key("db");
+        let (id, _) = store.acquire_lease(&key, SECOND).await.unwrap();
+        let slot = store.slot(&key).unwrap();
+        let under_way = slot.gate.lock().await;
+        let release = tokio::time::timeout(SECOND, store.release_lease(&key, &id));
+        assert!(release.await.is_err(), "given back while a commit was under way");
+        drop(under_way);
+        store.release_lease(&key, &id).await.unwrap();
+    });
+}
+
+#[test]
+fn a_commit_that_is_late_elsewhere_does_not_appear_after_its_lease_was_given_back() {
+    // Given back in time, and after it ran out.
+    for given_back_after in [SECOND, 20 * SECOND] {
+        block_on(async {
+            let (_, faults, slow, other) = pair(Schedule::default()).await;
+            let (key, mut model) = (key("db"), Model::new(512));
+            other.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+            let (id, _) = other.acquire_lease(&key, 3 * SECOND).await.unwrap();
+            faults.slow_puts.store(60_000, Ordering::SeqCst);
+            let ltx = model.commit(&[(1, 2)], 1);
+            let late = tokio::spawn({
+                let (slow, key, id) = (Arc::clone(&slow), key.clone(), id.clone());
+                async move { slow.commit(&key, spool(&ltx), Some(&id)).await }
+            });
+            tokio::time::sleep(given_back_after).await;
+            other.release_lease(&key, &id).await.unwrap();
+            let told = newest(&other, &key).await.unwrap().unwrap().pos();
+            tokio::time::sleep(200 * SECOND).await;
+            let late = late.await.unwrap();
+            assert!(late.is_err(), "{late:?}");
+            assert_eq!(newest(&other, &key).await.unwrap().unwrap().pos(), told);
+        });
+    }
+}
+
+#[test]
+fn a_lease_lives_on_whatever_servers_its_client_goes_through() {
+    block_on(async {
+        let (inner, _, one, other) = pair(Schedule::default()).await;
+        let third = open(&inner, &Faults::new(3), Schedule::default()).await;
+        let key = key("db");
+        let (id, _) = one.acquire_lease(&key, SECOND).await.unwrap();
+        for server in [&other, &one, &one, &one, &one, &one, &other, &other, &one, &other, &one] {
+            tokio::time::sleep(SECOND * 3 / 10).await;
+            server.refresh_lease(&key, &id, SECOND).await.unwrap();
+            let refused = third.acquire_lease(&key, SECOND).await;
+            assert!(matches!(refused, Err(Error::Fenced(LeaseError::Held(_)))), "{refused:?}");
+        }
+    });
+}
