@@ -98,7 +98,9 @@ impl Store {
     async fn base(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<Option<Arc<Database>>, Error> {
         let database = self.open(key, slot).await?;
         match database {
-            None => self.clear_leftovers(key).await.map(|()| None),
+            None if self.clear_leftovers(key).await? => Ok(None),
+            // Another server made it at this moment.
+            None => self.open(key, slot).await,
             // A database that was dropped and made anew must not get a commit of the old one.
             Some(database) => match database.look(FRESH.saturating_mul(10)).await {
                 Ok(()) => Ok(Some(database)),

@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use litevfs::ltx::Header;
-use litevfs::types::{Checksum, ClusterName, Pgno, Pos};
+use litevfs::types::{ClusterName, Pgno, Pos};
 
 use super::claim::now_ms;
 use super::commit::By;
 use super::convert::{Sound, Writer};
-use super::create::Created;
 use super::database::Database;
 use super::error::Error;
 use super::import::{Base, sound_from_sqlite};
 use super::layout::{self, Marks};
-use super::objects::REMOVE_WITHIN;
 use super::points::At;
 use super::view::View;
 use super::{Slot, Store, convert};
@@ -130,106 +127,6 @@ impl Store {
                 Ok(())
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// Drops a database: all of its files go.
-    ///
-    /// First a last transaction is made that says so: whoever else commits at that moment loses, and
-    /// other servers see it. Also a damaged database can be dropped.
-    pub async fn drop_database(
-        self: &Arc<Self>,
-        key: &DbKey,
-        lease_id: Option<&str>,
-    ) -> Result<(), Error> {
-        let slot = self.slot(key)?;
-        self.check_lease(key, &slot, lease_id).await?;
-        let _gate = slot.gate.lock().await;
-        slot.look_again().await;
-        let found = self.fresh(key).await;
-        if matches!(found, Ok(None)) && self.objects.ltx_files(key).await?.is_empty() {
-            return Err(Error::NoDatabase);
-        }
-        slot.forget().await;
-        if let Ok(Some(database)) = &found {
-            self.create_tombstone(key, database).await?;
-        }
-        self.remove_all(key, true).await?;
-        if self.objects.is_shared() {
-            // It goes when no server can be at removing files of the old database any more.
-            let (store, key) = (Arc::clone(self), key.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(REMOVE_WITHIN.saturating_add(Duration::from_secs(1))).await;
-                let _ = store.clear_leftovers(&key).await;
-            });
-        } else {
-            self.remove_all(key, false).await?;
-            self.objects.remove_folder(&layout::database(key)).await;
-        }
-        Ok(())
-    }
-
-    /// Removes what a dropped database left, so that one of its name can be made.
-    ///
-    /// On a shared store it waits until no server can be at removing files of the old one any more:
-    /// files have no other identity than their name when they are removed.
-    pub(super) async fn clear_leftovers(&self, key: &DbKey) -> Result<(), Error> {
-        let files = self.objects.ltx_files(key).await?;
-        let Some(written_ms) = files.iter().map(|file| file.written_ms).max() else {
-            return Ok(());
-        };
-        let age = Duration::from_millis(now_ms().saturating_sub(written_ms));
-        if self.objects.is_shared()
-            && let Some(left) = REMOVE_WITHIN.checked_sub(age)
-        {
-            return Err(Error::Dropped(left));
-        }
-        self.remove_all(key, true).await?;
-        self.remove_all(key, false).await
-    }
-
-    /// Removes the files of a database, but for its last if that is to stay.
-    async fn remove_all(&self, key: &DbKey, keep_last: bool) -> Result<(), Error> {
-        let deadline = Instant::now().checked_add(REMOVE_WITHIN);
-        let mut files = self.objects.ltx_files(key).await?;
-        // The tombstone is the last: it goes last, so that a crash in the middle leaves it.
-        files.sort_unstable_by_key(|file| (file.max_txid, std::cmp::Reverse(file.level)));
-        if keep_last {
-            files.pop();
-        }
-        let paths = files.iter().map(|file| self.objects.shape.file(key, file)).collect();
-        self.objects.remove(paths, deadline).await
-    }
-
-    async fn create_tombstone(&self, key: &DbKey, database: &Arc<Database>) -> Result<(), Error> {
-        let summary = database.summary();
-        let txid = summary.pos.txid.next();
-        let header = Header {
-            page_size: summary.page_size,
-            commit: 0,
-            min_txid: txid,
-            max_txid: txid,
-            timestamp_ms: now_ms().max(summary.timestamp_ms),
-            pre_apply_checksum: Checksum::NONE,
-            wal_offset: 0,
-            wal_size: 0,
-            wal_salt: [0; 2],
-            node_id: 0,
-            no_checksum: true,
-        };
-        let marks = Marks {
-            pre_apply_checksum: summary.pos.post_apply_checksum,
-            post_apply_checksum: Checksum::EMPTY,
-            client_timestamp_ms: header.timestamp_ms,
-            span: 0,
-        };
-        let stored = layout::stored_header(&header, &marks, std::iter::empty());
-        let made = Writer::new(stored, self.scratch()).and_then(Writer::finish);
-        let (_, file) = made.map_err(|error| Error::corrupt(key, error))?;
-        let path = self.objects.shape.named(key, 0, txid, txid);
-        match self.objects.create(&path, &file, header.timestamp_ms).await? {
-            Created::New(_) => Ok(()),
-            Created::Exists => Err(Error::PosMismatch(summary.pos)),
         }
     }
 

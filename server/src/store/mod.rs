@@ -7,6 +7,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | `commit`, `convert`, `page1`, `import`, `control` | ways to write: all end in one conditional create |
+//! | `drop` | how databases end |
 //! | `leases` | who may write |
 //! | `compact` | merges files in the background, and removes what was kept for long enough |
 //! | `snapshot`, `points` | whole databases, and the past |
@@ -23,6 +24,7 @@ mod control;
 mod convert;
 mod create;
 mod database;
+mod drop;
 mod error;
 mod file_index;
 mod files;

@@ -90,6 +90,11 @@ impl Store {
         self.queue.add(key, if soon { REST.min(first) } else { first });
     }
 
+    /// Tells that a database was dropped, and that some of its files are to be removed later.
+    pub(super) fn cleared_later(&self, key: &DbKey) {
+        self.queue.add(key, REMOVE_WITHIN.saturating_add(Duration::from_secs(1)));
+    }
+
     /// Compacts in the background from now on.
     pub fn start_compaction(self: &Arc<Self>) {
         let store = Arc::clone(self);
@@ -154,7 +159,13 @@ impl Store {
     /// Merges and removes what is due; returns when to look again.
     pub(super) async fn try_compact(&self, key: &DbKey) -> Result<Option<Duration>, Error> {
         let Some(database) = self.fresh(key).await? else {
-            return Ok(None);
+            let slot = self.slot(key)?;
+            let _gate = slot.gate.lock().await;
+            return match self.clear_leftovers(key).await {
+                Ok(_) => Ok(None),
+                Err(Error::Dropped(left)) => Ok(Some(left.saturating_add(Duration::from_secs(1)))),
+                Err(error) => Err(error),
+            };
         };
         let now = now_ms();
         let due = {
@@ -192,14 +203,26 @@ impl Store {
             };
             claim.hold(self).await?;
             match self.merge(database, &merge).await? {
-                Some(file) => {
-                    database.state.write().add(file);
-                }
+                Some(file) => self.take_in_merged(database, file).await?,
                 None => database.reload().await?,
             }
         }
         claim.hold(self).await?;
         self.remove_old(database).await
+    }
+
+    /// Takes in a merged file, or removes it when its database was dropped while it was made: it would
+    /// stand in the way of the next one of that name.
+    async fn take_in_merged(&self, database: &Database, file: LtxFile) -> Result<(), Error> {
+        let looked = database.look(Duration::ZERO).await;
+        if database.is_replaced() && self.outlived(&database.key, &file).await? {
+            let path = self.objects.shape.file(&database.key, &file);
+            self.objects.remove(vec![path], None).await?;
+            return Err(Error::Replaced);
+        }
+        looked?;
+        database.state.write().add(file);
+        Ok(())
     }
 
     async fn remove_old(&self, database: &Database) -> Result<(), Error> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use litevfs::types::{Pos, Txid};
 use object_store::memory::InMemory;
 
 use super::faulty::Faults;
 use super::model::Model;
-use super::{key, newest, open, spool};
+use super::{eager, key, newest, open, spool};
 use crate::lease::LeaseError;
 use crate::metrics::Metrics;
 use crate::store::compact::Schedule;
@@ -16,6 +17,7 @@ use crate::store::location::{Location, Settings};
 use crate::store::{Error, Store};
 
 const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs with a clock that waits for nothing.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -29,6 +31,12 @@ async fn pair(schedule: Schedule) -> (Arc<InMemory>, Arc<Faults>, Arc<Store>, Ar
     let slow = open(&inner, &faults, schedule.clone()).await;
     let other = open(&inner, &Faults::new(2), schedule).await;
     (inner, faults, slow, other)
+}
+
+/// What a server that knows nothing yet finds.
+async fn found(inner: &Arc<InMemory>) -> Option<Pos> {
+    let anew = open(inner, &Faults::new(3), Schedule::default()).await;
+    newest(&anew, &key("db")).await.unwrap().map(|database| database.pos())
 }
 
 #[test]
@@ -95,5 +103,87 @@ fn a_lease_lives_on_whatever_servers_its_client_goes_through() {
             let refused = third.acquire_lease(&key, SECOND).await;
             assert!(matches!(refused, Err(Error::Fenced(LeaseError::Held(_)))), "{refused:?}");
         }
+    });
+}
+
+#[test]
+fn clearing_up_after_a_dropped_database_spares_the_next_one() {
+    block_on(async {
+        let (inner, faults, slow, other) = pair(Schedule::default()).await;
+        let key = key("db");
+        let mut model = Model::new(512);
+        for fill in 1..9 {
+            other.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
+        }
+        faults.slow_deletes.store(3000, Ordering::SeqCst);
+        faults.slow_puts.store(1, Ordering::SeqCst);
+        // Its own files are cleared away while another server makes the next of that name.
+        let tombstone = slow.drop_database(&key, None).await;
+        tombstone.unwrap();
+        tokio::time::sleep(60 * SECOND).await;
+        let mut next = Model::new(4096);
+        let ltx = next.commit(&[(1, 1)], 1);
+        let clearing = tokio::spawn({
+            let (slow, key) = (Arc::clone(&slow), key.clone());
+            async move { slow.clear_leftovers(&key).await }
+        });
+        tokio::time::sleep(SECOND).await;
+        let made = loop {
+            match other.commit(&key, spool(&ltx), None).await {
+                Err(Error::Dropped(left)) => tokio::time::sleep(left).await,
+                made => break made.unwrap(),
+            }
+        };
+        let _ = clearing.await.unwrap();
+        assert_eq!(found(&inner).await, Some(made));
+        // Nor does it matter how late.
+        tokio::time::sleep(600 * SECOND).await;
+        assert!(!slow.clear_leftovers(&key).await.unwrap());
+        assert_eq!(found(&inner).await, Some(made));
+    });
+}
+
+#[test]
+fn a_merged_file_that_comes_after_the_drop_goes_too() {
+    block_on(async {
+        let (inner, faults, slow, other) = pair(eager(HOUR)).await;
+        let key = key("db");
+        let mut model = Model::new(512);
+        for fill in 1..9 {
+            other.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
+        }
+        faults.slow_puts.store(90_000, Ordering::SeqCst);
+        let merging = tokio::spawn({
+            let (slow, key) = (Arc::clone(&slow), key.clone());
+            async move { slow.try_compact(&key).await }
+        });
+        tokio::time::sleep(SECOND).await;
+        other.drop_database(&key, None).await.unwrap();
+        tokio::time::sleep(30 * SECOND).await;
+        let mut next = Model::new(4096);
+        let made = other.commit(&key, spool(&next.commit(&[(1, 1)], 1)), None).await.unwrap();
+        assert!(merging.await.unwrap().is_err());
+        assert_eq!(found(&inner).await, Some(made));
+    });
+}
+
+#[test]
+fn a_damaged_database_can_be_dropped_and_made_anew() {
+    block_on(async {
+        let (inner, _, one, other) = pair(Schedule::default()).await;
+        let key = key("db");
+        let mut model = Model::new(512);
+        for fill in 1..9 {
+            one.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
+        }
+        let gone = one.objects.shape.named(&key, 0, Txid(4), Txid(4));
+        one.objects.delete(&gone).await.unwrap();
+        let anew = open(&inner, &Faults::new(3), Schedule::default()).await;
+        assert!(matches!(anew.fresh(&key).await, Err(Error::Corrupt { .. })));
+        anew.drop_database(&key, None).await.unwrap();
+        assert_eq!(found(&inner).await, None);
+        tokio::time::sleep(30 * SECOND).await;
+        let made = other.commit(&key, spool(&Model::new(4096).commit(&[(1, 1)], 1)), None).await;
+        assert_eq!(found(&inner).await, Some(made.unwrap()));
     });
 }
