@@ -8,7 +8,7 @@ use litevfs::ltx::{
     self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, Trailer, Version,
     page_checksum,
 };
-use litevfs::types::{Checksum, Pgno};
+use litevfs::types::{Checksum, Pgno, Txid};
 
 use super::error::Error;
 use super::file_index::FileIndex;
@@ -72,7 +72,8 @@ pub(super) fn convert(upload: &Spool, scratch: &Path, now_ms: u64) -> Result<Con
     if let Some(disagreement) = survey.disagreement {
         return broken(Error::BadPage1(disagreement));
     }
-    if header.max_txid.0.saturating_sub(header.min_txid.0) > MAX_SPAN {
+    if header.min_txid != Txid(1) && header.max_txid.0.saturating_sub(header.min_txid.0) > MAX_SPAN
+    {
         let text =
             format!("the LTX file spans more than {MAX_SPAN} transactions: send fewer at once");
         return broken(Error::BadFormat(text));

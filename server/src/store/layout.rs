@@ -27,9 +27,12 @@
 //! | pre- and post-apply checksum | the database's | zero, as the flag demands |
 //! | timestamp | the client's clock | the server's, never before that of the file before |
 //! | node id | the client's, or zero | the post-apply checksum |
-//! | WAL offset | of the client's WAL | bit 62 set; below, the pre-apply checksum's low 62 bits |
+//! | WAL offset | of the client's WAL | bit 62 set; below, the pre-apply checksum's low 62 bits (note) |
 //! | WAL size | of the client's WAL | the upload's timestamp << 16, plus max TXID - min TXID of the upload |
 //! | WAL salts | of the client's WAL | the seal: a CRC-64 of the header without them, and of the page numbers |
+//!
+//! Note: before the first transaction there is no checksum; of a first upload the high bits of the span
+//! are there instead, because a database that is as old as you like may come as one upload.
 //!
 //! The reason for the first two lines is Litestream: to restore, it merges the files into one without
 //! database checksums, yet ends that with the last file's trailer, and then refuses a post-apply
@@ -57,7 +60,7 @@ const LINK_FLAG: u64 = 1 << 62;
 const LINK_MASK: u64 = LINK_FLAG.wrapping_sub(1);
 /// The bits of the WAL size that tell the span of an upload.
 const SPAN_BITS: u32 = 16;
-/// The most transactions that an upload may span, beyond the first.
+/// The most transactions that an upload may span, beyond the first, unless it is a database's first.
 pub const MAX_SPAN: u64 = (1 << SPAN_BITS) - 1;
 
 /// How Litestream lays out a replica, which depends on the kind of store.
@@ -156,13 +159,17 @@ pub struct Marks {
 
 /// The header of a stored file with those marks and pages. The times and TXIDs of `header` stay.
 pub fn stored_header(header: &Header, marks: &Marks, pgnos: impl Iterator<Item = Pgno>) -> Header {
+    let link = match header.min_txid {
+        Txid(1) => marks.span >> SPAN_BITS,
+        _ => marks.pre_apply_checksum.0,
+    };
     let timestamp = marks.client_timestamp_ms.checked_shl(SPAN_BITS).unwrap_or(0) & LINK_MASK;
     let mut stored = Header {
         pre_apply_checksum: Checksum::NONE,
         node_id: marks.post_apply_checksum.0,
         no_checksum: true,
-        wal_offset: LINK_FLAG | (marks.pre_apply_checksum.0 & LINK_MASK),
-        wal_size: timestamp | marks.span.min(MAX_SPAN),
+        wal_offset: LINK_FLAG | (link & LINK_MASK),
+        wal_size: timestamp | (marks.span & MAX_SPAN),
         wal_salt: [0; 2],
         ..*header
     };
@@ -204,13 +211,17 @@ pub fn marks(
     if seal(header, pgnos) != header.wal_salt {
         return Err("its header and its page index do not belong together");
     }
-    let pre_apply = header.wal_offset & LINK_MASK;
+    let link = header.wal_offset & LINK_MASK;
+    let (pre_apply, high_span) = match header.min_txid {
+        Txid(1) => (Checksum::NONE.0, link.checked_shl(SPAN_BITS).unwrap_or(0)),
+        _ => (link, 0),
+    };
     Ok(Marks {
         // The bit that did not fit is known: a set checksum has the flag, and no other bit above.
         pre_apply_checksum: Checksum(pre_apply),
         post_apply_checksum,
         client_timestamp_ms: header.wal_size >> SPAN_BITS,
-        span: header.wal_size & MAX_SPAN,
+        span: high_span | (header.wal_size & MAX_SPAN),
     })
 }
 
@@ -282,6 +293,11 @@ mod tests {
         assert!(out.follows(before) && !out.follows(Checksum(Checksum::FLAG | 6)));
         assert_eq!(out.post_apply_checksum, marks_in.post_apply_checksum);
         assert_eq!((out.client_timestamp_ms, out.span), (1_700_000_000_123, 255));
+        let first = Header { min_txid: Txid(1), max_txid: Txid(1), ..header() };
+        let old = Marks { pre_apply_checksum: Checksum::NONE, span: 0x12_3456_789a, ..marks_in };
+        let stored_first = stored_header(&first, &old, pgnos(&[1, 3]));
+        assert!(stored_first.validate(ltx::Version::V3).is_ok());
+        assert_eq!(marks(&stored_first, Checksum::NONE, pgnos(&[1, 3])), Ok(old));
         for list in [&[1, 2][..], &[1], &[1, 3, 4]] {
             assert!(marks(&stored, Checksum::NONE, pgnos(list)).is_err());
         }

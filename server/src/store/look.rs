@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use litevfs::ltx::{Decoder, Encoder, Format, Header, IoWrite, Version};
-use litevfs::types::{Checksum, Txid};
+use litevfs::ltx::Header;
+use litevfs::types::{Checksum, Pgno, Txid};
 
 use super::create::Created;
 use super::database::Database;
@@ -15,8 +15,9 @@ use super::files::{Files, LtxFile};
 use super::indexes::Indexes;
 use super::layout::{self, Marks};
 use super::objects::Objects;
+use super::rewrite::rewrite;
+use super::view::View;
 use crate::key::DbKey;
-use crate::spool::SpoolWriter;
 
 /// How many files are looked into at the same time.
 const PARALLEL: usize = 16;
@@ -129,30 +130,25 @@ pub(super) async fn complete_span(
     guard: &LtxFile,
 ) -> Result<(LtxFile, Arc<FileIndex>), Error> {
     let index = indexes.get(objects, db, guard).await?;
-    let path = objects.shape.file(db, guard);
-    let parts = objects.read(&path, guard, std::slice::from_ref(&(0..guard.len)), false).await?;
-    let bytes = parts.into_iter().next().unwrap_or_default();
     let max_txid = Txid(guard.min_txid.0.saturating_add(index.marks.span));
+    let header = Header {
+        page_size: index.page_size,
+        commit: index.commit,
+        min_txid: guard.min_txid,
+        max_txid,
+        timestamp_ms: index.timestamp_ms,
+        pre_apply_checksum: Checksum::NONE,
+        wal_offset: 0,
+        wal_size: 0,
+        wal_salt: [0; 2],
+        node_id: 0,
+        no_checksum: true,
+    };
     let marks = Marks { span: 0, ..index.marks };
-    let scratch = objects.scratch().to_owned();
-    let file = tokio::task::spawn_blocking(move || -> Result<_, litevfs::ltx::Error> {
-        let mut decoder = Decoder::new(bytes.as_ref(), Version::V3)?;
-        let header = Header { max_txid, ..*decoder.header() };
-        let header = layout::stored_header(&header, &marks, index.pgnos());
-        let out = IoWrite(SpoolWriter::new(&scratch));
-        let failed = |_| litevfs::ltx::Error::Truncated;
-        let mut encoder = Encoder::new(out, Format::V3Frame, header).map_err(failed)?;
-        let mut data = Vec::new();
-        while let Some(pgno) = decoder.next_page(&mut data)? {
-            encoder.encode_page(pgno, &data).map_err(failed)?;
-        }
-        decoder.finish()?;
-        Ok((header, encoder.finish(Checksum::NONE).map_err(failed)?))
-    });
-    let (header, finished) = joined(file.await, &path)?;
-    let index = FileIndex::new(&header, Checksum::NONE, &finished.index);
-    let index = Arc::new(index.map_err(|what| Error::corrupt(&path, what))?);
-    let spool = Arc::new(finished.out.0.finish()?);
+    let header = layout::stored_header(&header, &marks, index.pgnos());
+    let pgnos: Vec<Pgno> = index.pgnos().collect();
+    let view = View::of_file(*guard, index);
+    let (index, spool) = rewrite(objects, db, &view, &pgnos, header).await?;
     let whole = objects.shape.named(db, 0, guard.min_txid, max_txid);
     let version = match objects.create(&whole, &spool, header.timestamp_ms).await? {
         Created::New(version) => version,
@@ -166,11 +162,4 @@ pub(super) async fn complete_span(
     let file = LtxFile { level: 0, min_txid: guard.min_txid, max_txid, len, version, written_ms };
     indexes.put(db, &file, Arc::clone(&index));
     Ok((file, index))
-}
-
-fn joined<T>(
-    done: Result<Result<T, litevfs::ltx::Error>, tokio::task::JoinError>,
-    path: &object_store::path::Path,
-) -> Result<T, Error> {
-    done.map_err(std::io::Error::other)?.map_err(|error| Error::corrupt(path, error))
 }

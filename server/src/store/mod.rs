@@ -12,7 +12,7 @@
 //! | `compact` | merges files in the background, and removes what was kept for long enough |
 //! | `snapshot`, `points` | whole databases, and the past |
 //! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
-//! | `view`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
+//! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `claim`, `blocks`, `proof`, `layout` | the object store |
 //! | `location`, `local` | which store: a directory or a bucket |
 
@@ -41,6 +41,7 @@ mod open;
 mod page1;
 mod points;
 mod proof;
+mod rewrite;
 mod snapshot;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]

@@ -2,29 +2,22 @@
 
 use std::sync::Arc;
 
-use litevfs::ltx::{Header, StreamError, page_checksum};
+use litevfs::ltx::Header;
 use litevfs::types::{Checksum, Pgno};
 
 use super::schedule::Merge;
-use crate::offload::offload;
 use crate::store::Store;
 use crate::store::claim::now_ms;
-use crate::store::convert::Writer;
 use crate::store::create::Created;
 use crate::store::database::Database;
 use crate::store::error::Error;
 use crate::store::files::LtxFile;
 use crate::store::layout::{self, Marks};
+use crate::store::rewrite::rewrite;
 use crate::store::view::View;
-
-/// About how many bytes of pages are read at a time.
-const BATCH_BYTES: usize = 1 << 20;
 
 impl Store {
     /// Merges files into one and stores it; `None` when there is one of its name.
-    ///
-    /// A file that holds the whole database is checked against the checksum of its position: damage is
-    /// not carried on.
     pub(super) async fn merge(
         &self,
         database: &Database,
@@ -32,36 +25,10 @@ impl Store {
     ) -> Result<Option<LtxFile>, Error> {
         let view = View::of_run(&self.objects, &self.indexes, &database.key, &merge.inputs).await?;
         let pgnos = pages_of(&view);
-        let (header, whole) = header(&view, &pgnos)?;
+        let header = header(&view, &pgnos)?;
         let path =
             self.objects.shape.named(&database.key, merge.level, header.min_txid, header.max_txid);
-        let failed = |error: StreamError<std::io::Error>| match error {
-            StreamError::Io(error) => Error::Io(error),
-            StreamError::Ltx(error) => Error::corrupt(&path, error),
-        };
-        let mut writer = Writer::new(header, self.scratch()).map_err(failed)?;
-        let mut checksum = Checksum::EMPTY;
-        let batch = BATCH_BYTES.checked_div(view.page_size.len_bytes()).unwrap_or(1).max(1);
-        for batch in pgnos.chunks(batch) {
-            let pages = view.pages(&self.objects, &database.key, batch).await?;
-            let len_bytes = view.page_size.len_bytes().saturating_mul(pages.len());
-            let pgnos = batch.to_vec();
-            let write = move || {
-                for (&pgno, data) in pgnos.iter().zip(&pages) {
-                    if whole {
-                        checksum = checksum.toggle(page_checksum(pgno, data));
-                    }
-                    writer.page(pgno, data)?;
-                }
-                Ok((writer, checksum))
-            };
-            (writer, checksum) = offload(len_bytes, write).await?.map_err(failed)?;
-        }
-        if whole && checksum != view.pos.post_apply_checksum {
-            let what = format!("its pages do not add up to the checksum of {}", view.pos);
-            return Err(Error::corrupt(&database.key, what));
-        }
-        let (index, content) = writer.finish().map_err(failed)?;
+        let (index, content) = rewrite(&self.objects, &database.key, &view, &pgnos, header).await?;
         let version = match self.objects.put_merged(&path, &content, header.timestamp_ms).await? {
             Created::New(version) => version,
             Created::Exists => return Ok(None),
@@ -97,8 +64,8 @@ fn pages_of(view: &View) -> Vec<Pgno> {
     pgnos
 }
 
-/// The header of the merged file, and whether it holds the whole database.
-fn header(view: &View, pgnos: &[Pgno]) -> Result<(Header, bool), Error> {
+/// The header of the merged file.
+fn header(view: &View, pgnos: &[Pgno]) -> Result<Header, Error> {
     let (first, last) = match view.layers() {
         [first, .., last] => (first, last),
         [only] => (only, only),
@@ -123,6 +90,5 @@ fn header(view: &View, pgnos: &[Pgno]) -> Result<(Header, bool), Error> {
         client_timestamp_ms: 0,
         span: 0,
     };
-    let header = layout::stored_header(&header, &marks, pgnos.iter().copied());
-    Ok((header, header.is_snapshot()))
+    Ok(layout::stored_header(&header, &marks, pgnos.iter().copied()))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use litevfs::types::{Pos, Txid};
+use litevfs::types::{Pgno, Pos, Txid};
 use object_store::memory::InMemory;
 
 use super::faulty::Faults;
@@ -185,5 +185,24 @@ fn a_damaged_database_can_be_dropped_and_made_anew() {
         tokio::time::sleep(30 * SECOND).await;
         let made = other.commit(&key, spool(&Model::new(4096).commit(&[(1, 1)], 1)), None).await;
         assert_eq!(found(&inner).await, Some(made.unwrap()));
+    });
+}
+
+#[test]
+fn a_database_of_any_age_can_come_as_one_upload() {
+    block_on(async {
+        let (inner, _, one, other) = pair(Schedule::default()).await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        let pages: Vec<(u32, u8)> = (1..=40).map(|pgno| (pgno, 7)).collect();
+        let tx = model.tx_spanning(3_000_000, &pages, 40);
+        model.apply(&tx);
+        assert_eq!(one.commit(&key, spool(&tx.ltx()), None).await.unwrap(), model.pos);
+        one.commit(&key, spool(&model.commit(&[(1, 8)], 40)), None).await.unwrap();
+        assert_eq!(found(&inner).await, Some(model.pos));
+        let database = newest(&other, &key).await.unwrap().unwrap();
+        for (pos, pages) in &model.history {
+            let pgnos: Vec<_> = (1..=40).filter_map(Pgno::new).collect();
+            assert!(&database.pages(*pos, &pgnos).await.unwrap() == pages);
+        }
     });
 }
