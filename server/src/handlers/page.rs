@@ -9,11 +9,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use litevfs::types::Pgno;
 
-use super::{POS, at_moment};
+use super::{POS, at_moment, current};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::offload::offload;
+use crate::store::Error;
 
 /// The most pages a request may ask for.
 const MAX_PAGES: usize = 1024;
@@ -28,7 +29,11 @@ pub(crate) async fn pages(
     })?;
     let pgnos = pgnos(access.parameter("pgno").unwrap_or_default())?;
     let (database, pos) = at_moment(&app, &key, at).await?;
-    let pages = database.pages(pos, &pgnos).await?;
+    let pages = match database.pages(pos, &pgnos).await {
+        // This server is far behind what others did.
+        Err(Error::Replaced) => current(&app, &key).await?.pages(pos, &pgnos).await?,
+        pages => pages?,
+    };
     app.metrics.pages_served(pages.len() as u64);
     let len_bytes = pages.iter().map(Vec::len).fold(0, usize::saturating_add);
     let body = offload(len_bytes, move || json(&pgnos, &pages, len_bytes)).await?;

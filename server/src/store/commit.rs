@@ -84,7 +84,11 @@ impl Store {
         }
         check_next(database.as_deref(), &header)?;
         let sound = sound?;
-        check(database.as_deref(), &sound).await?;
+        if let Err(error) = check(database.as_deref(), &sound).await {
+            // Another server's commit may have been taken in meanwhile.
+            check_next(database.as_deref(), &header)?;
+            return Err(error);
+        }
         if let By::Client(lease_id) = by {
             self.check_lease(key, slot, lease_id).await?;
             if let Some(id) = lease_id {
@@ -253,10 +257,6 @@ async fn check(database: Option<&Database>, sound: &Sound) -> Result<(), Error> 
     let checksum = before.into_iter().chain(after).fold(start, Checksum::toggle);
     if checksum == index.post_apply_checksum() {
         return Ok(());
-    }
-    if let Some(now) = database.map(Database::pos).filter(|&now| now != pos) {
-        // Another server's commit was taken in meanwhile.
-        return Err(Error::PosMismatch(now));
     }
     let claimed = index.post_apply_checksum();
     Err(Error::BadChecksum(format!(

@@ -21,6 +21,8 @@ use crate::key::DbKey;
 
 /// How many files are looked into at the same time.
 const PARALLEL: usize = 16;
+/// With more new commits than this, opening a database anew takes less: its files are merged.
+const MAX_NEW: usize = 512;
 
 impl Database {
     /// Takes in what other servers committed, unless that was done within `max_age`.
@@ -33,9 +35,21 @@ impl Database {
             return Ok(());
         }
         let began = Instant::now();
-        self.take_in_new_files().await?;
-        *looked_at = Some(began);
-        Ok(())
+        match self.take_in_new_files().await {
+            Ok(()) => {
+                *looked_at = Some(began);
+                Ok(())
+            }
+            // Merged and removed since they were listed.
+            Err(Error::Gone(_)) => Err(self.replaced()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// It must be opened anew.
+    fn replaced(&self) -> Error {
+        self.set_replaced();
+        Error::Replaced
     }
 
     async fn take_in_new_files(&self) -> Result<(), Error> {
@@ -47,12 +61,14 @@ impl Database {
         let known =
             |file: &&LtxFile| file.min_txid == last.min_txid && file.max_txid == last.max_txid;
         if listed.iter().find(known).is_none_or(|file| file.version != last.version) {
-            self.set_replaced();
-            return Err(Error::Replaced);
+            return Err(self.replaced());
         }
         let pos = self.pos();
-        let new = listed.into_iter().filter(|file| file.max_txid > pos.txid);
-        let looks: Vec<_> = new.map(|file| self.look_into(file).boxed()).collect();
+        let new: Vec<LtxFile> = listed.into_iter().filter(|f| f.max_txid > pos.txid).collect();
+        if new.len() > MAX_NEW {
+            return Err(self.replaced());
+        }
+        let looks: Vec<_> = new.into_iter().map(|file| self.look_into(file).boxed()).collect();
         let new: Vec<(LtxFile, Arc<FileIndex>)> =
             stream::iter(looks).buffered(PARALLEL).try_collect().await?;
         for (file, index) in new {
@@ -79,8 +95,7 @@ impl Database {
             return Err(Error::corrupt(path, "it does not follow the file before"));
         }
         if is_tombstone(index) {
-            self.set_replaced();
-            return Err(Error::Replaced);
+            return Err(self.replaced());
         }
         if index.marks.span == 0 {
             self.state.write().append_after(tip.pos, file, index, &[]);
@@ -106,9 +121,7 @@ impl Database {
             let newer = held.filter(|file| file.min_txid > listed_tip).copied();
             newer.collect::<Vec<_>>().into_iter().for_each(|file| files.insert(file));
             if files.plan(tip).is_none() {
-                drop(state);
-                self.set_replaced();
-                return Err(Error::Replaced);
+                return Err(self.replaced());
             }
             state.relist(files);
         }

@@ -206,3 +206,22 @@ fn a_database_of_any_age_can_come_as_one_upload() {
         }
     });
 }
+
+#[test]
+fn a_server_that_was_idle_for_long_catches_up() {
+    block_on(async {
+        let (_, _, one, other) = pair(eager(Duration::ZERO)).await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        one.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+        newest(&other, &key).await.unwrap();
+        for fill in 0..=255 {
+            one.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
+            if fill % 50 == 0 {
+                one.try_compact(&key).await.unwrap();
+            }
+        }
+        tokio::time::sleep(SECOND).await;
+        one.try_compact(&key).await.unwrap();
+        assert_eq!(newest(&other, &key).await.unwrap().unwrap().pos(), model.pos);
+    });
+}
