@@ -105,7 +105,8 @@ impl Schedule {
         let mut removable = Vec::new();
         // The newest commit's file stays: by it servers see that the database is the one they know.
         let newest = files.level(0).next_back().map_or(Txid::ZERO, |file| file.min_txid);
-        let merged = files.last_txid(1);
+        let merged = merged(files).filter(old(self.level0_keep)).map(|file| file.max_txid).max();
+        let merged = merged.unwrap_or(Txid::ZERO);
         let commits = files.level(0).filter(|f| f.max_txid <= merged && f.min_txid < newest);
         removable.extend(commits.filter(old(self.level0_keep)));
         // The oldest snapshot that points within the time kept may be restored from.
@@ -115,7 +116,7 @@ impl Schedule {
         for (level, settings) in self.levels() {
             let above = self.levels().find(|&(above, _)| above == level.saturating_add(1));
             let slack = above.map_or(self.snapshots.every, |(_, above)| above.every);
-            let merged = above.map_or(base, |(above, _)| files.last_txid(above));
+            let merged = above.map_or(base, |(above, _)| merged_into(files, above));
             let keep = settings.keep.saturating_add(slack);
             let covered = files.level(level).filter(|file| file.max_txid <= merged);
             removable.extend(covered.filter(old(keep)));
@@ -133,7 +134,10 @@ impl Schedule {
         });
         let newest = files.level(0).next_back().map_or(Txid::ZERO, |file| file.min_txid);
         let oldest = files.level(0).next().filter(|file| file.min_txid < newest);
-        let removals = oldest.map(|file| left(file, self.level0_keep));
+        let removals = oldest.and_then(|oldest| {
+            let over = merged(files).filter(|file| file.max_txid >= oldest.max_txid);
+            over.map(|file| left(file, self.level0_keep)).min()
+        });
         let folds = self.levels().filter_map(|(level, settings)| {
             let first = files.level(level).next()?;
             (settings.keep < Duration::from_secs(HOUR)).then(|| left(first, settings.keep))
@@ -146,7 +150,19 @@ impl Schedule {
 
 /// The files of the level below that are not merged into a level yet.
 fn unmerged(files: &Files, level: u8) -> Vec<LtxFile> {
-    files.run(level.saturating_sub(1), files.last_txid(level), MAX_INPUTS)
+    files.run(level.saturating_sub(1), merged_into(files, level), MAX_INPUTS)
+}
+
+/// The last transaction that was merged into a level. All of its files may be gone again, merged into
+/// those above.
+fn merged_into(files: &Files, level: u8) -> Txid {
+    let levels = level..SNAPSHOT_LEVEL;
+    levels.map(|level| files.last_txid(level)).max().unwrap_or(Txid::ZERO)
+}
+
+/// The files that were merged.
+fn merged(files: &Files) -> impl Iterator<Item = &LtxFile> {
+    (1..SNAPSHOT_LEVEL).flat_map(|level| files.level(level))
 }
 
 fn newest_snapshot(files: &Files) -> Option<&LtxFile> {
@@ -243,5 +259,30 @@ mod tests {
             .collect();
         let widest = recent.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
         assert!(widest <= 20_000, "{widest}");
+    }
+
+    #[test]
+    fn a_commit_stays_for_a_while_after_it_was_merged_however_late_that_was() {
+        let schedule = Schedule::default();
+        let late = HOUR * SECOND;
+        let mut files = Files::default();
+        (1..=3).for_each(|txid| files.insert(file(0, txid, txid, txid)));
+        files.insert(file(1, 1, 3, late));
+        assert_eq!(schedule.removable(&files, late + MINUTE * SECOND), []);
+        let looked = schedule.next_look(&files, late + MINUTE * SECOND).unwrap();
+        assert_eq!(looked, Duration::from_secs(4 * MINUTE));
+        let gone = schedule.removable(&files, late + 5 * MINUTE * SECOND + 1);
+        assert_eq!(gone.iter().map(|file| file.max_txid.0).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn a_database_that_was_idle_goes_on_being_merged_every_ten_seconds() {
+        let (schedule, now) = (Schedule::default(), 2 * HOUR * SECOND);
+        let mut files = Files::default();
+        files.insert(file(2, 1, 10, 0));
+        files.insert(file(0, 10, 10, 0));
+        files.insert(file(0, 11, 11, now - 10 * SECOND));
+        let merge = schedule.next_merge(&files, now).unwrap();
+        assert_eq!((merge.level, merge.inputs.len(), merge.inputs[0].min_txid), (1, 1, Txid(11)));
     }
 }
