@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use litevfs::ltx::Crc64;
 use litevfs::types::{ClusterName, DbName, Txid};
 use object_store::path::Path;
@@ -150,8 +151,7 @@ impl Objects {
     /// by a killed process, are not even listed.
     pub async fn ltx_files(&self, key: &DbKey) -> Result<Vec<LtxFile>, Error> {
         let folder = layout::database(key);
-        let listed = self.again("list", || self.store.list(Some(&folder)).try_collect()).await?;
-        Ok(self.parse(listed))
+        self.again("list", || self.parsed(self.store.list(Some(&folder)))).await
     }
 
     /// The level-0 files that begin with a transaction or after it.
@@ -159,22 +159,27 @@ impl Objects {
         let folder = self.shape.level(key, 0);
         // Sorts right before the names of all files that begin with it.
         let offset = folder.clone().join(txid.to_string());
-        let list = || self.store.list_with_offset(Some(&folder), &offset).try_collect();
-        Ok(self.parse(self.again("list", list).await?))
+        let list = || self.parsed(self.store.list_with_offset(Some(&folder), &offset));
+        self.again("list", list).await
     }
 
-    fn parse(&self, metas: Vec<ObjectMeta>) -> Vec<LtxFile> {
-        let files = metas.iter().filter_map(|meta| {
-            let parsed = self.shape.parse(&meta.location);
-            if parsed.is_none() {
-                tracing::warn!(file = %meta.location, "not an LTX file: passed over");
-            }
-            let (level, min_txid, max_txid) = parsed?;
-            let written_ms = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
-            let version = version(meta.e_tag.as_deref());
-            Some(LtxFile { level, min_txid, max_txid, len: meta.size, version, written_ms })
-        });
-        files.collect()
+    /// Parses a listing as it arrives: of many thousands of files, names and tags take much more room.
+    async fn parsed(
+        &self,
+        listed: BoxStream<'static, object_store::Result<ObjectMeta>>,
+    ) -> object_store::Result<Vec<LtxFile>> {
+        listed.try_filter_map(async |meta| Ok(self.parse(&meta))).try_collect().await
+    }
+
+    fn parse(&self, meta: &ObjectMeta) -> Option<LtxFile> {
+        let parsed = self.shape.parse(&meta.location);
+        if parsed.is_none() {
+            tracing::warn!(file = %meta.location, "not an LTX file: passed over");
+        }
+        let (level, min_txid, max_txid) = parsed?;
+        let written_ms = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
+        let version = version(meta.e_tag.as_deref());
+        Some(LtxFile { level, min_txid, max_txid, len: meta.size, version, written_ms })
     }
 
     /// Makes sure that what is to be seen in a folder outlasts a power cut.

@@ -56,10 +56,8 @@ impl Database {
     /// The restore points, newest first: all, or the latest hundred. Of single commits the last thousand.
     pub async fn restore_points(&self, all: bool) -> Result<Vec<RestorePoint>, Error> {
         self.relist().await?;
-        let files = self.restorable();
-        let wanted = if all { usize::MAX } else { LISTED };
-        let points =
-            files.into_iter().rev().take(wanted).map(|file| self.point_after(file).boxed());
+        let files = self.restorable(if all { usize::MAX } else { LISTED });
+        let points = files.into_iter().map(|file| self.point_after(file).boxed());
         stream::iter(points.collect::<Vec<_>>())
             .buffered(PARALLEL)
             .try_filter_map(async |point| Ok(point))
@@ -88,12 +86,21 @@ impl Database {
         }
     }
 
-    /// For each transaction that can be restored a file that ends with it, oldest first.
-    fn restorable(&self) -> Vec<LtxFile> {
+    /// For each of the last so many transactions that can be restored a file that ends with it, newest
+    /// first.
+    fn restorable(&self, limit: usize) -> Vec<LtxFile> {
+        let ends = self.boundaries();
+        let state = self.state.read();
+        let restorable = |file: &LtxFile| state.files.plan(file.max_txid).is_some();
+        ends.into_iter().rev().filter(restorable).take(limit).collect()
+    }
+
+    /// For each transaction that ends a file such a file, oldest first.
+    fn boundaries(&self) -> Vec<LtxFile> {
         let state = self.state.read();
         let tip = state.tip.pos.txid;
         let mut ends = state.files.boundaries(MAX_COMMITS);
-        ends.retain(|file| file.max_txid <= tip && state.files.plan(file.max_txid).is_some());
+        ends.retain(|file| file.max_txid <= tip);
         ends
     }
 
@@ -117,7 +124,7 @@ impl Database {
     /// The last restorable transaction that was committed at a time or before it. Times ascend with
     /// the transactions, so a few files need to be looked into.
     async fn last_txid_at(&self, ms: u64) -> Result<Txid, Error> {
-        let files = self.restorable();
+        let files = self.boundaries();
         let (mut low, mut high) = (0, files.len());
         while low < high {
             let middle = low.midpoint(high);
@@ -130,7 +137,9 @@ impl Database {
                 high = middle;
             }
         }
-        let found = low.checked_sub(1).and_then(|place| files.get(place));
+        let state = self.state.read();
+        let mut before = files.get(..low).into_iter().flatten().rev();
+        let found = before.find(|file| state.files.plan(file.max_txid).is_some());
         found.map(|file| file.max_txid).ok_or(Error::NoTimestamp)
     }
 }
