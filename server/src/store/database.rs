@@ -4,13 +4,13 @@
 //! lock while they are read. When a file was removed meanwhile, because a merged one replaces it, the
 //! list of files is read again.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use litevfs::types::{Checksum, PageSize, Pgno, Pos};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::error::Error;
 use super::file_index::FileIndex;
@@ -65,6 +65,8 @@ pub struct Database {
     pub(super) state: RwLock<State>,
     /// When it was last made sure that there is no newer transaction. Held while that is done.
     pub(super) looked_at: tokio::sync::Mutex<Option<Instant>>,
+    /// The files that snapshots under way read from.
+    pins: Mutex<Vec<Weak<[LtxFile]>>>,
     /// It was dropped, and perhaps made anew, by another server.
     replaced: AtomicBool,
 }
@@ -178,8 +180,25 @@ impl Database {
             page_size,
             state: RwLock::new(state),
             looked_at: tokio::sync::Mutex::new(Some(Instant::now())),
+            pins: Mutex::default(),
             replaced: AtomicBool::new(false),
         }
+    }
+
+    /// Keeps this server from removing the files of a view while what is returned lives.
+    pub(super) fn pin(&self, view: &View) -> Arc<[LtxFile]> {
+        let files: Arc<[LtxFile]> = view.layers().iter().map(|layer| layer.file).collect();
+        let mut pins = self.pins.lock();
+        pins.retain(|pin| pin.strong_count() > 0);
+        pins.push(Arc::downgrade(&files));
+        files
+    }
+
+    /// The files that must stay for now.
+    pub(super) fn pinned(&self) -> HashSet<LtxFile> {
+        let pins = self.pins.lock();
+        let files = pins.iter().filter_map(Weak::upgrade);
+        files.flat_map(|files| files.to_vec()).collect()
     }
 
     /// The current position.

@@ -62,6 +62,11 @@ impl Files {
         self.levels.values().flat_map(BTreeMap::values)
     }
 
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.levels.values().map(BTreeMap::len).fold(0, usize::saturating_add)
+    }
+
     /// How many files there are, and the bytes of all.
     pub fn totals(&self) -> (usize, u64) {
         self.iter().fold((0_usize, 0_u64), |(count, bytes), file| {

@@ -74,6 +74,8 @@ use indexes::Indexes;
 
 /// How many databases are opened at the same time for one listing.
 const PARALLEL: usize = 8;
+/// The most files of open databases to know of: some ninety bytes each.
+const MAX_FILES: usize = 500_000;
 /// How often a database is opened again because a file is gone that was there a moment before.
 const REOPENS: usize = 4;
 /// From so many names on, those that are not in use are forgotten now and then.
@@ -228,8 +230,28 @@ impl Store {
                 }
             }
             *opened = found?.map(Arc::new);
+            self.close_idle();
         }
         Ok(opened.clone())
+    }
+
+    /// Closes databases that nobody uses just now, when all together have too many files to know of.
+    fn close_idle(&self) {
+        let slots: Vec<Arc<Slot>> = self.slots.lock().slots.values().cloned().collect();
+        let files = |database: &Arc<Database>| database.state.read().files.len();
+        let open =
+            |slot: &Arc<Slot>| Some(slot.database.try_lock().ok()?.as_ref().map_or(0, files));
+        let mut known = slots.iter().filter_map(open).fold(0, usize::saturating_add);
+        for slot in &slots {
+            if known <= MAX_FILES {
+                return;
+            }
+            if let Ok(mut database) = slot.database.try_lock()
+                && let Some(idle) = database.take_if(|database| Arc::strong_count(database) == 1)
+            {
+                known = known.saturating_sub(files(&idle));
+            }
+        }
     }
 
     fn slot(&self, key: &DbKey) -> Result<Arc<Slot>, Error> {

@@ -8,6 +8,7 @@ use litevfs::types::{Checksum, Pgno, Pos, Txid};
 
 use super::database::Database;
 use super::error::Error;
+use super::files::LtxFile;
 use super::view::View;
 
 /// About how many bytes of pages are read at a time.
@@ -18,6 +19,8 @@ const BATCH_BYTES: usize = 1 << 20;
 pub struct Snapshot {
     database: Arc<Database>,
     view: View,
+    /// However long a client takes to read it, its files stay, as far as this server has a say.
+    _pin: Arc<[LtxFile]>,
     /// The last page handed out, 0 at first.
     last: u32,
     /// The database checksum of the pages handed out.
@@ -28,7 +31,8 @@ impl Snapshot {
     /// A snapshot at a position, or at the current one.
     pub async fn new(database: Arc<Database>, pos: Option<Pos>) -> Result<Snapshot, Error> {
         let view = database.view(pos).await?;
-        Ok(Snapshot { database, view, last: 0, checksum: Checksum::EMPTY })
+        let pin = database.pin(&view);
+        Ok(Snapshot { database, view, _pin: pin, last: 0, checksum: Checksum::EMPTY })
     }
 
     /// The header of the snapshot as an LTX file.

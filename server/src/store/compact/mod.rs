@@ -171,8 +171,8 @@ impl Store {
         let due = {
             let state = database.state.read();
             self.queue.schedule.next_merge(&state.files, now).is_some()
-                || !self.queue.schedule.removable(&state.files, now).is_empty()
         };
+        let due = due || !self.removable(&database).is_empty();
         if due {
             let Some(mut claim) = self.claim_compaction(key).await? else {
                 return Ok(Some(RETRY));
@@ -181,8 +181,11 @@ impl Store {
             claim.end(self).await;
             done?;
         }
+        let read = !database.pinned().is_empty();
         let state = database.state.read();
-        Ok(self.queue.schedule.next_look(&state.files, now_ms()))
+        let next = self.queue.schedule.next_look(&state.files, now_ms());
+        // What is being read may be due all the time.
+        Ok(if read { next.map(|next| next.max(RETRY)) } else { next })
     }
 
     async fn compact_claimed(
@@ -225,15 +228,21 @@ impl Store {
         Ok(())
     }
 
+    /// The files that may go now, but for those that somebody is reading.
+    fn removable(&self, database: &Database) -> Vec<LtxFile> {
+        let pinned = database.pinned();
+        let state = database.state.read();
+        let mut removable = self.queue.schedule.removable(&state.files, now_ms());
+        removable.retain(|file| !pinned.contains(file));
+        removable
+    }
+
     async fn remove_old(&self, database: &Database) -> Result<(), Error> {
         let listed_at = Instant::now();
         if self.objects.is_shared() {
             database.reload().await?;
         }
-        let removable = {
-            let state = database.state.read();
-            self.queue.schedule.removable(&state.files, now_ms())
-        };
+        let removable = self.removable(database);
         if removable.is_empty() {
             return Ok(());
         }

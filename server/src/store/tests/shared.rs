@@ -11,7 +11,7 @@ use super::model::Model;
 use super::{eager, key, newest, open, open_faulty, spool};
 use crate::lease::LeaseError;
 use crate::store::compact::Schedule;
-use crate::store::{At, Error, Store};
+use crate::store::{At, Error, Snapshot, Store};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -152,6 +152,37 @@ fn a_dropped_database_is_gone_everywhere_and_its_name_free_after_a_while() {
         let mut anew = Model::new(4096);
         let refused = other.commit(&key, spool(&anew.commit(&[(1, 1)], 1)), None).await;
         assert!(matches!(refused, Err(Error::Dropped(_))), "{refused:?}");
+    });
+}
+
+#[test]
+fn a_snapshot_under_way_keeps_what_it_reads() {
+    block_on(async {
+        let (inner, faults) = (Arc::new(InMemory::new()), Faults::new(1));
+        let store = open(&inner, &faults, eager(Duration::ZERO)).await;
+        let (key, mut model) = (key("db"), Model::new(65_536));
+        let all: Vec<(u32, u8)> = (1..=40).map(|pgno| (pgno, 1)).collect();
+        store.commit(&key, spool(&model.commit(&all, 40)), None).await.unwrap();
+        store.commit(&key, spool(&model.commit(&[(1, 2)], 40)), None).await.unwrap();
+        let database = newest(&store, &key).await.unwrap().unwrap();
+        let mut snapshot = Snapshot::new(database, None).await.unwrap();
+        let (pos, expected) = model.history[1].clone();
+        assert_eq!(snapshot.pos(), pos);
+        let mut pages = Vec::new();
+        for fill in 3..9 {
+            pages.extend(snapshot.next_pages().await.unwrap());
+            store.commit(&key, spool(&model.commit(&[(1, fill)], 40)), None).await.unwrap();
+            tokio::time::sleep(SECOND / 50).await;
+            store.try_compact(&key).await.unwrap();
+        }
+        let pages: Vec<Vec<u8>> = pages.into_iter().map(|(_, data)| data).collect();
+        assert!(pages == expected);
+        drop(snapshot);
+        store.commit(&key, spool(&model.commit(&[(1, 9)], 40)), None).await.unwrap();
+        tokio::time::sleep(SECOND / 50).await;
+        store.try_compact(&key).await.unwrap();
+        let gone = newest(&store, &key).await.unwrap().unwrap().view(Some(pos)).await;
+        assert!(matches!(gone, Err(Error::PosMismatch(_))), "{gone:?}");
     });
 }
 
