@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use litevfs::types::{Checksum, PageSize, Pgno, Pos};
+use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
 use parking_lot::{Mutex, RwLock};
 
 use super::error::Error;
@@ -194,11 +194,11 @@ impl Database {
         files
     }
 
-    /// The files that must stay for now.
-    pub(super) fn pinned(&self) -> HashSet<LtxFile> {
+    /// The files that must stay for now, by [`LtxFile::identity`].
+    pub(super) fn pinned(&self) -> HashSet<(u8, Txid, Txid, u64)> {
         let pins = self.pins.lock();
-        let files = pins.iter().filter_map(Weak::upgrade);
-        files.flat_map(|files| files.to_vec()).collect()
+        let files: Vec<Arc<[LtxFile]>> = pins.iter().filter_map(Weak::upgrade).collect();
+        files.iter().flat_map(|files| files.iter().map(LtxFile::identity)).collect()
     }
 
     /// The current position.

@@ -27,6 +27,13 @@ pub struct LtxFile {
     pub written_ms: u64,
 }
 
+impl LtxFile {
+    /// What tells it from every other file of its database, whoever's clock said when it was stored.
+    pub const fn identity(&self) -> (u8, Txid, Txid, u64) {
+        (self.level, self.min_txid, self.max_txid, self.version)
+    }
+}
+
 /// All files of a database.
 #[derive(Debug, Clone, Default)]
 pub struct Files {

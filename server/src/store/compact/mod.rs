@@ -233,7 +233,7 @@ impl Store {
         let pinned = database.pinned();
         let state = database.state.read();
         let mut removable = self.queue.schedule.removable(&state.files, now_ms());
-        removable.retain(|file| !pinned.contains(file));
+        removable.retain(|file| !pinned.contains(&file.identity()));
         removable
     }
 

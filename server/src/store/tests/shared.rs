@@ -171,6 +171,8 @@ fn a_snapshot_under_way_keeps_what_it_reads() {
         let mut pages = Vec::new();
         for fill in 3..9 {
             pages.extend(snapshot.next_pages().await.unwrap());
+            // What this server knows of its files by its own clock, the list says by the store's.
+            newest(&store, &key).await.unwrap().unwrap().reload().await.unwrap();
             store.commit(&key, spool(&model.commit(&[(1, fill)], 40)), None).await.unwrap();
             tokio::time::sleep(SECOND / 50).await;
             store.try_compact(&key).await.unwrap();
