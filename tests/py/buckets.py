@@ -2,8 +2,9 @@
 
 The writers transfer money in three databases that they share, half of them through the extension,
 half with raw LTX files, all through a load balancer. Meanwhile servers die at random, in the middle
-of commits and of compactions, and come back, and readers look at snapshots, in which the money must add up. The same with a MinIO of four drives
-of which one is taken away in the middle.
+of commits and of compactions, and come back, and readers look at snapshots, in which the money must
+add up. The same with a MinIO of four nodes and drives, of which a drive, or a node, is taken away in
+the middle.
 
 COMMITS=N acknowledged commits end a run (by default some hundred; 10,000 is the full size).
 """
@@ -277,10 +278,16 @@ def three_servers_and_a_bucket():
 
 
 def a_drive_stops():
-    """One of the four drives goes away in the middle."""
+    """One of the four drives goes away in the middle; its node stays."""
     with scratch() as folder, Minio(folder, nodes=4) as minio, three_servers(folder, minio) as servers:
-        work(folder, servers, commits=200, halfway=lambda: minio.kill(3))
+        work(folder, servers, commits=200, halfway=lambda: minio.take_drive(3))
+
+
+def a_node_dies():
+    """One of the four nodes is killed, with its drive. Each write takes MinIO much longer then."""
+    with scratch() as folder, Minio(folder, nodes=4) as minio, three_servers(folder, minio) as servers:
+        work(folder, servers, commits=100, halfway=lambda: minio.kill(3))
 
 
 if __name__ == "__main__":
-    main(one_server_and_a_folder, three_servers_and_a_bucket, a_drive_stops)
+    main(one_server_and_a_folder, three_servers_and_a_bucket, a_drive_stops, a_node_dies)

@@ -93,6 +93,12 @@ class Minio:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=self.folder,
             )
 
+    def take_drive(self, node):
+        """Takes one drive away from its node, which goes on without."""
+        drive = self.folder / f"drive{node}"
+        drive.rename(self.folder / f"drive{node}.gone")
+        drive.write_text("not a folder: nothing can be made here")
+
     def kill(self, node):
         """Takes one node and its drive away, without a goodbye."""
         self.processes[node].send_signal(signal.SIGKILL)
