@@ -1,5 +1,6 @@
 """Databases that others put on the server: in WAL mode, by LiteFS's chunked uploads, without a lease."""
 
+import functools
 import pathlib
 import sqlite3
 
@@ -81,10 +82,13 @@ def litefs_uploads():
         versions.append(path.read_bytes())
         db.close()
 
-        def upload(first, last):
+        @functools.cache
+        def upload_file(first, last):
             """The transactions first to last as one file; version i is the state after transaction i."""
-            before = versions[first - 1]
-            return ltx.push(server, "db", ltx.encode(before, versions[last], first, last))
+            return ltx.encode(versions[first - 1], versions[last], first, last)
+
+        def upload(first, last):
+            return ltx.push(server, "db", upload_file(first, last))
 
         with Client(server, folder, folder / "cache") as client:
             equal("transaction 1", upload(1, 1)[0], 200)
