@@ -3,7 +3,7 @@
 
 use super::start;
 use crate::sys::log::log;
-use crate::vfs::{Sqlite, shielded};
+use crate::vfs::{ConnectionFunctions, Sqlite, shielded};
 use core::ffi::c_int;
 use libsqlite3_sys as ffi;
 
@@ -14,6 +14,23 @@ pub extern "C" fn litevfs_static_init() -> c_int {
         malloc: ffi::sqlite3_malloc,
         vfs_find: ffi::sqlite3_vfs_find,
         vfs_register: ffi::sqlite3_vfs_register,
+        connections: Some(ConnectionFunctions {
+            uri_parameter: ffi::sqlite3_uri_parameter,
+            file_control: ffi::sqlite3_file_control,
+            next_stmt: ffi::sqlite3_next_stmt,
+            stmt_busy: ffi::sqlite3_stmt_busy,
+            stmt_readonly: ffi::sqlite3_stmt_readonly,
+            auto_extension: ffi::sqlite3_auto_extension,
+            create_function_v2: ffi::sqlite3_create_function_v2,
+            create_module_v2: ffi::sqlite3_create_module_v2,
+            declare_vtab: ffi::sqlite3_declare_vtab,
+            context_db_handle: ffi::sqlite3_context_db_handle,
+            value_text: ffi::sqlite3_value_text,
+            result_text: ffi::sqlite3_result_text,
+            result_int64: ffi::sqlite3_result_int64,
+            result_null: ffi::sqlite3_result_null,
+            result_error: ffi::sqlite3_result_error,
+        }),
     };
     shielded(ffi::SQLITE_ERROR, || match start(sqlite, false) {
         Ok(()) => ffi::SQLITE_OK,

@@ -1,22 +1,20 @@
 //! Entry points for `sqlite3_load_extension` and the shell's `.load`.
 
 use super::start;
-use crate::vfs::{Sqlite, shielded};
+use crate::vfs::{ConnectionFunctions, Sqlite, shielded};
 use alloc::format;
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_char, c_int};
+use core::mem;
 use libsqlite3_sys as ffi;
-use libsqlite3_sys::{sqlite3, sqlite3_vfs};
+use libsqlite3_sys::sqlite3;
 
-/// The first part of `sqlite3_api_routines` (sqlite3ext.h), as far as we read it. Members are only
-/// ever added at its end; all of them are pointers to functions. The number is the member's place.
-#[repr(C)]
-pub struct ApiRoutines {
-    _until_malloc: [*const c_void; 68],
-    malloc: Option<unsafe extern "C" fn(c_int) -> *mut c_void>,
-    _until_vfs_find: [*const c_void; 141 - 69],
-    vfs_find: Option<unsafe extern "C" fn(*const c_char) -> *mut sqlite3_vfs>,
-    vfs_register: Option<unsafe extern "C" fn(*mut sqlite3_vfs, c_int) -> c_int>,
-}
+/// `sqlite3_api_routines` (sqlite3ext.h) as it is laid out: nothing but pointers to functions. Members are
+/// only ever added at its end; how many there are depends on SQLite's version.
+#[repr(transparent)]
+pub struct ApiRoutines(Option<unsafe extern "C" fn()>);
+
+/// The first version with all members that we read.
+const MIN_VERSION_FOR_CONNECTIONS: c_int = 3_008_007;
 
 /// Loads the extension: the VFS `litevfs` is there afterwards.
 ///
@@ -56,9 +54,8 @@ unsafe fn load(
     p_api: *const ApiRoutines,
     make_default: bool,
 ) -> c_int {
-    // SAFETY: the caller's promise. A SQLite without these members is older than 3.5, which can't
-    // load extensions.
-    let Some(sqlite) = (unsafe { p_api.as_ref() }).and_then(routines) else {
+    // SAFETY: the caller's promise.
+    let Some(sqlite) = (unsafe { routines(p_api) }) else {
         return ffi::SQLITE_ERROR;
     };
     shielded(ffi::SQLITE_ERROR, || match start(sqlite, make_default) {
@@ -75,15 +72,64 @@ unsafe fn load(
     })
 }
 
-fn routines(api: &ApiRoutines) -> Option<Sqlite> {
-    Some(Sqlite { malloc: api.malloc?, vfs_find: api.vfs_find?, vfs_register: api.vfs_register? })
+/// The function in that place of the table, of the type that sqlite3ext.h says.
+///
+/// # Safety
+///
+/// The table must have the place, and `F` must be the type of a pointer to the function there.
+unsafe fn routine<F>(api: *const ApiRoutines, place: usize) -> Option<F> {
+    // SAFETY: the caller's promise; null is `None` for a pointer to a function of any type.
+    unsafe { mem::transmute_copy::<ApiRoutines, Option<F>>(&api.add(place).read()) }
 }
 
-const _: () = {
-    let pointer_len = core::mem::size_of::<*const ()>();
-    let offset = core::mem::offset_of!(ApiRoutines, vfs_register);
-    assert!(matches!(offset.checked_div(pointer_len), Some(142)), "a member is not in its place");
-};
+/// What we need of SQLite's functions. The numbers are their places in sqlite3ext.h.
+///
+/// # Safety
+///
+/// `api` must be null or SQLite's table.
+unsafe fn routines(api: *const ApiRoutines) -> Option<Sqlite> {
+    if api.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise. A SQLite without these members is older than 3.5, which can't load
+    // extensions. The fields say what type each function has.
+    unsafe {
+        let version: unsafe extern "C" fn() -> c_int = routine(api, 67)?;
+        let has_connections = version() >= MIN_VERSION_FOR_CONNECTIONS;
+        Some(Sqlite {
+            malloc: routine(api, 68)?,
+            vfs_find: routine(api, 141)?,
+            vfs_register: routine(api, 142)?,
+            connections: if has_connections { connections(api) } else { None },
+        })
+    }
+}
+
+/// # Safety
+///
+/// `api` must be the table of a SQLite not older than [`MIN_VERSION_FOR_CONNECTIONS`].
+unsafe fn connections(api: *const ApiRoutines) -> Option<ConnectionFunctions> {
+    // SAFETY: the caller's promise; the fields say what type each function has.
+    unsafe {
+        Some(ConnectionFunctions {
+            declare_vtab: routine(api, 50)?,
+            result_error: routine(api, 80)?,
+            result_int64: routine(api, 83)?,
+            result_null: routine(api, 84)?,
+            result_text: routine(api, 85)?,
+            value_text: routine(api, 109)?,
+            create_module_v2: routine(api, 119)?,
+            file_control: routine(api, 127)?,
+            context_db_handle: routine(api, 149)?,
+            next_stmt: routine(api, 152)?,
+            create_function_v2: routine(api, 162)?,
+            stmt_busy: routine(api, 184)?,
+            stmt_readonly: routine(api, 185)?,
+            uri_parameter: routine(api, 189)?,
+            auto_extension: routine(api, 192)?,
+        })
+    }
+}
 
 #[cfg(test)]
 mod tests {

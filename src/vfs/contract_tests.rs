@@ -61,7 +61,7 @@ fn registered() -> *mut sqlite3_vfs {
     default.szOsFile = 100;
     DEFAULT.set(Box::into_raw(Box::new(default)));
     REGISTERED.set((ptr::null_mut(), 0));
-    let sqlite = Sqlite { malloc, vfs_find, vfs_register };
+    let sqlite = Sqlite { malloc, vfs_find, vfs_register, connections: None };
     register(sqlite, false, || {
         let var = |name: &str| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string());
         let server = MemoryBackend::default();
@@ -141,7 +141,7 @@ impl OpenFile {
 #[test]
 fn registering_again_keeps_the_object_and_can_make_it_the_default() {
     let vfs = registered();
-    let sqlite = Sqlite { malloc, vfs_find, vfs_register };
+    let sqlite = Sqlite { malloc, vfs_find, vfs_register, connections: None };
     register(sqlite, false, || unreachable!("it is registered already")).unwrap();
     assert_eq!(REGISTERED.get(), (vfs, 0));
     register(sqlite, true, || unreachable!("it is registered already")).unwrap();

@@ -7,6 +7,7 @@ use super::result_code::result_code;
 use crate::error::{Error, ErrorKind};
 use crate::sys::log::log;
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ptr::NonNull;
 use libsqlite3_sys as ffi;
 
 /// Carries out an operation.
@@ -24,6 +25,10 @@ pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c
         }
         // SAFETY: passed on from the caller: an array of three or more strings or nulls.
         ffi::SQLITE_FCNTL_PRAGMA => unsafe { run_pragma(database, arg.cast()) },
+        ffi::SQLITE_FCNTL_PDB => {
+            database.connection_place = NonNull::new(arg.cast());
+            ffi::SQLITE_NOTFOUND
+        }
         ffi::SQLITE_FCNTL_VFSNAME => {
             let name = database.sqlite().text(VFS_NAME.to_str().unwrap_or_default());
             let out: *mut *mut c_char = arg.cast();

@@ -14,9 +14,10 @@ use crate::sys::log::log;
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::ffi::{c_int, c_void};
-use core::{ptr, slice};
+use core::ptr::{self, NonNull};
+use core::slice;
 use libsqlite3_sys as ffi;
-use libsqlite3_sys::{sqlite3_file, sqlite3_int64, sqlite3_io_methods};
+use libsqlite3_sys::{sqlite3, sqlite3_file, sqlite3_int64, sqlite3_io_methods};
 
 /// What lies behind SQLite's pointer to an open main database.
 #[repr(C)]
@@ -32,6 +33,10 @@ pub struct Database {
     pub connection: Connection,
     /// For `PRAGMA litevfs_last_error`.
     pub last_error: Option<String>,
+    /// Where SQLite keeps the connection that uses the file; with a shared cache it is the one that does
+    /// so just now. There as long as the file is open. `None` before SQLite told, and where it is too
+    /// old to tell.
+    pub connection_place: Option<NonNull<*mut sqlite3>>,
     registration: &'static Registration,
 }
 
@@ -39,6 +44,14 @@ impl Database {
     /// SQLite's functions.
     pub fn sqlite(&self) -> &Sqlite {
         &self.registration.sqlite
+    }
+
+    /// SQLite's connection that calls us.
+    #[expect(dead_code, reason = "leases, groups and functions in SQL are about to need it")]
+    pub fn sqlite3(&self) -> Option<NonNull<sqlite3>> {
+        // SAFETY: the place is there as long as the file is, and SQLite does not write to it during a call
+        // of a method of the file.
+        self.connection_place.and_then(|place| NonNull::new(unsafe { place.read() }))
     }
 
     /// Logs a failure, keeps its text, and maps it. What is no fault but a matter of waiting is not
@@ -70,7 +83,12 @@ impl MainFile {
         connection: Connection,
         registration: &'static Registration,
     ) {
-        let database = Box::new(Database { connection, last_error: None, registration });
+        let database = Box::new(Database {
+            connection,
+            last_error: None,
+            connection_place: None,
+            registration,
+        });
         let base = sqlite3_file { pMethods: &raw const METHODS };
         // SAFETY: the caller's promise; the memory holds nothing that must be dropped.
         unsafe {

@@ -34,7 +34,7 @@ mod contract_tests;
 
 pub use registration::register;
 pub use shield::shielded;
-pub use sqlite::Sqlite;
+pub use sqlite::{ConnectionFunctions, Sqlite};
 
 /// The name the VFS is registered under.
 pub const VFS_NAME: &core::ffi::CStr = c"litevfs";

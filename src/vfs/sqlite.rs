@@ -3,11 +3,18 @@
 //! A loadable extension is handed a table of them, a program linked with SQLite has them as symbols;
 //! `entry/` fills this struct from the one or the other.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
-use libsqlite3_sys::sqlite3_vfs;
+use libsqlite3_sys::{
+    sqlite3, sqlite3_context, sqlite3_module, sqlite3_stmt, sqlite3_value, sqlite3_vfs,
+};
 
-/// SQLite, as far as we need it.
+/// A function in SQL, as SQLite calls it.
+pub type SqlFunction = unsafe extern "C" fn(*mut sqlite3_context, c_int, *mut *mut sqlite3_value);
+/// What SQLite calls with a value that it is done with.
+pub type Destructor = unsafe extern "C" fn(*mut c_void);
+
+/// SQLite, as far as the VFS can't do without it.
 #[derive(Clone, Copy)]
 pub struct Sqlite {
     /// `sqlite3_malloc`.
@@ -16,6 +23,85 @@ pub struct Sqlite {
     pub vfs_find: unsafe extern "C" fn(*const c_char) -> *mut sqlite3_vfs,
     /// `sqlite3_vfs_register`.
     pub vfs_register: unsafe extern "C" fn(*mut sqlite3_vfs, c_int) -> c_int,
+    /// What there is to do with connections; `None` where SQLite is older than 3.8.7.
+    pub connections: Option<ConnectionFunctions>,
+}
+
+/// SQLite's functions about connections, their statements and what SQL can call.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct ConnectionFunctions {
+    pub uri_parameter: unsafe extern "C" fn(*const c_char, *const c_char) -> *const c_char,
+    pub file_control:
+        unsafe extern "C" fn(*mut sqlite3, *const c_char, c_int, *mut c_void) -> c_int,
+    pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
+    pub stmt_busy: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
+    pub stmt_readonly: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
+    pub auto_extension: unsafe extern "C" fn(Option<unsafe extern "C" fn()>) -> c_int,
+    pub create_function_v2: unsafe extern "C" fn(
+        *mut sqlite3,
+        *const c_char,
+        c_int,
+        c_int,
+        *mut c_void,
+        Option<SqlFunction>,
+        Option<SqlFunction>,
+        Option<unsafe extern "C" fn(*mut sqlite3_context)>,
+        Option<Destructor>,
+    ) -> c_int,
+    pub create_module_v2: unsafe extern "C" fn(
+        *mut sqlite3,
+        *const c_char,
+        *const sqlite3_module,
+        *mut c_void,
+        Option<Destructor>,
+    ) -> c_int,
+    pub declare_vtab: unsafe extern "C" fn(*mut sqlite3, *const c_char) -> c_int,
+    pub context_db_handle: unsafe extern "C" fn(*mut sqlite3_context) -> *mut sqlite3,
+    pub value_text: unsafe extern "C" fn(*mut sqlite3_value) -> *const u8,
+    pub result_text:
+        unsafe extern "C" fn(*mut sqlite3_context, *const c_char, c_int, Option<Destructor>),
+    pub result_int64: unsafe extern "C" fn(*mut sqlite3_context, i64),
+    pub result_null: unsafe extern "C" fn(*mut sqlite3_context),
+    pub result_error: unsafe extern "C" fn(*mut sqlite3_context, *const c_char, c_int),
+}
+
+impl ConnectionFunctions {
+    /// Whether a statement is running on a connection that may write, as far as SQLite knows: a
+    /// `BEGIN IMMEDIATE` does, a `BEGIN` or a `SELECT` does not.
+    ///
+    /// # Safety
+    ///
+    /// `db` must be an open connection, and this thread inside a call of SQLite's on it.
+    pub unsafe fn runs_a_write(&self, db: *mut sqlite3) -> bool {
+        let mut stmt = ptr::null_mut();
+        loop {
+            // SAFETY: the caller's promise: the connection is locked by this thread, so no statement
+            // of it comes or goes meanwhile.
+            unsafe {
+                stmt = (self.next_stmt)(db, stmt);
+                if stmt.is_null() {
+                    return false;
+                }
+                if (self.stmt_busy)(stmt) != 0 && (self.stmt_readonly)(stmt) == 0 {
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// A parameter of the URI that a database was opened with.
+    ///
+    /// # Safety
+    ///
+    /// `z_name` must be the name that SQLite gave to `xOpen` of a main database, during that call.
+    pub unsafe fn uri_parameter(&self, z_name: *const c_char, parameter: &CStr) -> Option<&CStr> {
+        // SAFETY: the caller's promise; the value lives as long as the name.
+        unsafe {
+            let value = (self.uri_parameter)(z_name, parameter.as_ptr());
+            (!value.is_null()).then(|| CStr::from_ptr(value))
+        }
+    }
 }
 
 impl Sqlite {
