@@ -6,13 +6,17 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
 use libsqlite3_sys::{
-    sqlite3, sqlite3_context, sqlite3_module, sqlite3_stmt, sqlite3_value, sqlite3_vfs,
+    sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_module, sqlite3_stmt, sqlite3_value,
+    sqlite3_vfs,
 };
 
 /// A function in SQL, as SQLite calls it.
 pub type SqlFunction = unsafe extern "C" fn(*mut sqlite3_context, c_int, *mut *mut sqlite3_value);
 /// What SQLite calls with a value that it is done with.
 pub type Destructor = unsafe extern "C" fn(*mut c_void);
+/// What SQLite calls with every new connection, a place for an error text, and its table of functions.
+pub type AutoExtension =
+    unsafe extern "C" fn(*mut sqlite3, *mut *mut c_char, *const sqlite3_api_routines) -> c_int;
 
 /// SQLite, as far as the VFS can't do without it.
 #[derive(Clone, Copy)]
@@ -37,7 +41,7 @@ pub struct ConnectionFunctions {
     pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
     pub stmt_busy: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub stmt_readonly: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
-    pub auto_extension: unsafe extern "C" fn(Option<unsafe extern "C" fn()>) -> c_int,
+    pub auto_extension: unsafe extern "C" fn(Option<AutoExtension>) -> c_int,
     pub create_function_v2: unsafe extern "C" fn(
         *mut sqlite3,
         *const c_char,
