@@ -9,7 +9,7 @@ use core::fmt;
 /// What went wrong, as far as SQLite and the retry logic care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// An environment variable is missing or unusable.
+    /// An environment variable or a parameter of a URI is missing or unusable.
     Config,
     /// A database name that this VFS does not take.
     Name,

@@ -1,7 +1,7 @@
 //! One open database: its cache and what its connections share.
 
 use super::lease::Lease;
-use super::process::Process;
+use super::origin::Origin;
 use super::settings::SharedSettings;
 use crate::backend::{Backend, Page};
 use crate::error::{Error, ErrorKind, Result};
@@ -56,7 +56,7 @@ pub struct State {
 
 /// See the module.
 pub struct Database {
-    process: Arc<Process>,
+    origin: Arc<Origin>,
     name: DbName,
     state: sys::Mutex<State>,
     /// The process that opened it, which a forked child is not.
@@ -86,7 +86,7 @@ impl State {
 impl Database {
     /// Opens the database with the cache at `place`.
     pub fn open(
-        process: Arc<Process>,
+        origin: Arc<Origin>,
         name: DbName,
         place: Option<CachePlace>,
         private_dir: Option<Arc<sys::PrivateDir>>,
@@ -104,7 +104,7 @@ impl Database {
             settings,
         };
         let (state, owner) = (sys::Mutex::new(state), sys::process_id());
-        Database { process, name, state, owner, _private_dir: private_dir }
+        Database { origin, name, state, owner, _private_dir: private_dir }
     }
 
     /// The name.
@@ -112,9 +112,9 @@ impl Database {
         &self.name
     }
 
-    /// The process it is open in.
-    pub fn process(&self) -> Arc<Process> {
-        Arc::clone(&self.process)
+    /// Where it comes from.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
     }
 
     /// Whether this process opened it. A forked child that closes what it inherited must not give back
@@ -125,7 +125,7 @@ impl Database {
 
     /// The way to the server.
     pub fn backend(&self) -> &dyn Backend {
-        self.process.backend()
+        self.origin.backend()
     }
 
     /// What the connections share. To be held shortly, and never during a request.

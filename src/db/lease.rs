@@ -186,7 +186,7 @@ impl Database {
 
 /// One step of the background thread: the pause before the next, `None` when there is no lease.
 fn keep_lease(database: &Weak<Database>) -> Option<u64> {
-    let (process, name, id) = {
+    let (origin, name, id) = {
         let database = database.upgrade()?;
         let mut state = database.state();
         let Some(lease) = &state.lease else {
@@ -195,12 +195,12 @@ fn keep_lease(database: &Weak<Database>) -> Option<u64> {
         };
         let id = lease.id.clone();
         drop(state);
-        (database.process(), database.name().clone(), id)
+        (Arc::clone(database.origin()), database.name().clone(), id)
     };
     let Some(id) = id else { return Some(REFRESH_INTERVAL_MS) };
     // Without holding on to the database: its last connection closes it, not this thread.
     let sent = sys::Tick::now();
-    let outcome = process.backend().refresh_lease(&name, &id, LEASE_DURATION_MS);
+    let outcome = origin.backend().refresh_lease(&name, &id, LEASE_DURATION_MS);
     database.upgrade()?.note_refresh(&id, sent, &outcome);
     Some(REFRESH_INTERVAL_MS)
 }

@@ -1,7 +1,8 @@
 //! One database as this process knows it: who reads at which position, who writes, under which lease.
 //!
 //! ```text
-//! process.rs      every open database of the process, the backend, where caches lie
+//! origins.rs      the origins that the process knows, each made when it is first needed
+//! origin.rs       the databases of one server, cluster and token; where their caches lie
 //! database.rs     one of them: its cache and what its connections share
 //! poll.rs         asking for newer positions, for all open databases at once
 //! lease.rs        the remote right to write
@@ -19,8 +20,9 @@ mod commit;
 mod connection;
 mod database;
 mod lease;
+mod origin;
+mod origins;
 mod poll;
-mod process;
 mod push;
 mod read;
 mod settings;
@@ -30,5 +32,6 @@ mod settings;
 mod tests;
 
 pub use connection::{Connection, Lock};
-pub use process::Process;
+pub use origin::Origin;
+pub use origins::{Origins, Reach};
 pub use settings::{ReadSettings, SharedSettings};

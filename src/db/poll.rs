@@ -1,4 +1,4 @@
-//! Asking for newer positions: one request for every open database of the process.
+//! Asking for newer positions: one request for every open database of an origin.
 //!
 //! Freshness is measured from the moment a request was sent. While the server is away, what the cache
 //! holds stays readable: at the last confirmed position, with a warning in the log, and with a pause
@@ -47,9 +47,9 @@ impl Database {
         Ok(())
     }
 
-    /// Polls, for this and every other open database.
+    /// Polls, for this and every other open database of its origin.
     pub fn poll_now(&self) -> Result<()> {
-        let all = self.process().databases();
+        let all = self.origin().databases();
         let others =
             all.iter().map(|database| &**database).filter(|other| other.name() != self.name());
         let asked: Vec<&Database> = core::iter::once(self).chain(others).collect();

@@ -16,6 +16,7 @@ pub extern "C" fn litevfs_static_init() -> c_int {
         vfs_register: ffi::sqlite3_vfs_register,
         connections: Some(ConnectionFunctions {
             uri_parameter: ffi::sqlite3_uri_parameter,
+            uri_boolean: ffi::sqlite3_uri_boolean,
             file_control: ffi::sqlite3_file_control,
             next_stmt: ffi::sqlite3_next_stmt,
             stmt_busy: ffi::sqlite3_stmt_busy,

@@ -125,6 +125,7 @@ unsafe fn connections(api: *const ApiRoutines) -> Option<ConnectionFunctions> {
             create_function_v2: routine(api, 162)?,
             stmt_busy: routine(api, 184)?,
             stmt_readonly: routine(api, 185)?,
+            uri_boolean: routine(api, 187)?,
             uri_parameter: routine(api, 189)?,
             auto_extension: routine(api, 192)?,
         })

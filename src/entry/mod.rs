@@ -12,9 +12,10 @@ pub use linked::litevfs_static_init;
 #[cfg(feature = "loadable")]
 pub use loadable::{ApiRoutines, sqlite3_litevfs_init, sqlite3_litevfs_init_default_vfs};
 
+use crate::backend::Backend;
 use crate::backend::lfsc::LfscClient;
-use crate::config::Config;
-use crate::db::Process;
+use crate::config::{Config, Environment};
+use crate::db::Origins;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::NativeTransport;
 use crate::sys;
@@ -25,9 +26,12 @@ use alloc::boxed::Box;
 fn start(sqlite: Sqlite, make_default: bool) -> Result<()> {
     sys::init_log().map_err(|text| Error::new(ErrorKind::Config, text))?;
     vfs::register(sqlite, make_default, || {
-        let config = Config::from_vars(sys::env_var)?;
-        let transport = NativeTransport::new(&config.base_url)?;
-        let client = LfscClient::new(config.clone(), Box::new(transport));
-        Ok(Process::new(&config, Box::new(client)))
+        Origins::new(Environment::from_vars(sys::env_var)?, Box::new(reach))
     })
+}
+
+/// The client of a configuration's server.
+fn reach(config: &Config) -> Result<Box<dyn Backend>> {
+    let transport = NativeTransport::new(&config.base_url)?;
+    Ok(Box::new(LfscClient::new(config.clone(), Box::new(transport))))
 }

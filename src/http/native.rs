@@ -33,8 +33,8 @@ impl NativeTransport {
         }
         #[cfg(not(feature = "tls"))]
         if base.https {
-            let message = "LITEFS_CLOUD_HOST: this build has no TLS; \
-                           use an http:// URL or a build with the feature `tls`";
+            let message = "this build has no TLS: \
+                           use an http:// URL as host, or a build with the feature `tls`";
             return Err(crate::error::Error::new(crate::error::ErrorKind::Config, message));
         }
         Ok(NativeTransport { proxy: proxy_for(base, sys::env_var)? })

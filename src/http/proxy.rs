@@ -92,7 +92,7 @@ mod tests {
     fn chosen(url: &str, vars: &[(&str, &str)]) -> bool {
         let var =
             |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string());
-        proxy_for(&BaseUrl::parse(url).unwrap(), var).unwrap().is_some()
+        proxy_for(&BaseUrl::parse(url, "host").unwrap(), var).unwrap().is_some()
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_the_http_client_would_do_against_our_word_is_an_error() {
-        let base = BaseUrl::parse("https://a.example").unwrap();
+        let base = BaseUrl::parse("https://a.example", "host").unwrap();
         for value in ["", "http://p:1"] {
             let var = |name: &str| match name {
                 "https_proxy" => Some(value.to_string()),
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn its_address_is_without_the_password() {
-        let base = BaseUrl::parse("https://a").unwrap();
+        let base = BaseUrl::parse("https://a", "host").unwrap();
         let var = |name: &str| {
             (name == "HTTPS_PROXY").then(|| "http://user:p@ssword@proxy.example:8080/".to_string())
         };
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_unusable_proxy_is_an_error_that_names_the_variable() {
-        let base = BaseUrl::parse("https://a").unwrap();
+        let base = BaseUrl::parse("https://a", "host").unwrap();
         let var = |name: &str| (name == "HTTPS_PROXY").then(|| "socks5://p:1".to_string());
         assert!(proxy_for(&base, var).unwrap_err().message().contains("HTTPS_PROXY"));
     }

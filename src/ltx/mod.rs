@@ -14,7 +14,7 @@ mod lz4_frame;
 mod name;
 mod order;
 mod page_frame;
-mod xxh32;
+pub(crate) mod xxh32;
 
 pub use checksum::{Crc64, page_checksum};
 pub use decoder::{Decoder, detect};

@@ -9,7 +9,7 @@ const STRIPE_LEN: usize = 16;
 
 /// A running xxHash32.
 #[derive(Debug, Clone)]
-pub(super) struct Xxh32 {
+pub(crate) struct Xxh32 {
     lanes: [u32; 4],
     /// Bytes that do not fill a stripe yet: the first `pending_len` of these.
     pending: [u8; STRIPE_LEN],
@@ -18,20 +18,20 @@ pub(super) struct Xxh32 {
 }
 
 impl Xxh32 {
-    pub(super) const fn new() -> Xxh32 {
+    pub(crate) const fn new() -> Xxh32 {
         let lanes = [PRIME_1.wrapping_add(PRIME_2), PRIME_2, 0, 0_u32.wrapping_sub(PRIME_1)];
         Xxh32 { lanes, pending: [0; STRIPE_LEN], pending_len: 0, total: 0 }
     }
 
     /// The hash of these bytes alone.
-    pub(super) fn of(bytes: &[u8]) -> u32 {
+    pub(crate) fn of(bytes: &[u8]) -> u32 {
         let mut hash = Xxh32::new();
         hash.update(bytes);
         hash.finish()
     }
 
     /// Takes in more bytes.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.total = self.total.wrapping_add(bytes.len() as u64);
         let mut rest = bytes;
         if self.pending_len > 0 {
@@ -51,7 +51,7 @@ impl Xxh32 {
     }
 
     /// The hash of all bytes so far.
-    pub(super) fn finish(&self) -> u32 {
+    pub(crate) fn finish(&self) -> u32 {
         let mut hash = if self.total < STRIPE_LEN as u64 {
             PRIME_5
         } else {

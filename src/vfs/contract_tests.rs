@@ -1,9 +1,11 @@
 //! The raw tables, called as SQLite calls them, without SQLite in between.
 
 use super::*;
+use crate::backend::Backend;
 use crate::backend::twins::MemoryBackend;
-use crate::config::Config;
-use crate::db::Process;
+use crate::config::{Config, Environment};
+use crate::db::Origins;
+use crate::error::Result;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -64,19 +66,23 @@ fn registered() -> *mut sqlite3_vfs {
     let sqlite = Sqlite { malloc, vfs_find, vfs_register, connections: None };
     register(sqlite, false, || {
         let var = |name: &str| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string());
-        let server = MemoryBackend::default();
-        server.commit_elsewhere(&"db1".parse().unwrap(), |pages| {
-            let mut page1 = vec![1; 512];
-            page1[..20].copy_from_slice(b"SQLite format 3\0\x02\x00\x01\x01");
-            page1[24..32].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 2]);
-            page1[92..96].copy_from_slice(&[0, 0, 0, 1]);
-            pages.insert(crate::types::Pgno::ONE, page1);
-            pages.insert(crate::types::Pgno::new(2).unwrap(), vec![2; 512]);
-        });
-        Ok(Process::new(&Config::from_vars(var)?, Box::new(server)))
+        Origins::new(Environment::from_vars(var)?, Box::new(reach))
     })
     .unwrap();
     REGISTERED.get().0
+}
+
+fn reach(_: &Config) -> Result<Box<dyn Backend>> {
+    let server = MemoryBackend::default();
+    server.commit_elsewhere(&"db1".parse().unwrap(), |pages| {
+        let mut page1 = vec![1; 512];
+        page1[..20].copy_from_slice(b"SQLite format 3\0\x02\x00\x01\x01");
+        page1[24..32].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 2]);
+        page1[92..96].copy_from_slice(&[0, 0, 0, 1]);
+        pages.insert(crate::types::Pgno::ONE, page1);
+        pages.insert(crate::types::Pgno::new(2).unwrap(), vec![2; 512]);
+    });
+    Ok(Box::new(server))
 }
 
 /// A file of SQLite's: zeroed memory of the size the VFS asks for.
@@ -91,10 +97,13 @@ const MAIN_DB: c_int =
 
 impl OpenFile {
     fn open(vfs: *mut sqlite3_vfs, name: Option<&CStr>, flags: c_int) -> OpenFile {
+        OpenFile::open_at(vfs, name.map_or(ptr::null(), CStr::as_ptr), flags)
+    }
+
+    fn open_at(vfs: *mut sqlite3_vfs, name: *const c_char, flags: c_int) -> OpenFile {
         // SAFETY: a registered VFS.
         let (size, x_open) = unsafe { ((*vfs).szOsFile, (*vfs).xOpen.unwrap()) };
         let mut file = OpenFile { memory: vec![!0; size as usize / 8 + 1], rc: 0, out_flags: 0 };
-        let name = name.map_or(ptr::null(), CStr::as_ptr);
         // SAFETY: the memory is large enough, the name a string or null.
         file.rc = unsafe { x_open(vfs, name, file.pointer(), flags, &raw mut file.out_flags) };
         file
@@ -153,6 +162,7 @@ fn an_open_that_fails_clears_the_methods() {
     let vfs = registered();
     for (name, flags) in [
         (c"no/such name", MAIN_DB),
+        (c"db1@0123456789abcdef", MAIN_DB),
         (c".hidden", MAIN_DB),
         (c"missing", ffi::SQLITE_OPEN_MAIN_DB | ffi::SQLITE_OPEN_READONLY),
         (c"db1-wal", ffi::SQLITE_OPEN_WAL | ffi::SQLITE_OPEN_READWRITE),
@@ -160,6 +170,23 @@ fn an_open_that_fails_clears_the_methods() {
         let mut file = OpenFile::open(vfs, Some(name), flags);
         assert_eq!(file.rc, ffi::SQLITE_CANTOPEN, "{name:?}");
         assert!(file.methods().is_none(), "{name:?}");
+    }
+}
+
+#[test]
+fn parameters_that_an_old_sqlite_can_t_tell_are_refused() {
+    let vfs = registered();
+    for (uri, rc) in [
+        (&b"db1\0vfs\0litevfs\0host\0http://a\0\0"[..], ffi::SQLITE_CANTOPEN),
+        (b"db1\0token\0\0\0", ffi::SQLITE_CANTOPEN),
+        (b"db1\0vfs\0host\0mode\0rwc\0\0", ffi::SQLITE_OK),
+        (b"db1\0\0", ffi::SQLITE_OK),
+    ] {
+        let name = CStr::from_bytes_until_nul(uri).unwrap();
+        // The pointer of the whole, of which the name is the beginning.
+        let mut file = OpenFile::open_at(vfs, uri.as_ptr().cast(), MAIN_DB | ffi::SQLITE_OPEN_URI);
+        assert_eq!(file.rc, rc, "{name:?} {uri:?}");
+        assert_eq!(file.methods().is_some(), rc == ffi::SQLITE_OK);
     }
 }
 
@@ -266,6 +293,9 @@ fn paths_that_do_not_fit_are_refused_not_cut() {
     // SAFETY: a string, and a buffer of that length.
     let rc = unsafe { x_full_pathname(vfs, c"db1".as_ptr(), 4, out.as_mut_ptr()) };
     assert_eq!((rc, out[3]), (ffi::SQLITE_OK, 0));
+    // SAFETY: as above.
+    let rc = unsafe { x_full_pathname(vfs, c"/db2".as_ptr(), 4, out.as_mut_ptr()) };
+    assert_eq!((rc, out[2], out[3]), (ffi::SQLITE_OK, c_char::try_from(b'2').unwrap(), 0));
     // SAFETY: as above.
     let rc = unsafe { x_full_pathname(vfs, c"db12".as_ptr(), 4, out.as_mut_ptr()) };
     assert_eq!(rc, ffi::SQLITE_CANTOPEN);

@@ -3,6 +3,7 @@
 //! ```text
 //! sqlite.rs       the functions of SQLite that we call
 //! registration.rs the VFS object, made once a process
+//! parameters.rs   what the URI of a database says
 //! tables.rs       the VFS's methods, in the order of sqlite3.h
 //! main_file.rs    a main database's methods
 //! journal.rs      a rollback journal's: a temporary file without a name
@@ -20,6 +21,7 @@
 mod file_control;
 mod journal;
 mod main_file;
+mod parameters;
 mod pragma;
 mod registration;
 mod result_code;

@@ -4,13 +4,12 @@ use super::journal::JournalFile;
 use super::main_file::MainFile;
 use super::sqlite::Sqlite;
 use super::{VFS_NAME, tables};
-use crate::db::Process;
+use crate::db::Origins;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ffi::c_int;
 use core::{mem, ptr};
@@ -23,23 +22,23 @@ pub struct Registration {
     pub sqlite: Sqlite,
     /// The VFS that was the default one before us.
     pub default_vfs: *mut sqlite3_vfs,
-    /// Our databases.
-    pub process: Arc<Process>,
+    /// Where our databases come from.
+    pub origins: Origins,
     /// Names of the super-journals that exist: while one does, a transaction over several databases is
     /// undecided, and SQLite rolls back what it has written of it.
     pub super_journals: sys::Mutex<Vec<CString>>,
 }
 
-/// Registers the VFS, as the default one if asked to. Doing it again is fine; `process` is called the
+/// Registers the VFS, as the default one if asked to. Doing it again is fine; `origins` is called the
 /// first time only.
 pub fn register(
     sqlite: Sqlite,
     make_default: bool,
-    process: impl FnOnce() -> Result<Arc<Process>>,
+    origins: impl FnOnce() -> Result<Origins>,
 ) -> Result<()> {
     // SAFETY: `sqlite3_vfs_find` with a string.
     let registered = unsafe { (sqlite.vfs_find)(VFS_NAME.as_ptr()) };
-    let vfs = if registered.is_null() { make_vfs(sqlite, process()?)? } else { registered };
+    let vfs = if registered.is_null() { make_vfs(sqlite, origins()?)? } else { registered };
     if !registered.is_null() && !make_default {
         return Ok(());
     }
@@ -52,7 +51,7 @@ pub fn register(
     }
 }
 
-fn make_vfs(sqlite: Sqlite, process: Arc<Process>) -> Result<*mut sqlite3_vfs> {
+fn make_vfs(sqlite: Sqlite, origins: Origins) -> Result<*mut sqlite3_vfs> {
     // SAFETY: `sqlite3_vfs_find` with null asks for the default VFS.
     let default_vfs = unsafe { (sqlite.vfs_find)(ptr::null()) };
     if default_vfs.is_null() {
@@ -66,7 +65,7 @@ fn make_vfs(sqlite: Sqlite, process: Arc<Process>) -> Result<*mut sqlite3_vfs> {
     let registration = Box::new(Registration {
         sqlite,
         default_vfs,
-        process,
+        origins,
         super_journals: sys::Mutex::new(Vec::new()),
     });
     let vfs = sqlite3_vfs {

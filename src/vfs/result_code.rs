@@ -10,8 +10,8 @@ pub const SQLITE_IOERR_POS: c_int = ffi::SQLITE_IOERR | (0x50_4f53 << 8);
 /// The result code for an error.
 pub fn result_code(kind: ErrorKind) -> c_int {
     match kind {
-        ErrorKind::Config | ErrorKind::Unsupported | ErrorKind::Pragma => ffi::SQLITE_ERROR,
-        ErrorKind::Name | ErrorKind::NotFound => ffi::SQLITE_CANTOPEN,
+        ErrorKind::Unsupported | ErrorKind::Pragma => ffi::SQLITE_ERROR,
+        ErrorKind::Config | ErrorKind::Name | ErrorKind::NotFound => ffi::SQLITE_CANTOPEN,
         ErrorKind::NoLease => ffi::SQLITE_READONLY,
         ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::RequestLimit => ffi::SQLITE_BUSY,
         ErrorKind::StaleView => ffi::SQLITE_BUSY_SNAPSHOT,

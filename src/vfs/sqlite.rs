@@ -36,6 +36,7 @@ pub struct Sqlite {
 #[allow(missing_docs)]
 pub struct ConnectionFunctions {
     pub uri_parameter: unsafe extern "C" fn(*const c_char, *const c_char) -> *const c_char,
+    pub uri_boolean: unsafe extern "C" fn(*const c_char, *const c_char, c_int) -> c_int,
     pub file_control:
         unsafe extern "C" fn(*mut sqlite3, *const c_char, c_int, *mut c_void) -> c_int,
     pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
@@ -98,13 +99,28 @@ impl ConnectionFunctions {
     ///
     /// # Safety
     ///
-    /// `z_name` must be the name that SQLite gave to `xOpen` of a main database, during that call.
-    pub unsafe fn uri_parameter(&self, z_name: *const c_char, parameter: &CStr) -> Option<&CStr> {
+    /// `z_name` must be the name of a main database as SQLite gave it to `xOpen` or `xFullPathname`,
+    /// and live as long as the value is used.
+    pub unsafe fn uri_parameter<'a>(
+        &self,
+        z_name: *const c_char,
+        parameter: &CStr,
+    ) -> Option<&'a CStr> {
         // SAFETY: the caller's promise; the value lives as long as the name.
         unsafe {
             let value = (self.uri_parameter)(z_name, parameter.as_ptr());
             (!value.is_null()).then(|| CStr::from_ptr(value))
         }
+    }
+
+    /// The same for a parameter that SQLite itself reads as yes or no.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::uri_parameter`].
+    pub unsafe fn uri_boolean(&self, z_name: *const c_char, parameter: &CStr) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { (self.uri_boolean)(z_name, parameter.as_ptr(), 0) != 0 }
     }
 }
 

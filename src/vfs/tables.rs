@@ -4,6 +4,7 @@
 
 use super::journal;
 use super::main_file::MainFile;
+use super::parameters::Parameters;
 use super::registration::Registration;
 use super::result_code::result_code;
 use super::shield::shielded;
@@ -89,39 +90,48 @@ pub unsafe extern "C" fn x_open(
         // A WAL: the methods have no shared memory, so nobody should ask.
         return ffi::SQLITE_CANTOPEN;
     }
-    // SAFETY: not null, so a string that lives during the call.
-    let z_name = unsafe { CStr::from_ptr(z_name) };
-    shielded(ffi::SQLITE_INTERNAL, || match open_database(registration, z_name, p_file, flags) {
-        Ok(()) => ffi::SQLITE_OK,
-        Err(error) => {
-            log!(Error, "open: {error}");
-            result_code(error.kind())
+    shielded(ffi::SQLITE_INTERNAL, || {
+        // SAFETY: `z_name` is not null, so the name of a main database, and `p_file` has room for one.
+        match unsafe { open_database(registration, z_name, p_file, flags) } {
+            Ok(()) => ffi::SQLITE_OK,
+            Err(error) => {
+                log!(Error, "open: {error}");
+                result_code(error.kind())
+            }
         }
     })
 }
 
-fn open_database(
+/// # Safety
+///
+/// `z_name` must be the name of a main database as SQLite gives it to `xOpen`, `p_file` memory of
+/// `szOsFile` bytes.
+unsafe fn open_database(
     registration: &'static Registration,
-    z_name: &CStr,
+    z_name: *const c_char,
     p_file: *mut sqlite3_file,
     flags: c_int,
 ) -> Result<()> {
-    let name = database_name(z_name)?;
-    let connection = registration.process.connect(&name);
+    let origins = &registration.origins;
+    // SAFETY: the caller's promise.
+    let (full_name, parameters) =
+        unsafe { (CStr::from_ptr(z_name), Parameters::read(&registration.sqlite, z_name, flags)?) };
+    let config = parameters.config(origins)?;
+    let full_name = full_name.to_str().unwrap_or_default();
+    let name = database_name(parameters.path(origins, &config, full_name))?;
+    let connection = origins.origin(config)?.connect(&name);
     if flags & ffi::SQLITE_OPEN_CREATE == 0 && !connection.exists()? {
         let text = format!("{name}: no such database, and the mode does not allow to create it");
         return Err(Error::new(ErrorKind::NotFound, text));
     }
-    // SAFETY: `x_open`'s caller gave a file of `szOsFile` bytes.
+    // SAFETY: the caller's promise.
     unsafe { MainFile::open(p_file, connection, registration) };
     Ok(())
 }
 
-/// The database a path names. `file:///db1` comes as `/db1`.
-fn database_name(z_name: &CStr) -> Result<DbName> {
-    let path = z_name.to_str().unwrap_or_default();
-    let name = path.strip_prefix('/').unwrap_or(path);
-    name.parse().map_err(|e| {
+/// The database a path names.
+fn database_name(path: &str) -> Result<DbName> {
+    path.strip_prefix('/').unwrap_or(path).parse().map_err(|e| {
         let shown: alloc::string::String = path.chars().take(80).collect();
         Error::new(ErrorKind::Name, format!("'{shown}': {e}; open file:NAME?vfs=litevfs"))
     })
@@ -168,23 +178,36 @@ pub unsafe extern "C" fn x_access(
     }
 }
 
-/// Names are the same everywhere: there are no directories.
+/// There are no directories: a name means the same everywhere, with what the URI says beside it.
 pub unsafe extern "C" fn x_full_pathname(
-    _: *mut sqlite3_vfs,
+    p_vfs: *mut sqlite3_vfs,
     z_name: *const c_char,
     n_out: c_int,
     z_out: *mut c_char,
 ) -> c_int {
-    // SAFETY: a string that lives during the call.
-    let name = unsafe { CStr::from_ptr(z_name) }.to_bytes_with_nul();
-    if usize::try_from(n_out).is_ok_and(|room| name.len() <= room) {
-        // SAFETY: `z_out` has `n_out` bytes, which is enough, and is not the name itself.
-        unsafe { ptr::copy_nonoverlapping(name.as_ptr().cast(), z_out, name.len()) };
+    // SAFETY: SQLite calls this with our VFS and the name of a main database that it is about to open.
+    let (registration, path) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
+    shielded(ffi::SQLITE_INTERNAL, || {
+        // SAFETY: as above.
+        let parameters = unsafe { Parameters::read(&registration.sqlite, z_name, 0) };
+        let path = path.to_str().unwrap_or("?");
+        let full_name = match parameters {
+            Ok(parameters) => parameters.full_name(&registration.origins, path),
+            // `xOpen` will say so.
+            Err(_) => path.into(),
+        };
+        let room = usize::try_from(n_out).unwrap_or(0);
+        if full_name.len() >= room {
+            log!(Error, "open: the database name is too long: at most {} bytes", DbName::MAX_LEN);
+            return ffi::SQLITE_CANTOPEN;
+        }
+        // SAFETY: `z_out` has `n_out` bytes, which is more than the name has.
+        unsafe {
+            ptr::copy_nonoverlapping(full_name.as_ptr().cast(), z_out, full_name.len());
+            z_out.add(full_name.len()).write(0);
+        }
         ffi::SQLITE_OK
-    } else {
-        log!(Error, "open: the database name is too long: at most {} bytes", DbName::MAX_LEN);
-        ffi::SQLITE_CANTOPEN
-    }
+    })
 }
 
 /// Calls a method of the default VFS with the arguments ours was called with.

@@ -429,7 +429,7 @@ def loading_needs_a_token():
     """Without a token loading fails and says which variable is missing."""
     with scratch() as folder:
         try:
-            Client("http://127.0.0.1:1", folder, folder / "c", LITEFS_CLOUD_TOKEN="").close()
+            Client("http://127.0.0.1:1", folder, folder / "c", LITEFS_CLOUD_TOKEN=None).close()
         except SqlError as error:
             check("LITEFS_CLOUD_TOKEN" in str(error), f"the message names no variable: {error}")
         else:

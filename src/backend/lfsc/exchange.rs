@@ -202,9 +202,9 @@ impl Exchange {
         let (kind, advice) = match (status, code.as_str()) {
             (_, "EPOSMISMATCH") => (ErrorKind::PosMismatch, "; run the transaction again"),
             (401 | 403, _) => {
-                (ErrorKind::Refused, "; check LITEFS_CLOUD_TOKEN and LITEFS_CLOUD_CLUSTER")
+                (ErrorKind::Refused, "; check token and cluster, LITEFS_CLOUD_... or in the URI")
             }
-            (300..=399, _) => (ErrorKind::Refused, "; check LITEFS_CLOUD_HOST"),
+            (300..=399, _) => (ErrorKind::Refused, "; check LITEFS_CLOUD_HOST, or host in the URI"),
             _ => (ErrorKind::Refused, ""),
         };
         Err(fail(kind, code, false, text + advice))
@@ -229,7 +229,7 @@ impl Exchange {
     /// The error for an answer that makes no sense.
     pub fn bad_answer(&self, what: &str, why: &str) -> Error {
         let host = self.host();
-        let text = format!("{host}: {what}: {why}; is LITEFS_CLOUD_HOST a LiteFS Cloud server?");
+        let text = format!("{host}: {what}: {why}; is that a LiteFS Cloud server?");
         Error::new(ErrorKind::BadAnswer, text)
     }
 

@@ -4,9 +4,9 @@ mod commits;
 mod leases;
 mod views;
 
-use super::{Connection, Lock, Process};
+use super::{Connection, Lock, Origin};
 use crate::backend::twins::{FaultyBackend, MemoryBackend};
-use crate::config::Config;
+use crate::config::{Environment, Parameters};
 use crate::error::Result;
 use crate::types::{DbName, Pgno};
 use alloc::boxed::Box;
@@ -17,15 +17,15 @@ use alloc::vec::Vec;
 
 const PAGE_LEN: usize = 512;
 
-/// A server and a process that uses it.
+/// A server and what a process has open there.
 struct Fixture {
     server: Arc<MemoryBackend>,
     backend: Arc<FaultyBackend>,
-    process: Arc<Process>,
+    origin: Arc<Origin>,
     db: DbName,
 }
 
-/// Lets the process own a backend that the test keeps hold of.
+/// Lets the origin own a backend that the test keeps hold of.
 struct Shared(Arc<FaultyBackend>);
 
 macro_rules! delegate {
@@ -49,10 +49,10 @@ impl Fixture {
     fn new() -> Fixture {
         let server = Arc::new(MemoryBackend::default());
         let backend = Arc::new(FaultyBackend::new(Arc::clone(&server)));
-        let config =
-            Config::from_vars(|name| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string()));
-        let process = Process::new(&config.unwrap(), Box::new(Shared(Arc::clone(&backend))));
-        Fixture { server, backend, process, db: "db1".parse().unwrap() }
+        let var = |name: &str| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string());
+        let config = Environment::from_vars(var).unwrap().config(&Parameters::default()).unwrap();
+        let origin = Origin::new(config, Box::new(Shared(Arc::clone(&backend))));
+        Fixture { server, backend, origin, db: "db1".parse().unwrap() }
     }
 
     /// A server that holds a database of three pages, filled with 1, 2 and 3.
@@ -67,7 +67,7 @@ impl Fixture {
     }
 
     fn connect(&self) -> Connection {
-        self.process.connect(&self.db)
+        self.origin.connect(&self.db)
     }
 
     /// Another client fills a page anew.

@@ -87,7 +87,7 @@ fn one_poll_serves_every_open_database() {
     fixture.server.commit_elsewhere(&other, |pages| {
         pages.insert(pgno(1), page(1, 1, 1, 1));
     });
-    let (mut one, mut two) = (fixture.connect(), fixture.process.connect(&other));
+    let (mut one, mut two) = (fixture.connect(), fixture.origin.connect(&other));
     one.lock(Lock::Shared).unwrap();
     two.lock(Lock::Shared).unwrap();
     assert_eq!(fixture.server.take_calls("changes"), 1);

@@ -37,7 +37,8 @@ class Disconnected(Exception):
 
 
 class Client:
-    """`url` may be a Server, a Proxy or an address; `cache` a folder, None for the default one."""
+    """`url` may be a Server, a Proxy or an address; `cache` a folder, None for the default one.
+    What else of the environment is None is not set."""
 
     def __init__(self, url, folder, cache=None, db=None, ext=None, **environment):
         self.log = folder / f"client-{next(_COUNT)}.log"
@@ -51,7 +52,7 @@ class Client:
         if cache is not None:
             cache.mkdir(parents=True, exist_ok=True)
             env["LITEVFS_CACHE_DIR"] = str(cache)
-        env |= environment
+        env = {k: v for k, v in {**env, **environment}.items() if v is not None}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-B", str(WORKER)],

@@ -1,4 +1,4 @@
-//! Every open database of the process.
+//! The databases of one server, cluster and token, as far as they are open in this process.
 
 use super::connection::Connection;
 use super::database::Database;
@@ -10,16 +10,13 @@ use crate::types::DbName;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-/// What all databases of the process share. Lives as long as the process.
-pub struct Process {
+/// Where databases come from, and which of them are open. Lives as long as one of them.
+pub struct Origin {
+    config: Config,
     backend: Box<dyn Backend>,
-    /// Server and cluster, which tell caches of different servers apart.
-    server: String,
-    cache_dir: Option<String>,
     open: sys::Mutex<Open>,
 }
 
@@ -31,16 +28,15 @@ struct Open {
     owner: u32,
 }
 
-impl Process {
-    /// The process's databases at the server of the configuration, which `backend` reaches.
-    pub fn new(config: &Config, backend: Box<dyn Backend>) -> Arc<Process> {
-        let cluster = config.cluster.as_ref().map_or("", |cluster| cluster.as_str());
-        Arc::new(Process {
-            backend,
-            server: format!("{}\n{cluster}", config.base_url),
-            cache_dir: config.cache_dir.clone(),
-            open: sys::Mutex::new(Open::default()),
-        })
+impl Origin {
+    /// The databases of a configuration, whose server `backend` reaches.
+    pub fn new(config: Config, backend: Box<dyn Backend>) -> Arc<Origin> {
+        Arc::new(Origin { config, backend, open: sys::Mutex::new(Open::default()) })
+    }
+
+    /// What decides which databases these are.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The way to the server.
@@ -49,7 +45,7 @@ impl Process {
     }
 
     /// Opens a connection to a database. Nothing is asked of the server yet.
-    pub fn connect(self: &Arc<Process>, name: &DbName) -> Connection {
+    pub fn connect(self: &Arc<Origin>, name: &DbName) -> Connection {
         let mut open = self.open.lock();
         if open.owner != sys::process_id() {
             // A forked child: the open databases, their caches and leases are its parent's.
@@ -83,8 +79,8 @@ impl Process {
         name: &DbName,
         open: &mut Open,
     ) -> (Option<CachePlace>, Option<Arc<sys::PrivateDir>>) {
-        let identity = format!("{}\n{name}", self.server);
-        if let Some(dir) = &self.cache_dir {
+        let identity = format!("{}\n{name}", self.config.identity());
+        if let Some(dir) = &self.config.cache_dir {
             return (Some(CachePlace { dir: dir.clone(), identity, keep: true }), None);
         }
         let private_dir = match open.private_dir.upgrade() {
