@@ -1,6 +1,7 @@
 """Stock Litestream restores what compaction and retention have left, from the directory and the bucket.
 
-A history is committed while files are merged into levels and old ones dropped. Then the server stops,
+A history is committed, with changes of the page size in it, while files are merged into levels and old
+ones dropped. Then the server stops,
 and Litestream alone gives the database: the newest, and that of every restore point the server listed.
 """
 
@@ -30,7 +31,7 @@ def restore(folder, replica, *options):
 
 def check_levels(folder, server, replica, files):
     """`files` lists the database's files as "<level>/<name>"."""
-    history = History(server.url, "db", 5, TRANSACTIONS, pause_s=0.05)
+    history = History(server.url, "db", 5, TRANSACTIONS, pause_s=0.05, reshape_every=35)
     for _ in range(240):  # a watchdog, not an expectation
         levels = {file.split("/")[0] for file in files()}
         first = f"{1:016x}-{1:016x}.ltx"

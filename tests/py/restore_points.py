@@ -38,7 +38,7 @@ def check_point(history, i):
 
 def points_by_txid():
     with scratch() as folder, Server(folder, options=KEEP_ALL) as server:
-        history = History(server.url, "db", 1, TRANSACTIONS)
+        history = History(server.url, "db", 1, TRANSACTIONS, reshape_every=90)
         for i in history.random_points(POINTS):
             check_point(history, i)
         for txid in ("0" * 16, f"{TRANSACTIONS + 1:016x}", "f" * 16):
@@ -84,7 +84,7 @@ def verb(server, *arguments):
 def restores():
     """`restore` rolls forward to each of the points; clients that were connected all the time see it."""
     with scratch() as folder, Server(folder, options=KEEP_ALL) as server:
-        history = History(server.url, "db", 3, TRANSACTIONS // 2)
+        history = History(server.url, "db", 3, TRANSACTIONS // 2, reshape_every=40)
         with Client(server, folder, folder / "cache", "db") as reader:
             reader.sql("PRAGMA litevfs_cache_sync_period = '1ms'")
             for number, i in enumerate(history.random_points(max(POINTS // 5, 2))):
@@ -108,7 +108,7 @@ def restores():
 def points_with_compaction():
     """Files are merged and dropped all the while: a point is exact or refused, and the listed ones are there."""
     with scratch() as folder, Server(folder, options=COMPACT) as server:
-        history = History(server.url, "db", 4, TRANSACTIONS // 2, pause_s=0.05)
+        history = History(server.url, "db", 4, TRANSACTIONS // 2, pause_s=0.05, reshape_every=45)
         held = refused = 0
         for i in history.random_points(POINTS):
             try:

@@ -76,17 +76,18 @@ impl Store {
         {
             return Ok(pos);
         }
+        let is_whole = sound.as_ref().is_ok_and(|sound| sound.index.is_whole());
         let mut database = self.base(key, slot).await?;
-        if check_next(database.as_deref(), &header).is_err() && self.objects.is_shared() {
+        if check_next(database.as_deref(), &header, is_whole).is_err() && self.objects.is_shared() {
             // Another server may have gone on.
             slot.look_again().await;
             database = self.base(key, slot).await?;
         }
-        check_next(database.as_deref(), &header)?;
+        check_next(database.as_deref(), &header, is_whole)?;
         let sound = sound?;
         if let Err(error) = check(database.as_deref(), &sound).await {
             // Another server's commit may have been taken in meanwhile.
-            check_next(database.as_deref(), &header)?;
+            check_next(database.as_deref(), &header, is_whole)?;
             return Err(error);
         }
         if let By::Client(lease_id) = by {
@@ -146,6 +147,7 @@ impl Store {
         sound: Sound,
     ) -> Result<Pos, Error> {
         let first_txid = sound.header.min_txid;
+        let before = database.as_ref().map(|database| database.page_size());
         let path = self.objects.shape.named(key, 0, first_txid, first_txid);
         let mut created = self.objects.create(&path, &sound.file, sound.index.timestamp_ms).await;
         if database.is_none() && matches!(created, Ok(Created::New(_))) {
@@ -161,6 +163,11 @@ impl Store {
                 }
                 self.metrics.commit(sound.file.len());
                 let open = slot.database.lock().await.clone();
+                if let Some(database) = &open
+                    && before.is_some_and(|before| before != sound.index.page_size)
+                {
+                    self.begin_with_snapshot(database).await;
+                }
                 self.committed(key, open.map_or(0, |database| database.plan_len()));
                 done
             }
@@ -215,19 +222,22 @@ impl Store {
         files.insert(file);
         let view = View::new(&self.objects, &self.indexes, &db, &[file]).await?;
         let state = State::new(files, &view);
-        let database = Database::new(db, &self.objects, &self.indexes, view.page_size, state);
+        let database = Database::new(db, &self.objects, &self.indexes, state);
         *slot.database.lock().await = Some(Arc::new(database));
         Ok(pos)
     }
 }
 
-/// Whether a file may be the next: it has the database's page size and follows the last transaction.
-fn check_next(database: Option<&Database>, header: &Header) -> Result<(), Error> {
-    let pos = database.map_or(Pos::EMPTY, Database::pos);
-    if let Some(database) = database
-        && header.page_size != database.page_size
+/// Whether a file may be the next: it has the database's page size, or every page, and follows the last
+/// transaction.
+fn check_next(database: Option<&Database>, header: &Header, is_whole: bool) -> Result<(), Error> {
+    let tip = database.map(|database| database.state.read().tip);
+    let pos = tip.map_or(Pos::EMPTY, |tip| tip.pos);
+    if let Some(tip) = tip
+        && header.page_size != tip.page_size
+        && !is_whole
     {
-        return Err(Error::PageSize { database: database.page_size, file: header.page_size });
+        return Err(Error::PageSize { database: tip.page_size, file: header.page_size });
     }
     let follows =
         header.min_txid == pos.txid.next() && header.pre_apply_checksum == pos.post_apply_checksum;
@@ -236,8 +246,11 @@ fn check_next(database: Option<&Database>, header: &Header) -> Result<(), Error>
 
 /// The commit rules after page size and position: page set and checksum.
 async fn check(database: Option<&Database>, sound: &Sound) -> Result<(), Error> {
-    let old_commit = database.map_or(0, |database| database.state.read().tip.commit);
     let index = &sound.index;
+    let tip = database.map(|database| database.state.read().tip);
+    // Nothing stays of pages of another size.
+    let kept = tip.filter(|tip| tip.page_size == index.page_size);
+    let old_commit = kept.map_or(0, |tip| tip.commit);
     let lock_pgno = index.page_size.lock_pgno();
     if !grows_completely(old_commit, index.commit, lock_pgno, index) {
         return Err(Error::MissingPages);
@@ -247,12 +260,11 @@ async fn check(database: Option<&Database>, sound: &Sound) -> Result<(), Error> 
         .filter_map(Pgno::new)
         .filter(|&pgno| pgno != lock_pgno);
     let gone: Vec<Pgno> = replaced.chain(truncated).collect();
-    let pos = database.map_or(Pos::EMPTY, Database::pos);
     let before = match database {
         Some(database) => database.checksums(&gone).await?,
         None => Vec::new(),
     };
-    let start = if pos.is_empty() { Checksum::EMPTY } else { pos.post_apply_checksum };
+    let start = kept.map_or(Checksum::EMPTY, |tip| tip.pos.post_apply_checksum);
     let after = sound.checksums.iter().copied();
     let checksum = before.into_iter().chain(after).fold(start, Checksum::toggle);
     if checksum == index.post_apply_checksum() {
@@ -340,7 +352,7 @@ impl Database {
             let view = self.view(None).await?;
             for batch in unknown.chunks(CHECKSUM_BATCH) {
                 let pages = self.pages_of(&view, batch).await?;
-                let len_bytes = self.page_size.len_bytes().saturating_mul(pages.len());
+                let len_bytes = view.page_size.len_bytes().saturating_mul(pages.len());
                 let pgnos = batch.to_vec();
                 let work = move || -> Vec<Checksum> {
                     pgnos

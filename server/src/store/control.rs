@@ -11,7 +11,7 @@ use super::commit::By;
 use super::convert::{Sound, Writer};
 use super::database::Database;
 use super::error::Error;
-use super::import::{Base, sound_from_sqlite};
+use super::import::sound_from_sqlite;
 use super::layout::{self, Marks};
 use super::points::At;
 use super::view::View;
@@ -51,10 +51,7 @@ impl Store {
         let slot = self.slot(key)?;
         self.check_lease(key, &slot, lease_id).await?;
         let existing = self.fresh(key).await?;
-        let base = Base {
-            pos: existing.as_ref().map_or(Pos::EMPTY, |database| database.pos()),
-            page_size: existing.as_ref().map(|database| database.page_size()),
-        };
+        let base = existing.as_ref().map_or(Pos::EMPTY, |database| database.pos());
         let last_ms = existing.map_or(0, |database| database.summary().timestamp_ms);
         let timestamp_ms = now_ms().max(last_ms);
         let scratch = self.scratch().to_owned();
@@ -160,6 +157,9 @@ impl Database {
     async fn differing(&self, now: &View, then: &View) -> Result<Vec<Pgno>, Error> {
         let mut differing = Vec::new();
         let pgnos: Vec<Pgno> = then.pgnos_from(1).collect();
+        if now.page_size != then.page_size {
+            return Ok(pgnos);
+        }
         for batch in pgnos.chunks(BATCH) {
             let (kept, grown): (Vec<Pgno>, Vec<Pgno>) =
                 batch.iter().partition(|pgno| pgno.get() <= now.commit);

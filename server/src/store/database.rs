@@ -16,6 +16,7 @@ use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
 use super::indexes::Indexes;
+use super::layout::SNAPSHOT_LEVEL;
 use super::objects::Objects;
 use super::view::View;
 use crate::key::DbKey;
@@ -61,7 +62,6 @@ pub struct Database {
     pub(super) key: Arc<DbKey>,
     pub(super) objects: Objects,
     pub(super) indexes: Arc<Indexes>,
-    pub(super) page_size: PageSize,
     pub(super) state: RwLock<State>,
     /// When it was last made sure that there is no newer transaction. Held while that is done.
     pub(super) looked_at: tokio::sync::Mutex<Option<Instant>>,
@@ -72,20 +72,23 @@ pub struct Database {
 }
 
 /// What is known about a database in memory; all of it can be rebuilt from its files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
     pub(super) files: Files,
     pub(super) tip: Tip,
     /// The files of the current position, once they were looked for.
     plan: Option<Arc<[LtxFile]>>,
+    /// The last file that changed the page size, if the current position was seen to begin with it.
+    reshaped: Option<LtxFile>,
     /// Checksums of pages as they are now.
     checksums: HashMap<Pgno, Checksum>,
 }
 
 /// The last transaction.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Tip {
     pub(super) pos: Pos,
+    pub(super) page_size: PageSize,
     pub(super) commit: u32,
     pub(super) timestamp_ms: u64,
 }
@@ -93,8 +96,14 @@ pub(super) struct Tip {
 impl State {
     /// What the files of a database amount to.
     pub(super) fn new(files: Files, view: &View) -> State {
-        let tip = Tip { pos: view.pos, commit: view.commit, timestamp_ms: view.timestamp_ms };
-        State { files, tip, plan: None, checksums: HashMap::new() }
+        let tip = Tip {
+            pos: view.pos,
+            page_size: view.page_size,
+            commit: view.commit,
+            timestamp_ms: view.timestamp_ms,
+        };
+        let reshaped = view.reshaped_by();
+        State { files, tip, plan: None, reshaped, checksums: HashMap::new() }
     }
 
     /// Takes in the file that follows a position, if that is the current one still. The checksums are
@@ -111,8 +120,16 @@ impl State {
         }
         self.files.insert(file);
         self.plan = self.plan.take().map(|plan| plan.iter().copied().chain([file]).collect());
+        if index.page_size != self.tip.page_size {
+            self.reshaped = Some(file);
+        }
         let pos = Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() };
-        self.tip = Tip { pos, commit: index.commit, timestamp_ms: index.timestamp_ms };
+        self.tip = Tip {
+            pos,
+            page_size: index.page_size,
+            commit: index.commit,
+            timestamp_ms: index.timestamp_ms,
+        };
         if index.len() > MAX_CHECKSUMS {
             self.checksums.clear();
             return;
@@ -140,6 +157,13 @@ impl State {
     pub(super) fn relist(&mut self, files: Files) {
         self.files = files;
         self.plan = None;
+    }
+
+    /// Whether the page size changed and there is no snapshot since.
+    pub(super) fn lacks_snapshot(&self) -> bool {
+        self.reshaped.is_some_and(|file| {
+            !self.files.level(SNAPSHOT_LEVEL).any(|snapshot| snapshot.max_txid >= file.max_txid)
+        })
     }
 
     /// Remembers checksums of current pages.
@@ -170,14 +194,12 @@ impl Database {
         key: Arc<DbKey>,
         objects: &Objects,
         indexes: &Arc<Indexes>,
-        page_size: PageSize,
         state: State,
     ) -> Database {
         Database {
             key,
             objects: objects.clone(),
             indexes: Arc::clone(indexes),
-            page_size,
             state: RwLock::new(state),
             looked_at: tokio::sync::Mutex::new(Some(Instant::now())),
             pins: Mutex::default(),
@@ -207,8 +229,8 @@ impl Database {
     }
 
     /// Bytes of a page.
-    pub const fn page_size(&self) -> PageSize {
-        self.page_size
+    pub fn page_size(&self) -> PageSize {
+        self.state.read().tip.page_size
     }
 
     /// What it is now.
@@ -218,7 +240,7 @@ impl Database {
         Summary {
             pos: state.tip.pos,
             commit: state.tip.commit,
-            page_size: self.page_size,
+            page_size: state.tip.page_size,
             timestamp_ms: state.tip.timestamp_ms,
             files,
             stored_bytes,
@@ -328,8 +350,9 @@ impl Database {
         let (mut commit, mut changed) = (then.commit, Vec::new());
         for file in cover {
             let index = self.index(&file).await?;
-            // Pages that went away, for good or not, are not worth telling.
-            let shrank = index.commit < commit;
+            // Pages that went away, for good or not, are not worth telling; those of another size
+            // have nothing to do with these.
+            let shrank = index.commit < commit || index.page_size != then.page_size;
             if shrank || changed.len().saturating_add(index.len()) > MAX_CHANGED.saturating_mul(8) {
                 return Ok((pos, Changes::All));
             }

@@ -33,8 +33,8 @@ pub enum Error {
     /// The upload is not a sound LTX file.
     #[error("{0}")]
     BadFormat(String),
-    /// The upload's page size is not the database's.
-    #[error("the database has pages of {} bytes, the upload has pages of {}: give it another name", .database.bytes(), .file.bytes())]
+    /// The upload's page size is not the database's, and it does not replace every page.
+    #[error("the database has pages of {} bytes, the upload has pages of {}, but not all: send every page, or use the database's page size", .database.bytes(), .file.bytes())]
     PageSize {
         /// The database's.
         database: PageSize,

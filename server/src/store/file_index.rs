@@ -90,6 +90,13 @@ impl FileIndex {
         self.lens.len()
     }
 
+    /// Whether it has every page of the database, so that nothing of what was before shows through.
+    pub fn is_whole(&self) -> bool {
+        let lock = u32::from(self.page_size.lock_pgno().get() <= self.commit);
+        let all = self.commit.saturating_sub(lock) as usize;
+        self.commit > 0 && matches!(self.pgnos, Pgnos::All { .. }) && self.len() == all
+    }
+
     /// Bytes of memory it takes, about.
     pub fn memory(&self) -> usize {
         let pgnos = match &self.pgnos {

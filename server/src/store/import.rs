@@ -19,15 +19,6 @@ use crate::sqlite_file::{BadFile, HEADER_LEN, SqliteFile};
 /// The most pages a file may hold: some dozen bytes of memory go to each.
 const MAX_PAGES: u32 = 1 << 25;
 
-/// What an imported file follows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Base {
-    /// The database's position; [`Pos::EMPTY`] for a new one.
-    pub(super) pos: Pos,
-    /// Bytes of its pages; `None` for a new one, which takes the file's.
-    pub(super) page_size: Option<PageSize>,
-}
-
 /// Page size and size of a SQLite file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shape {
@@ -35,30 +26,24 @@ struct Shape {
     commit: u32,
 }
 
-/// The transaction that makes a database what a SQLite file is.
+/// The transaction that makes a database at `base` what a SQLite file is, with that file's page size.
 ///
-/// Fails with [`Error::BadFormat`] on what is no whole SQLite file, and with [`Error::PageSize`] when
-/// the database exists and has other pages.
+/// Fails with [`Error::BadFormat`] on what is no whole SQLite file.
 pub(super) fn sound_from_sqlite(
     file: &Spool,
     scratch: &Path,
-    base: Base,
+    base: Pos,
     timestamp_ms: u64,
 ) -> Result<Sound, Error> {
     let shape = read_shape(file)?;
-    if let Some(database) = base.page_size
-        && database != shape.page_size
-    {
-        return Err(Error::PageSize { database, file: shape.page_size });
-    }
-    let txid = base.pos.txid.next();
+    let txid = base.txid.next();
     let header = Header {
         page_size: shape.page_size,
         commit: shape.commit,
         min_txid: txid,
         max_txid: txid,
         timestamp_ms,
-        pre_apply_checksum: base.pos.post_apply_checksum,
+        pre_apply_checksum: base.post_apply_checksum,
         wal_offset: 0,
         wal_size: 0,
         wal_salt: [0; 2],
@@ -140,7 +125,7 @@ mod tests {
     use litevfs::ltx::{Decoder, IoRead, Version};
     use litevfs::types::Txid;
 
-    const NEW: Base = Base { pos: Pos::EMPTY, page_size: None };
+    const NEW: Pos = Pos::EMPTY;
 
     fn spool(bytes: &[u8]) -> Spool {
         let mut writer = SpoolWriter::new(&std::env::temp_dir());
@@ -159,7 +144,7 @@ mod tests {
         std::fs::read(path).unwrap()
     }
 
-    fn import(bytes: &[u8], base: Base) -> Result<Sound, Error> {
+    fn import(bytes: &[u8], base: Pos) -> Result<Sound, Error> {
         sound_from_sqlite(&spool(bytes), &std::env::temp_dir(), base, 7)
     }
 
@@ -204,13 +189,9 @@ mod tests {
     #[test]
     fn it_follows_the_database_that_is_there() {
         let pos = Pos { txid: Txid(9), post_apply_checksum: Checksum(5 | Checksum::FLAG) };
-        let base = |bytes| Base { pos, page_size: PageSize::new(bytes) };
-        let bytes = sqlite(4096, "");
-        let step = import(&bytes, base(4096)).unwrap().header;
+        let step = import(&sqlite(4096, ""), pos).unwrap().header;
         assert_eq!((step.min_txid, step.max_txid), (Txid(10), Txid(10)));
         assert_eq!(step.pre_apply_checksum, pos.post_apply_checksum);
-        let refused = import(&bytes, base(512));
-        assert!(matches!(refused, Err(Error::PageSize { .. })), "{refused:?}");
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Database {
         }
         let follows = file.min_txid == tip.pos.txid.next()
             && index.marks.follows(tip.pos.post_apply_checksum)
-            && index.page_size == self.page_size;
+            && (index.page_size == tip.page_size || index.is_whole() || is_tombstone(index));
         if !follows {
             let path = self.objects.shape.file(&self.key, &file);
             return Err(Error::corrupt(path, "it does not follow the file before"));

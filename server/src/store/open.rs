@@ -42,6 +42,6 @@ impl Database {
         let plan = files.plan(files.tip()).ok_or_else(missing)?;
         let view = View::new(objects, indexes, &key, &plan).await?;
         let state = State::new(files, &view);
-        Ok(Some(Database::new(key, objects, indexes, view.page_size, state)))
+        Ok(Some(Database::new(key, objects, indexes, state)))
     }
 }

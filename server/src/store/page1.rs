@@ -1,6 +1,6 @@
 //! What page 1 says about the database, held against what the LTX header says.
 //!
-//! A client that gets them apart (a change of the page size, for one) would leave a database that
+//! A client that gets them apart (by half a change of the page size, for one) would leave a database that
 //! nobody can open; the checksums do not notice, because they are right for the pages as they are.
 //!
 //! | offset | size | field of page 1, big-endian |
@@ -20,8 +20,8 @@ pub(super) fn disagreement(page1: &[u8], header: &Header) -> Option<String> {
     };
     if page_size != header.page_size.bytes() {
         return Some(format!(
-            "page 1 says that pages have {page_size} bytes, the LTX header says {}: the page size of \
-             a database cannot change, so put the content into a new database",
+            "page 1 says that pages have {page_size} bytes, the LTX header says {}: send a file that \
+             has every page in the new size, or roll the transaction back and run it again",
             header.page_size.bytes()
         ));
     }

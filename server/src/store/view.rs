@@ -65,12 +65,22 @@ impl View {
         db: &Arc<DbKey>,
         plan: &[LtxFile],
     ) -> Result<View, Error> {
-        let view = View::of_run(objects, indexes, db, plan).await?;
-        let first_txid = view.layers.first().map_or(Txid::ZERO, |first| first.file.min_txid);
+        let mut layers = Layer::open_all(objects, indexes, db, plan).await?;
+        let first_txid = layers.first().map_or(Txid::ZERO, |first| first.file.min_txid);
         if first_txid != Txid(1) {
             return Err(Error::corrupt(db, "its first transactions are missing"));
         }
-        Ok(view)
+        // What changed the page size has every page: nothing before it is wanted.
+        let stretches = layers.chunk_by(|a, b| a.index.page_size == b.index.page_size);
+        let last = stretches.last().map_or(0, <[Layer]>::len);
+        layers.drain(..layers.len().saturating_sub(last));
+        View::of_layers(layers)
+    }
+
+    /// The file that it begins with, if that is one that changed the page size, and no snapshot.
+    pub fn reshaped_by(&self) -> Option<LtxFile> {
+        let first = self.layers.first().map(|layer| layer.file);
+        first.filter(|file| file.min_txid != Txid(1))
     }
 
     /// The pages of one file, as if it were a database.
@@ -84,21 +94,21 @@ impl View {
         }
     }
 
-    /// The pages of a run of files, as if they were a database: what they add up to when merged.
+    /// The pages of a run of files, as if they were a database: what they add up to when merged. The run
+    /// ends before the first file that changes the page size.
     pub async fn of_run(
         objects: &Objects,
         indexes: &Indexes,
         db: &Arc<DbKey>,
         run: &[LtxFile],
     ) -> Result<View, Error> {
-        let opened = run.iter().map(|&file| Layer::open(objects, indexes, db, file).boxed());
-        let opened = stream::iter(opened.collect::<Vec<_>>()).buffered(PARALLEL);
-        let layers: Vec<Layer> = opened.try_collect().await?;
-        for pair in layers.windows(2) {
-            if let [before, after] = pair {
-                check_order(objects, db, before, after)?;
-            }
-        }
+        let mut layers = Layer::open_all(objects, indexes, db, run).await?;
+        let mut stretches = layers.chunk_by(|a, b| a.index.page_size == b.index.page_size);
+        layers.truncate(stretches.next().map_or(0, <[Layer]>::len));
+        View::of_layers(layers)
+    }
+
+    fn of_layers(layers: Vec<Layer>) -> Result<View, Error> {
         let Layer { file, index } = layers.last().ok_or(Error::NoDatabase)?.clone();
         Ok(View { layers, ..View::of_file(file, index) })
     }
@@ -168,7 +178,7 @@ impl View {
 
 fn check_order(objects: &Objects, db: &DbKey, before: &Layer, after: &Layer) -> Result<(), Error> {
     let path = objects.shape.file(db, &after.file);
-    if before.index.page_size != after.index.page_size {
+    if before.index.page_size != after.index.page_size && !after.index.is_whole() {
         return Err(Error::corrupt(path, "its page size is not that of the file before"));
     }
     let adjacent = before.file.max_txid.next() == after.file.min_txid;
@@ -179,6 +189,24 @@ fn check_order(objects: &Objects, db: &DbKey, before: &Layer, after: &Layer) -> 
 }
 
 impl Layer {
+    /// Looks into files, and makes sure that each follows the one before.
+    async fn open_all(
+        objects: &Objects,
+        indexes: &Indexes,
+        db: &Arc<DbKey>,
+        files: &[LtxFile],
+    ) -> Result<Vec<Layer>, Error> {
+        let opened = files.iter().map(|&file| Layer::open(objects, indexes, db, file).boxed());
+        let opened = stream::iter(opened.collect::<Vec<_>>()).buffered(PARALLEL);
+        let layers: Vec<Layer> = opened.try_collect().await?;
+        for pair in layers.windows(2) {
+            if let [before, after] = pair {
+                check_order(objects, db, before, after)?;
+            }
+        }
+        Ok(layers)
+    }
+
     async fn open(
         objects: &Objects,
         indexes: &Indexes,

@@ -61,15 +61,6 @@ fn what_is_no_sound_v1_file_is_refused() {
 }
 
 #[test]
-fn the_page_size_stays() {
-    let (server, model) = started();
-    let mut other = Model::new(1024);
-    other.pos = model.pos;
-    let ltx = other.tx(&[(1, 3), (2, 3), (3, 3)], 3).ltx();
-    assert_refused(&server, &model, &ltx, 422, "EBADHEADER");
-}
-
-#[test]
 fn a_transaction_follows_the_last_one() {
     let (server, model) = started();
     let next = model.tx(&[(1, 3)], 3);

@@ -13,6 +13,7 @@ mod limits;
 mod load;
 mod model;
 mod page1;
+mod page_size;
 mod paths;
 mod process;
 mod random;

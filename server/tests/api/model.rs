@@ -69,9 +69,17 @@ impl Model {
         self.tx_spanning(1, changes, commit)
     }
 
+    /// The next transaction, which makes the database anew in pages of that size.
+    pub fn reshape(&self, page_size: u32, fill: u8, commit: u32) -> Tx {
+        let other = Model { page_size: PageSize::new(page_size).unwrap(), ..self.clone() };
+        let all: Vec<(u32, u8)> = (1..=commit).map(|pgno| (pgno, fill)).collect();
+        other.tx(&all, commit)
+    }
+
     /// Takes a transaction in.
     pub fn apply(&mut self, tx: &Tx) {
         self.pages = applied(&self.pages, &tx.pages, tx.header.commit);
+        self.page_size = tx.header.page_size;
         self.pos = Pos { txid: tx.header.max_txid, post_apply_checksum: tx.post };
         self.history.push((self.pos, self.pages.clone()));
     }

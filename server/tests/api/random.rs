@@ -19,12 +19,24 @@ struct Step {
     writes: Vec<u32>,
     fill: u8,
     restart: bool,
+    /// Begins with all pages in another size: which of three.
+    reshape: Option<usize>,
 }
+
+const PAGE_SIZES: [u32; 3] = [512, 4096, 65_536];
 
 fn step() -> impl Strategy<Value = Step> {
     let writes = proptest::collection::vec(1..12_u32, 0..5);
-    (1..4_u64, 1..12_u32, writes, any::<u8>(), prop::bool::weighted(0.1)).prop_map(
-        |(txids, commit, writes, fill, restart)| Step { txids, commit, writes, fill, restart },
+    let reshape = prop::option::weighted(0.15, 0..3_usize);
+    (1..4_u64, 1..12_u32, writes, any::<u8>(), prop::bool::weighted(0.1), reshape).prop_map(
+        |(txids, commit, writes, fill, restart, reshape)| Step {
+            txids,
+            commit,
+            writes,
+            fill,
+            restart,
+            reshape,
+        },
     )
 }
 
@@ -36,12 +48,7 @@ fn every_position_reads_as_it_was() {
     let histories = (0..3_usize, proptest::collection::vec(step(), 1..12));
     let run = TestRunner::new(config).run(&histories, |(size, steps)| {
         cases.set(cases.get() + 1);
-        check(
-            &mut server.borrow_mut(),
-            &format!("db{}", cases.get()),
-            [512, 4096, 65_536][size],
-            &steps,
-        );
+        check(&mut server.borrow_mut(), &format!("db{}", cases.get()), PAGE_SIZES[size], &steps);
         Ok(())
     });
     run.unwrap();
@@ -49,8 +56,14 @@ fn every_position_reads_as_it_was() {
 
 fn check(server: &mut Server, db: &str, page_size: u32, steps: &[Step]) {
     let mut model = Model::new(page_size);
-    let mut written: Vec<(u32, Vec<u32>)> = Vec::new();
+    let mut written: Vec<Written> = Vec::new();
     for step in steps {
+        if let Some(size) = step.reshape.filter(|_| !model.pages.is_empty()) {
+            let tx = model.reshape(PAGE_SIZES[size], step.fill, step.commit);
+            model.apply(&tx);
+            written.push((PAGE_SIZES[size], step.commit, (1..=step.commit).collect()));
+            server.client().push(db, &tx.ltx()).assert_ok();
+        }
         let old_commit = model.pages.len() as u32;
         let mut pgnos: Vec<u32> =
             step.writes.iter().copied().filter(|&pgno| pgno <= step.commit).collect();
@@ -61,7 +74,7 @@ fn check(server: &mut Server, db: &str, page_size: u32, steps: &[Step]) {
             pgnos.iter().map(|&pgno| (pgno, step.fill.wrapping_add(pgno as u8))).collect();
         let tx = model.tx_spanning(step.txids, &changes, step.commit);
         model.apply(&tx);
-        written.push((step.commit, pgnos));
+        written.push((model.page_size.bytes(), step.commit, pgnos));
         server.client().push(db, &tx.ltx()).assert_ok();
         if step.restart {
             server.kill();
@@ -80,11 +93,14 @@ fn check(server: &mut Server, db: &str, page_size: u32, steps: &[Step]) {
     assert!(snapshot.body == model.file());
 }
 
-fn expected_changes(model: &Model, written: &[(u32, Vec<u32>)], since: usize) -> Value {
+/// Page size, database size, pages.
+type Written = (u32, u32, Vec<u32>);
+
+fn expected_changes(model: &Model, written: &[Written], since: usize) -> Value {
     let later = &written[since + 1..];
-    let commits: Vec<u32> = written[since..].iter().map(|(commit, _)| *commit).collect();
-    let shrank = commits.windows(2).any(|two| two[1] < two[0]);
-    let mut pgnos: Vec<u32> = later.iter().flat_map(|(_, pgnos)| pgnos.clone()).collect();
+    let all_gone = |two: &[Written]| two[1].0 != two[0].0 || two[1].1 < two[0].1;
+    let shrank = written[since..].windows(2).any(all_gone);
+    let mut pgnos: Vec<u32> = later.iter().flat_map(|(.., pgnos)| pgnos.clone()).collect();
     pgnos.sort_unstable();
     pgnos.dedup();
     let current: Pos = model.pos;

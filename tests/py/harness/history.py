@@ -13,10 +13,13 @@ PRAGMAS = {"page_size": 1024, "auto_vacuum": 1}  # so that it shrinks as well
 
 
 class History:
-    """Commits made through the raw API. `copies[i]` is the state after transaction i + 1."""
+    """Commits made through the raw API. `copies[i]` is the state after transaction i + 1.
 
-    def __init__(self, url, name, seed, transactions, pause_s=0.0):
-        self.url, self.name = url, name
+    Every so many commits, if `reshape_every` is given, the page size changes.
+    """
+
+    def __init__(self, url, name, seed, transactions, pause_s=0.0, reshape_every=0):
+        self.url, self.name, self.reshape_every = url, name, reshape_every
         self.rng = random.Random(seed)
         self.copies = []
         self._between = []  # when each transaction was sent and acknowledged, in ms
@@ -30,7 +33,11 @@ class History:
 
     def commit(self):
         copy = self.now if self.copies else raw.Copy(self.name, PRAGMAS)
-        file, copy = copy.changed_by(self._statements(copy.txid))
+        if self.reshape_every and copy.txid % self.reshape_every == self.reshape_every - 1:
+            page_size = self.rng.choice([size for size in (512, 2048, 4096) if size != copy.page_size])
+            file, copy = copy.reshaped(page_size)
+        else:
+            file, copy = copy.changed_by(self._statements(copy.txid))
         sent = now_ms()
         raw.push(self.url, self.name, file)
         self.copies.append(copy)

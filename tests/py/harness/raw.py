@@ -7,8 +7,10 @@ Every pull is checked: the pages must have the checksum of the position they wer
 import base64
 import http.client
 import json
+import pathlib
 import sqlite3
 import struct
+import tempfile
 import urllib.parse
 
 from . import ltx
@@ -122,6 +124,19 @@ class Copy:
         finally:
             db.close()
         return self.changed_to(after, timestamp_ms)
+
+    def reshaped(self, page_size):
+        """The same for a VACUUM to another page size, which SQLite does in a file only."""
+        with tempfile.TemporaryDirectory(prefix="litevfs-test.") as folder:
+            path = pathlib.Path(folder) / "db"
+            path.write_bytes(self.image)
+            db = sqlite3.connect(path, isolation_level=None)
+            try:
+                db.execute(f"PRAGMA page_size = {page_size}")
+                db.execute("VACUUM")
+            finally:
+                db.close()
+            return self.changed_to(ltx.pages_of(path.read_bytes()))
 
     def changed_to(self, pages, timestamp_ms=None):
         """The same for a transaction that leaves these pages."""

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use litevfs::ltx::Header;
-use litevfs::types::{Checksum, Pgno};
+use litevfs::types::{Checksum, Pgno, Txid};
 
 use super::schedule::Merge;
 use crate::store::Store;
@@ -12,12 +12,15 @@ use crate::store::create::Created;
 use crate::store::database::Database;
 use crate::store::error::Error;
 use crate::store::files::LtxFile;
-use crate::store::layout::{self, Marks};
+use crate::store::layout::{self, Marks, SNAPSHOT_LEVEL};
 use crate::store::rewrite::rewrite;
 use crate::store::view::View;
 
 impl Store {
     /// Merges files into one and stores it; `None` when there is one of its name.
+    ///
+    /// Files of two page sizes can't be one. So those before such a change are merged, and the rest
+    /// the next time.
     pub(super) async fn merge(
         &self,
         database: &Database,
@@ -25,7 +28,7 @@ impl Store {
     ) -> Result<Option<LtxFile>, Error> {
         let view = View::of_run(&self.objects, &self.indexes, &database.key, &merge.inputs).await?;
         let pgnos = pages_of(&view);
-        let header = header(&view, &pgnos)?;
+        let header = header(&view, &pgnos, merge.level)?;
         let path =
             self.objects.shape.named(&database.key, merge.level, header.min_txid, header.max_txid);
         let (index, content) = rewrite(&self.objects, &database.key, &view, &pgnos, header).await?;
@@ -65,7 +68,7 @@ fn pages_of(view: &View) -> Vec<Pgno> {
 }
 
 /// The header of the merged file.
-fn header(view: &View, pgnos: &[Pgno]) -> Result<Header, Error> {
+fn header(view: &View, pgnos: &[Pgno], level: u8) -> Result<Header, Error> {
     let (first, last) = match view.layers() {
         [first, .., last] => (first, last),
         [only] => (only, only),
@@ -74,7 +77,8 @@ fn header(view: &View, pgnos: &[Pgno]) -> Result<Header, Error> {
     let header = Header {
         page_size: view.page_size,
         commit: view.commit,
-        min_txid: first.file.min_txid,
+        // Of what was before the page size changed nothing is left.
+        min_txid: if level == SNAPSHOT_LEVEL { Txid(1) } else { first.file.min_txid },
         max_txid: last.file.max_txid,
         timestamp_ms: view.timestamp_ms,
         pre_apply_checksum: Checksum::NONE,

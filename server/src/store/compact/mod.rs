@@ -17,12 +17,14 @@ use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
+use schedule::Merge;
 pub use schedule::{Level, Schedule};
 
 use super::claim::{Claim, Held, now_ms};
 use super::database::Database;
 use super::error::Error;
 use super::files::LtxFile;
+use super::layout::SNAPSHOT_LEVEL;
 use super::objects::REMOVE_WITHIN;
 use super::{Store, layout};
 use crate::key::DbKey;
@@ -173,6 +175,7 @@ impl Store {
             self.queue.schedule.next_merge(&state.files, now).is_some()
         };
         let due = due || !self.removable(&database).is_empty();
+        let due = due || database.state.read().lacks_snapshot();
         if due {
             let Some(mut claim) = self.claim_compaction(key).await? else {
                 return Ok(Some(RETRY));
@@ -196,6 +199,8 @@ impl Store {
         if self.objects.is_shared() {
             database.reload().await?;
         }
+        claim.hold(self).await?;
+        self.snapshot_after_reshape(database).await?;
         loop {
             let merge = {
                 let state = database.state.read();
@@ -212,6 +217,31 @@ impl Store {
         }
         claim.hold(self).await?;
         self.remove_old(database).await
+    }
+
+    /// Has a position begin with a snapshot after the page size changed, so that nobody has to merge
+    /// files of two page sizes, which stock Litestream refuses to.
+    pub(super) async fn begin_with_snapshot(&self, database: &Database) {
+        if let Err(error) = self.snapshot_after_reshape(database).await {
+            // It is made up for when the database is compacted; meanwhile it reads well.
+            tracing::warn!(database = %database.key, %error, "no snapshot of the new page size yet");
+            self.queue.add(&database.key, REST);
+        }
+    }
+
+    async fn snapshot_after_reshape(&self, database: &Database) -> Result<(), Error> {
+        if !database.state.read().lacks_snapshot() {
+            return Ok(());
+        }
+        let view = database.view(None).await?;
+        let Some(first) = view.reshaped_by() else {
+            return Ok(());
+        };
+        let merge = Merge { inputs: vec![first], level: SNAPSHOT_LEVEL };
+        match self.merge(database, &merge).await? {
+            Some(file) => self.take_in_merged(database, file).await,
+            None => database.reload().await,
+        }
     }
 
     /// Takes in a merged file, or removes it when its database was dropped while it was made: it would

@@ -50,6 +50,10 @@ impl Chaos {
 
     fn next_tx(&mut self) -> Tx {
         self.fill = self.fill.wrapping_add(1);
+        if !self.model.pages.is_empty() && self.faults.below(12) == 0 {
+            let page_size = 512 << self.faults.below(3);
+            return self.model.reshape(page_size, self.fill, 1 + self.faults.below(20));
+        }
         let old = self.model.pages.len() as u32;
         let commit = match self.faults.below(8) {
             0 => (old + 1 + self.faults.below(6)).min(40),
@@ -211,6 +215,9 @@ impl Chaos {
             let Some(database) = database else {
                 continue;
             };
+            let _ = server.try_compact(&self.key).await.unwrap();
+            assert!(!database.state.read().lacks_snapshot());
+            assert_eq!(database.view(None).await.unwrap().reshaped_by(), None);
             let points = database.restore_points(true).await.unwrap();
             for point in points {
                 let known = self.model.history.iter().find(|(pos, _)| pos.txid == point.pos.txid);

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub struct Faults {
     /// How long a put of an LTX file is on its way, and how long each removal, in ms.
     pub slow_puts: AtomicU32,
     pub slow_deletes: AtomicU32,
+    /// Whether no snapshot can be made.
+    pub no_snapshots: AtomicBool,
 }
 
 async fn pause(ms: &AtomicU32) {
@@ -44,6 +46,7 @@ impl Faults {
             injected: AtomicU32::new(0),
             slow_puts: AtomicU32::new(0),
             slow_deletes: AtomicU32::new(0),
+            no_snapshots: AtomicBool::new(false),
         })
     }
 
@@ -105,6 +108,10 @@ impl ObjectStore for Faulty {
         let create = matches!(options.mode, PutMode::Create);
         if path.as_ref().ends_with(".ltx") {
             pause(&self.faults.slow_puts).await;
+        }
+        let is_snapshot = path.parts().any(|part| part.as_ref() == "0009");
+        if is_snapshot && self.faults.no_snapshots.load(Ordering::SeqCst) {
+            return Err(failed("no snapshots now"));
         }
         match self.faults.strike(5) {
             None => self.inner.put_opts(path, payload, options).await,

@@ -6,6 +6,7 @@ mod faulty;
 #[path = "../../../tests/api/model.rs"]
 mod model;
 mod races;
+mod reshape;
 mod shared;
 
 use std::io::Write;
