@@ -85,6 +85,20 @@ impl PageSize {
         }
     }
 
+    /// The page with the byte at `offset` of the database file, and where in the page it lies; `None`
+    /// past the last page there can be.
+    pub fn page_at(self, offset: u64) -> Option<(Pgno, usize)> {
+        let len = u64::from(self.0);
+        let index = u32::try_from(offset.checked_div(len)?).ok()?;
+        let within = usize::try_from(offset.checked_rem(len)?).ok()?;
+        Some((Pgno::new(index.checked_add(1)?)?, within))
+    }
+
+    /// Bytes of so many pages.
+    pub const fn bytes_of(self, pages: u32) -> u64 {
+        self.offset_of_slot(pages)
+    }
+
     /// Where the slot of that number, from 0, begins in a file of slots of one page each, in bytes.
     pub const fn offset_of_slot(self, slot: u32) -> u64 {
         (slot as u64).saturating_mul(self.0 as u64)

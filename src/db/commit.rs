@@ -3,6 +3,7 @@
 //! Nothing is visible to anybody before the server has acknowledged it; then the position moves and
 //! the pages enter the cache. An error leaves everything as it was, and SQLite rolls back.
 
+use super::change::Change;
 use super::connection::{AfterFailure, Connection, Phase, Transaction};
 use super::database::{Database, View};
 use super::push::Push;
@@ -11,41 +12,11 @@ use crate::ltx::{self, page_checksum};
 use crate::pager::header::{self, Header};
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys::{self, log::log};
-use crate::types::{Checksum, PageSize, Pgno, Pos};
+use crate::types::{Checksum, Pgno, Pos};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// What is to be pushed.
-struct Change<'a> {
-    base: View,
-    page_size: PageSize,
-    /// Size of the database afterwards.
-    commit: u32,
-    /// Page 1 as it will be stored.
-    page1: Vec<u8>,
-    dirty: &'a DirtyPages,
-}
-
-impl Change<'_> {
-    /// A page as it will be stored. Pages that SQLite left out of a growing file are zeros.
-    fn page(&self, pgno: Pgno) -> Result<Vec<u8>> {
-        if pgno == Pgno::ONE {
-            return Ok(self.page1.clone());
-        }
-        Ok(self.dirty.read(pgno)?.unwrap_or_else(|| vec![0; self.page_size.len_bytes()]))
-    }
-
-    /// The pages that may differ from the base: dirty ones, and all that are new.
-    fn candidates(&self) -> impl Iterator<Item = Pgno> + '_ {
-        let last_old = self.base.commit.min(self.commit);
-        let old = self.dirty.pgnos().filter(move |pgno| pgno.get() <= last_old);
-        let new = (self.base.commit.saturating_add(1)..=self.commit).filter_map(Pgno::new);
-        let lock_pgno = self.page_size.lock_pgno();
-        old.chain(new).filter(move |&pgno| pgno != lock_pgno)
-    }
-}
 
 impl Connection {
     /// Commits the open transaction. An error means that it is not committed, unless the text says
@@ -142,16 +113,22 @@ fn commit(database: &Arc<Database>, connection: u64, transaction: &Transaction) 
     let Some(page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Outcome::RolledBack);
     };
-    let page_size = dirty.page_size();
     let header = Header::decode(&page1)?;
-    let commit = header.commit.unwrap_or(transaction.size_pages);
-    if header.page_size != page_size || commit > transaction.size_pages {
-        let text = "the page size of a database can't be changed once it has a transaction; \
-                    copy it into a new database instead";
-        return Err(database.error(ErrorKind::Unsupported, text));
+    let page_size = header.page_size;
+    let size_pages = transaction.size_bytes.checked_div(u64::from(page_size.bytes())).unwrap_or(0);
+    let size_pages = u32::try_from(size_pages).unwrap_or(u32::MAX);
+    let commit = header.commit.unwrap_or(size_pages);
+    if commit == 0 || commit > size_pages {
+        let text = format!(
+            "page 1 says that the database has {commit} pages of {} bytes, but the file has {}; \
+             roll back and begin again",
+            page_size.bytes(),
+            transaction.size_bytes
+        );
+        return Err(database.error(ErrorKind::Corrupt, &text));
     }
     let shows_wal = dirty.read(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
-    let mut change = Change { base, page_size, commit, page1, dirty };
+    let mut change = Change::new(database, base, header.page_size, commit, dirty, page1)?;
     let mut diff = diff(database, &change)?;
     if diff.changed.is_empty() && commit == base.commit {
         return Ok(Outcome::Unchanged);
@@ -232,14 +209,14 @@ struct Diff {
 /// Compares with the base. What must be known of pages that are not cached is fetched, as many in a
 /// request as possible.
 fn diff(database: &Database, change: &Change) -> Result<Diff> {
-    let base = change.base;
-    let mut sum = if base.commit == 0 { Checksum::EMPTY } else { base.pos.post_apply_checksum };
+    let (base, old_commit) = (change.base, change.old_commit());
+    let mut sum = if old_commit == 0 { Checksum::EMPTY } else { base.pos.post_apply_checksum };
     let mut changed = Vec::new();
     let mut unknown = Vec::new();
     for pgno in change.candidates() {
         let page = change.page(pgno)?;
         let new = page_checksum(pgno, &page);
-        if pgno.get() > base.commit {
+        if pgno.get() > old_commit {
             sum = sum.toggle(new);
             changed.push(pgno);
             continue;
@@ -254,7 +231,7 @@ fn diff(database: &Database, change: &Change) -> Result<Diff> {
             None => unknown.push(pgno),
         }
     }
-    let removed = change.commit.saturating_add(1)..=base.commit;
+    let removed = change.commit.saturating_add(1)..=old_commit;
     for pgno in removed.filter_map(Pgno::new).filter(|&p| p != change.page_size.lock_pgno()) {
         let old = database.state().cached_checksum(pgno, base);
         match old {
@@ -321,6 +298,6 @@ fn publish(database: &Database, change: &Change, changed: &[Pgno], pos: Pos) {
         return;
     }
     state.cache.set_page_size(change.page_size);
-    state.cache.apply(pos, change.commit, changed, |pgno| change.page(pgno).ok());
+    state.cache.apply(pos, change.commit, changed, |pgno| change.written_page(pgno));
     state.cache.flush();
 }

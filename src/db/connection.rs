@@ -48,10 +48,11 @@ pub(super) enum Phase {
 pub(super) struct Transaction {
     /// The committed state below the dirty pages.
     pub view: View,
-    /// Pages written since `view`; `None` while the page size of a new database is open.
+    /// Pages written since `view`, `None` before the first.
     pub dirty: Option<DirtyPages>,
-    /// Size of the database with the dirty pages.
-    pub size_pages: u32,
+    /// Size of the database file with the dirty pages. No number of pages, while SQLite changes their
+    /// size.
+    pub size_bytes: u64,
     /// Transactions committed under this lock.
     pub commits: u32,
     /// What was written last was taken for the end of a rollback, and forgotten.
@@ -79,12 +80,13 @@ impl Transaction {
     pub fn discard(&mut self) {
         self.after_failure = AfterFailure::Nothing;
         self.dirty = None;
-        self.size_pages = self.view.commit;
+        self.size_bytes = self.view.size_bytes();
     }
 
     /// Whether nothing was written.
     pub fn is_clean(&self) -> bool {
-        self.dirty.as_ref().is_none_or(DirtyPages::is_empty) && self.size_pages == self.view.commit
+        self.dirty.as_ref().is_none_or(DirtyPages::is_empty)
+            && self.size_bytes == self.view.size_bytes()
     }
 }
 
@@ -178,7 +180,7 @@ impl Connection {
         self.phase = Phase::Writing(Transaction {
             view,
             dirty: None,
-            size_pages: view.commit,
+            size_bytes: view.size_bytes(),
             commits: 0,
             rolled_back: false,
             after_failure: AfterFailure::Nothing,
@@ -229,80 +231,11 @@ impl Connection {
 
     /// Bytes of the database file as this connection sees it.
     pub fn size_bytes(&self) -> Result<u64> {
-        let (page_size, pages) = match &self.phase {
-            Phase::Writing(transaction) => (transaction.page_size(), transaction.size_pages),
-            Phase::Reading(view) => (view.page_size, view.commit),
-            Phase::Unlocked => {
-                let view = self.database.newest_view()?;
-                (view.page_size, view.commit)
-            }
-        };
-        let page_size = page_size.map_or(0, PageSize::bytes);
-        Ok(u64::from(pages).saturating_mul(u64::from(page_size)))
-    }
-
-    /// Writes a page of the open transaction.
-    pub fn write_at(&mut self, offset: u64, page: &[u8]) -> Result<()> {
-        let (pgno, page_size) = self.page_at(offset, page.len())?;
-        if let Phase::Writing(Transaction { dirty: None, .. }) = self.phase {
-            // In exclusive locking mode no lock is asked for any more when the lease may be gone.
-            self.database.live_lease(self.id)?;
-        }
-        let Phase::Writing(transaction) = &mut self.phase else {
-            let text = "a write without a reserved lock";
-            return Err(self.database.error(ErrorKind::Internal, text));
-        };
-        if pgno != page_size.lock_pgno() {
-            let dirty = transaction.dirty.get_or_insert_with(|| DirtyPages::new(page_size));
-            dirty.write(pgno, page);
-        }
-        transaction.size_pages = transaction.size_pages.max(pgno.get());
-        Ok(())
-    }
-
-    /// The page that a write of `len` bytes at `offset` is about.
-    fn page_at(&self, offset: u64, len: usize) -> Result<(Pgno, PageSize)> {
-        let known = match &self.phase {
-            Phase::Writing(transaction) => transaction.page_size(),
-            Phase::Reading(view) => view.page_size,
-            Phase::Unlocked => None,
-        };
-        let page_size = u32::try_from(len).ok().and_then(PageSize::new);
-        let Some(page_size) = page_size.filter(|&size| known.is_none_or(|known| known == size))
-        else {
-            let text = match known {
-                Some(known) => format!(
-                    "a write of {len} bytes into a database with pages of {}; \
-                     its page size can't be changed",
-                    known.bytes()
-                ),
-                None => format!("a write of {len} bytes, which is no page size"),
-            };
-            return Err(self.database.error(ErrorKind::Unsupported, &text));
-        };
-        let bytes = u64::from(page_size.bytes());
-        let pgno = offset.checked_div(bytes).and_then(|index| index.checked_add(1));
-        let pgno = pgno.and_then(|pgno| u32::try_from(pgno).ok()).and_then(Pgno::new);
-        match pgno {
-            Some(pgno) if offset.checked_rem(bytes) == Some(0) => Ok((pgno, page_size)),
-            _ => Err(self.database.error(ErrorKind::Internal, "a write that is no page")),
-        }
-    }
-
-    /// Cuts the file of the open transaction.
-    pub fn truncate(&mut self, size_bytes: u64) -> Result<()> {
-        let Phase::Writing(transaction) = &mut self.phase else {
-            let text = "a truncation without a reserved lock";
-            return Err(self.database.error(ErrorKind::Internal, text));
-        };
-        let page_size = transaction.page_size().map_or(0, PageSize::bytes);
-        let pages = size_bytes.checked_div(u64::from(page_size)).unwrap_or(0);
-        let pages = u32::try_from(pages).unwrap_or(u32::MAX);
-        if let Some(dirty) = &mut transaction.dirty {
-            dirty.truncate(pages);
-        }
-        transaction.size_pages = pages;
-        Ok(())
+        Ok(match &self.phase {
+            Phase::Writing(transaction) => transaction.size_bytes,
+            Phase::Reading(view) => view.size_bytes(),
+            Phase::Unlocked => self.database.newest_view()?.size_bytes(),
+        })
     }
 
     /// Takes the write lease until it is given back or the connection closed.
@@ -376,7 +309,8 @@ impl Connection {
 }
 
 impl Transaction {
-    /// The page size: the database's, or for a new one that of the first page written.
+    /// The size of the dirty pages: the database's before the transaction, or for a new one that of the
+    /// first page written.
     pub fn page_size(&self) -> Option<PageSize> {
         self.view.page_size.or(self.dirty.as_ref().map(DirtyPages::page_size))
     }

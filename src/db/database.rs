@@ -29,6 +29,11 @@ pub struct View {
 impl View {
     /// Of a database without transactions.
     pub const EMPTY: View = View { pos: Pos::EMPTY, page_size: None, commit: 0, epoch: 0 };
+
+    /// Bytes of the database file.
+    pub fn size_bytes(&self) -> u64 {
+        self.page_size.map_or(0, |page_size| page_size.bytes_of(self.commit))
+    }
 }
 
 /// What the connections share.
@@ -213,6 +218,18 @@ impl Database {
             state.cache.flush();
         }
         Ok(page)
+    }
+
+    /// A page of a view, from the cache or fetched.
+    pub fn page(&self, view: View, pgno: Pgno) -> Result<Vec<u8>> {
+        let mut page = alloc::vec![0; view.page_size.map_or(0, PageSize::len_bytes)];
+        if self.state().read_cached(pgno, view, &mut page) {
+            return Ok(page);
+        }
+        let fetched = self.fetch(view, &[pgno])?.into_iter().next();
+        fetched
+            .map(|(_, page)| page)
+            .ok_or_else(|| self.bad_answer(&format!("page {pgno} is missing in the answer")))
     }
 
     /// Fetches pages at a view, and keeps them in the cache where the view is the newest. At most

@@ -8,6 +8,8 @@
 //! lease.rs        the remote right to write
 //! connection.rs   one opening of it: locks, read view, open transaction
 //! read.rs         pages for a connection, from its transaction, the cache or the backend
+//! write.rs        what SQLite writes, into the open transaction
+//! change.rs       how the open transaction differs from what is committed
 //! commit.rs       the open transaction becomes an LTX file
 //! push.rs         the LTX file gets to the server, once or not at all
 //! settings.rs     what the pragmas set
@@ -16,6 +18,7 @@
 //! The lock of [`database::State`] is held for memory and file work only, never during a request: no
 //! reader waits for a reader's network.
 
+mod change;
 mod commit;
 mod connection;
 mod database;
@@ -26,6 +29,7 @@ mod poll;
 mod push;
 mod read;
 mod settings;
+mod write;
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]

@@ -23,20 +23,24 @@ impl Connection {
         if is_version {
             self.start_transaction_under_lock()?;
         }
-        let view = match &self.phase {
-            Phase::Writing(transaction) => View {
-                commit: transaction.size_pages,
-                page_size: transaction.page_size(),
-                ..transaction.view
-            },
-            Phase::Reading(view) => *view,
+        let (view, page_size, size_bytes) = match &self.phase {
+            Phase::Writing(transaction) => {
+                (transaction.view, transaction.page_size(), transaction.size_bytes)
+            }
+            Phase::Reading(view) => (*view, view.page_size, view.size_bytes()),
             // SQLite reads the header once when it opens a file, before it locks it.
-            Phase::Unlocked => self.database.newest_view()?,
+            Phase::Unlocked => {
+                let view = self.database.newest_view()?;
+                (view, view.page_size, view.size_bytes())
+            }
         };
-        let Some(page_size) = view.page_size else {
+        let Some(page_size) = page_size else {
             return Ok(0);
         };
-        let filled = self.read_pages(view, page_size, offset, bytes)?;
+        let available = usize::try_from(size_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let filled = bytes.len().min(available);
+        let wanted = bytes.get_mut(..filled).unwrap_or_default();
+        self.read_pages(view, page_size, offset, wanted)?;
         if offset <= VERSION_OFFSET {
             self.show_page1(view, is_version, bytes);
         }
@@ -57,7 +61,7 @@ impl Connection {
         transaction.discard();
         let view = self.database.newest_view()?;
         transaction.view = view;
-        transaction.size_pages = view.commit;
+        transaction.size_bytes = view.size_bytes();
         self.start_query();
         Ok(())
     }
@@ -77,31 +81,23 @@ impl Connection {
         self.seen = Some(view.pos);
     }
 
+    /// Fills `bytes` from pages that are there.
     fn read_pages(
         &mut self,
         view: View,
         page_size: PageSize,
         offset: u64,
         bytes: &mut [u8],
-    ) -> Result<usize> {
-        let page_len = u64::from(page_size.bytes());
-        let size = u64::from(view.commit).saturating_mul(page_len);
-        let available = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let wanted = bytes.len().min(available);
+    ) -> Result<()> {
         let mut filled = 0;
-        while filled < wanted {
+        while filled < bytes.len() {
             let at = offset.saturating_add(filled as u64);
-            let pgno = at.checked_div(page_len).and_then(|index| u32::try_from(index).ok());
-            let pgno = pgno.and_then(|index| Pgno::new(index.saturating_add(1)));
-            let within = at.checked_rem(page_len).and_then(|rest| usize::try_from(rest).ok());
-            let (Some(pgno), Some(within)) = (pgno, within) else {
+            let Some((pgno, within)) = page_size.page_at(at) else {
                 break;
             };
-            let len =
-                page_size.len_bytes().saturating_sub(within).min(wanted.saturating_sub(filled));
-            let Some(target) = bytes.get_mut(filled..filled.saturating_add(len)) else {
-                break;
-            };
+            let rest = bytes.get_mut(filled..).unwrap_or_default();
+            let len = page_size.len_bytes().saturating_sub(within).min(rest.len());
+            let target = rest.get_mut(..len).unwrap_or_default();
             if len == page_size.len_bytes() {
                 self.read_page(view, page_size, pgno, target)?;
             } else {
@@ -112,10 +108,11 @@ impl Connection {
             }
             filled = filled.saturating_add(len);
         }
-        Ok(filled)
+        Ok(())
     }
 
-    fn read_page(
+    /// Fills `page`, as it is with what the open transaction wrote; a page past the end is zeros.
+    pub(super) fn read_page(
         &mut self,
         view: View,
         page_size: PageSize,
@@ -124,9 +121,8 @@ impl Connection {
     ) -> Result<()> {
         if let Phase::Writing(transaction) = &self.phase {
             if let Some(dirty) = &transaction.dirty
-                && let Some(written) = dirty.read(pgno)?
+                && dirty.read_at(pgno, 0, page)?
             {
-                page.copy_from_slice(&written);
                 return Ok(());
             }
             if pgno.get() > transaction.view.commit {

@@ -66,19 +66,33 @@ impl DirtyPages {
 
     /// The page as it was last written; `None` when it is not dirty.
     pub fn read(&self, pgno: Pgno) -> Result<Option<Vec<u8>>> {
+        let mut page = vec![0; self.page_size.len_bytes()];
+        Ok(self.read_at(pgno, 0, &mut page)?.then_some(page))
+    }
+
+    /// Fills `bytes` from a place within a page, as it was last written; `false` when the page is not
+    /// dirty.
+    pub fn read_at(&self, pgno: Pgno, within: usize, bytes: &mut [u8]) -> Result<bool> {
+        let end = within.saturating_add(bytes.len());
         match self.pages.get(&pgno) {
-            None => Ok(None),
-            Some(Place::Memory(page)) => Ok(Some(page.to_vec())),
+            None => Ok(false),
+            Some(Place::Memory(page)) => {
+                let part = page.get(within..end).ok_or_else(|| {
+                    Error::new(ErrorKind::Internal, "a read past the end of a page")
+                })?;
+                bytes.copy_from_slice(part);
+                Ok(true)
+            }
             Some(Place::Spilled(slot)) => {
-                let mut page = vec![0; self.page_size.len_bytes()];
                 let spill = self.spill.as_ref().ok_or_else(|| {
                     Error::new(ErrorKind::Internal, "a spilled page without a spill file")
                 })?;
-                spill.read_at(&mut page, self.page_size.offset_of_slot(*slot)).map_err(|e| {
+                let offset = self.page_size.offset_of_slot(*slot).saturating_add(within as u64);
+                spill.read_at(bytes, offset).map_err(|e| {
                     let text = format!("reading the transaction's temporary file: {e}");
                     Error::new(ErrorKind::Local, text)
                 })?;
-                Ok(Some(page))
+                Ok(true)
             }
         }
     }

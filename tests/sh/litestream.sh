@@ -54,6 +54,17 @@ commits() {
   } | with_new_cache sql "$1" -bail >"$TMP/out"
 }
 
+# reshape PAGE-SIZE ROW: a VACUUM to other pages, and a row.
+reshape() {
+  with_new_cache sql reshaped -bail >"$TMP/out" <<SQL
+PRAGMA litevfs_acquire_lease;
+PRAGMA page_size = $1;
+VACUUM;
+INSERT INTO t VALUES ($2, 'after');
+PRAGMA litevfs_release_lease;
+SQL
+}
+
 # litefs_uploads DATABASE: several transactions in one file, as LiteFS sends them.
 litefs_uploads() {
   PYTHONPATH=$ROOT/tests/py limited "$PYTHON" -B - "$URL" "$TOKEN" "$TMP/local.db" "$1" <<'PY'
@@ -92,13 +103,24 @@ litefs_uploads litefs
 commits many 1 150
 middle=$(pos many)
 commits many 151 300
+# In pages of one size, then of another, with commits before, between and after.
+commits reshaped 1 40
+before=$(pos reshaped)
+reshape 512 41
+between=$(pos reshaped)
+commits reshaped 42 60
+reshape 16384 61
+commits reshaped 62 80
 
-databases="p512 p4096 p65536 litefs many"
+databases="p512 p4096 p65536 litefs many reshaped"
 for db in $databases; do
   fetch "/db/snapshot?db=$db&format=sqlite" "$TMP/$db.copy"
   with_new_cache sql "$db" <<<$'.dump\nPRAGMA page_size;\nPRAGMA integrity_check;' >"$TMP/$db.ours"
 done
 fetch "/db/snapshot?db=many&format=sqlite&pos=$middle" "$TMP/middle.copy"
+for at in before between; do
+  fetch "/db/snapshot?db=reshaped&format=sqlite&pos=${!at}" "$TMP/$at.copy"
+done
 kill "${SERVERS[0]}" && wait "${SERVERS[0]}" || fail "the server did not end well"
 
 for db in $databases; do
@@ -107,6 +129,10 @@ for db in $databases; do
 done
 restored middle many "$TMP/middle.copy" -txid "${middle%/*}"
 equal "rows at the earlier transaction" 150 "$("$SQLITE3" "$TMP/middle.db" 'SELECT count(*) FROM t')"
+for at in before between; do restored "$at" reshaped "$TMP/$at.copy" -txid "${!at%/*}"; done
+equal "pages before" 4096 "$("$SQLITE3" "$TMP/before.db" 'PRAGMA page_size')"
+equal "pages between" 512 "$("$SQLITE3" "$TMP/between.db" 'PRAGMA page_size')"
+equal "pages at the last" 16384 "$("$SQLITE3" "$TMP/reshaped.db" 'PRAGMA page_size')"
 equal "rows at the last" 300 "$("$SQLITE3" "$TMP/many.db" 'SELECT count(*) FROM t')"
 
 echo "litestream restores $(wc -w <<<"$databases") databases"

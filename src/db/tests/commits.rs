@@ -172,18 +172,6 @@ fn an_unknown_outcome_says_so_and_is_looked_up_before_the_next_transaction() {
 }
 
 #[test]
-fn another_page_size_is_refused() {
-    let fixture = Fixture::with_database();
-    let mut connection = writer(&fixture);
-    connection.lock(Lock::Shared).unwrap();
-    connection.lock(Lock::Exclusive).unwrap();
-    let error = connection.write_at(0, &[0; 1024]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let error = connection.write_at(0, &[0; 100]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-}
-
-#[test]
 fn before_a_commit_fails_the_late_push_is_fenced_off() {
     let fixture = Fixture::with_database();
     let mut connection = writer(&fixture);
@@ -236,18 +224,4 @@ fn in_exclusive_mode_a_connection_finds_its_way_back() {
     connection.write_at(0, &page(1, 1, 4, 3)).unwrap();
     connection.commit().unwrap();
     assert_eq!((fixture.stored(2), fixture.stored(3)), (Some(24), Some(33)));
-}
-
-#[test]
-fn a_page_size_that_changes_under_way_is_refused() {
-    let fixture = Fixture::with_database();
-    let mut connection = writer(&fixture);
-    connection.lock(Lock::Shared).unwrap();
-    connection.lock(Lock::Exclusive).unwrap();
-    let mut page1 = page(1, 1, 2, 3);
-    page1[16..18].copy_from_slice(&1024_u16.to_be_bytes());
-    connection.write_at(0, &page1).unwrap();
-    assert_eq!(connection.commit().unwrap_err().kind(), ErrorKind::Unsupported);
-    connection.unlock(Lock::None);
-    assert_eq!(txid(&fixture), 1);
 }

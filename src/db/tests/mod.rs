@@ -2,6 +2,7 @@
 
 mod commits;
 mod leases;
+mod page_size;
 mod views;
 
 use super::{Connection, Lock, Origin};

@@ -111,6 +111,18 @@ class Client:
         """Copies a local file over the database with SQLite's backup functions, as `.restore` does."""
         self._ask("restore", name, str(path))
 
+    def send_copy(self, target, pages=-1, name="main"):
+        """Starts to copy one open database over another, so many pages a step; `finish` waits for it."""
+        self._write(("copy", name, target, pages))
+
+    def copy(self, target, pages=-1, name="main"):
+        self.send_copy(target, pages, name)
+        self.finish()
+
+    def deserialize(self, image, name="main"):
+        """Copies a database that lies in memory as bytes over this one."""
+        self._ask("deserialize", name, image)
+
     def close_db(self, name="main"):
         self._ask("close", name)
 

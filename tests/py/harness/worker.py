@@ -1,7 +1,8 @@
 """The other half of client.py: runs in the client's process, does what comes in on standard input.
 
 Requests and answers are pickled: ("open", name, uri), ("sql", name, sql, parameters),
-("content", name), ("restore", name, path), ("close", name). Not a test.
+("content", name), ("restore", name, path), ("copy", name, target, pages), ("deserialize", name, image),
+("close", name). Not a test.
 """
 
 import os
@@ -37,6 +38,18 @@ def handle(connections, request):
     if verb == "restore":
         source = sqlite3.connect(rest[0])
         try:
+            source.backup(connections[name])
+        finally:
+            source.close()
+        return None
+    if verb == "copy":
+        target, pages = rest
+        connections[name].backup(connections[target], pages=pages, sleep=0.001)
+        return None
+    if verb == "deserialize":
+        source = sqlite3.connect(":memory:")
+        try:
+            source.deserialize(rest[0])
             source.backup(connections[name])
         finally:
             source.close()

@@ -1,0 +1,89 @@
+//! What SQLite writes, kept with the open transaction.
+//!
+//! SQLite writes whole pages of the size that the database has. Only where VACUUM or the backup API
+//! make the pages smaller, what lies around the lock page is written in the new size. It is all kept
+//! in pages of the old size; `commit.rs` cuts it into new ones.
+
+use super::connection::{Connection, Phase, Transaction};
+use crate::error::{ErrorKind, Result};
+use crate::pager::DirtyPages;
+use crate::types::{PageSize, Pgno};
+use alloc::format;
+use alloc::vec;
+
+impl Connection {
+    /// Writes into the database file of the open transaction.
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let page_size = self.page_size_for_write(bytes.len())?;
+        if let Phase::Writing(Transaction { dirty: None, .. }) = self.phase {
+            // In exclusive locking mode no lock is asked for any more when the lease may be gone.
+            self.database.live_lease(self.id)?;
+        }
+        let (mut at, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            let Some((pgno, within)) = page_size.page_at(at) else {
+                let text = "a write past the largest database there can be";
+                return Err(self.database.error(ErrorKind::Internal, text));
+            };
+            let len = page_size.len_bytes().saturating_sub(within).min(rest.len());
+            let (part, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+            self.write_part(page_size, pgno, within, part)?;
+            (at, rest) = (at.saturating_add(len as u64), after);
+        }
+        if let Phase::Writing(transaction) = &mut self.phase {
+            transaction.size_bytes = transaction.size_bytes.max(at);
+        }
+        Ok(())
+    }
+
+    /// The size of the pages to keep a write of `len` bytes in.
+    fn page_size_for_write(&self, len: usize) -> Result<PageSize> {
+        let Phase::Writing(transaction) = &self.phase else {
+            let text = "a write without a reserved lock";
+            return Err(self.database.error(ErrorKind::Internal, text));
+        };
+        let first = || u32::try_from(len).ok().and_then(PageSize::new);
+        transaction.page_size().or_else(first).ok_or_else(|| {
+            let text = format!("a first write of {len} bytes, which is no page size");
+            self.database.error(ErrorKind::Internal, &text)
+        })
+    }
+
+    fn write_part(
+        &mut self,
+        page_size: PageSize,
+        pgno: Pgno,
+        within: usize,
+        part: &[u8],
+    ) -> Result<()> {
+        let mut page = vec![0; page_size.len_bytes()];
+        let is_whole = part.len() == page.len();
+        if let Phase::Writing(Transaction { view, .. }) = self.phase
+            && !is_whole
+        {
+            self.read_page(view, page_size, pgno, &mut page)?;
+            let target = page.get_mut(within..within.saturating_add(part.len()));
+            target.unwrap_or_default().copy_from_slice(part);
+        }
+        if let Phase::Writing(transaction) = &mut self.phase {
+            let dirty = transaction.dirty.get_or_insert_with(|| DirtyPages::new(page_size));
+            dirty.write(pgno, if is_whole { part } else { &page });
+        }
+        Ok(())
+    }
+
+    /// Cuts the file of the open transaction.
+    pub fn truncate(&mut self, size_bytes: u64) -> Result<()> {
+        let Phase::Writing(transaction) = &mut self.phase else {
+            let text = "a truncation without a reserved lock";
+            return Err(self.database.error(ErrorKind::Internal, text));
+        };
+        let page_len = transaction.page_size().map_or(1, PageSize::bytes);
+        let pages = u32::try_from(size_bytes.div_ceil(u64::from(page_len))).unwrap_or(u32::MAX);
+        if let Some(dirty) = &mut transaction.dirty {
+            dirty.truncate(pages);
+        }
+        transaction.size_bytes = size_bytes;
+        Ok(())
+    }
+}
