@@ -5,6 +5,7 @@
 #   make test-unit   cargo test of the extension and of the server
 #   make test-sql    tests/sql: SQL scripts through the sqlite3 shell, against the real server
 #   make test-sh     tests/sh and tests/py: crashes, faults, caches, other clients, random SQL
+#   make test-slow   tests/slow: speedtest1, random SQL and the two writers at their full size; hours
 #   make bench-server  the server under load beside the bare disk and bucket; see docs/bench-server.md
 #   make lint        format, clippy, no_std, imports, unsafe, ASCII, file lengths
 #   make extension   target/release/liblitevfs.so
@@ -15,7 +16,8 @@
 #
 # Variables: SQLITE3 and PYTHON (programs to use), SEEDS and ROUNDS (size of the random and crash
 # tests), COMMITS, FAULTS and POINTS (size of the tests with buckets, with a store that fails, of the
-# points in a history: full are 10000, 10000 and 100), SECONDS_EACH and SPARSE_GB (of the loads), TESTS ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
+# points in a history: full are 10000, 10000 and 100), SIZE (of speedtest1; full 100), SECONDS_EACH and
+# SPARSE_GB (of the loads), TESTS ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
 # SQLITE_SRC (an unpacked SQLite source for `make sqlite3`), CARGO_TARGET_DIR.
 
 CARGO_TARGET_DIR ?= target
@@ -24,9 +26,9 @@ ROUNDS           ?= 100
 EXT              ?= $(abspath $(CARGO_TARGET_DIR))/release/liblitevfs.so
 SERVER           ?= $(abspath $(CARGO_TARGET_DIR))/release/litevfs-cloud
 export CARGO_TARGET_DIR SEEDS ROUNDS EXT SERVER
-export SQLITE3 PYTHON TESTS ACCEPT SQLITE_SRC COMMITS FAULTS POINTS SECONDS_EACH SPARSE_GB
+export SQLITE3 PYTHON TESTS ACCEPT SQLITE_SRC COMMITS FAULTS POINTS SECONDS_EACH SPARSE_GB SIZE
 
-.PHONY: help run test test-unit test-sql test-sh lint bench-server extension server sqlite3 clean
+.PHONY: help run test test-unit test-sql test-sh test-slow lint bench-server extension server sqlite3 clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -44,7 +46,7 @@ test-unit:
 	@scripts/setup build
 	@scripts/test unit
 
-test-sql test-sh:
+test-sql test-sh test-slow:
 	@scripts/setup test
 	@scripts/test $(@:test-%=%)
 
