@@ -5,7 +5,7 @@
 #   make test-unit   cargo test of the extension and of the server
 #   make test-sql    tests/sql: SQL scripts through the sqlite3 shell, against the real server
 #   make test-sh     tests/sh and tests/py: crashes, faults, caches, other clients, random SQL
-#   make test-slow   tests/slow: speedtest1, random SQL and the two writers at their full size; hours
+#   make test-slow   tests/slow: speedtest1, random SQL and several writers at full size; takes hours
 #   make bench-server  the server under load beside the bare disk and bucket; see docs/bench-server.md
 #   make lint        format, clippy, no_std, imports, unsafe, ASCII, file lengths
 #   make extension   target/release/liblitevfs.so
@@ -16,8 +16,9 @@
 #
 # Variables: SQLITE3 and PYTHON (programs to use), SEEDS and ROUNDS (size of the random and crash
 # tests), COMMITS, FAULTS and POINTS (size of the tests with buckets, with a store that fails, of the
-# points in a history: full are 10000, 10000 and 100), SIZE (of speedtest1; full 100), SECONDS_EACH and
-# SPARSE_GB (of the loads), TESTS ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
+# points in a history: full are 10000, 10000 and 100), SIZE (of speedtest1; full 100), WRITER_ROUNDS
+# (of several writers against a model; full 100000), SECONDS_EACH and SPARSE_GB (of the loads), TESTS
+# ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
 # SQLITE_SRC (an unpacked SQLite source for `make sqlite3`), CARGO_TARGET_DIR.
 
 CARGO_TARGET_DIR ?= target

@@ -41,6 +41,14 @@ impl MemoryBackend {
         databases.get(db).and_then(|db| db.versions.last().cloned()).unwrap_or_default()
     }
 
+    /// The versions that came after a position that was the newest once.
+    pub fn history_after(&self, db: &DbName, pos: Pos) -> Vec<(Pos, Pages)> {
+        let databases = self.databases.lock();
+        let versions = databases.get(db).map_or(&[][..], |db| &db.versions);
+        let newer = versions.iter().filter(|(version, _)| version.txid > pos.txid);
+        newer.cloned().collect()
+    }
+
     /// Commits as another client would: changes pages of the newest version through `edit`.
     pub fn commit_elsewhere(&self, db: &DbName, edit: impl FnOnce(&mut Pages)) {
         let (pos, mut pages) = self.newest(db);

@@ -4,10 +4,11 @@ mod commits;
 mod leases;
 mod page_size;
 mod views;
+mod writers;
 
 use super::{Connection, Lock, Origin};
 use crate::backend::twins::{FaultyBackend, MemoryBackend};
-use crate::config::{Environment, Parameters};
+use crate::config::{Config, Environment, Parameters};
 use crate::error::Result;
 use crate::types::{DbName, Pgno};
 use alloc::boxed::Box;
@@ -50,9 +51,7 @@ impl Fixture {
     fn new() -> Fixture {
         let server = Arc::new(MemoryBackend::default());
         let backend = Arc::new(FaultyBackend::new(Arc::clone(&server)));
-        let var = |name: &str| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string());
-        let config = Environment::from_vars(var).unwrap().config(&Parameters::default()).unwrap();
-        let origin = Origin::new(config, Box::new(Shared(Arc::clone(&backend))));
+        let origin = Origin::new(config(), Box::new(Shared(Arc::clone(&backend))));
         Fixture { server, backend, origin, db: "db1".parse().unwrap() }
     }
 
@@ -84,6 +83,12 @@ impl Fixture {
     fn stored(&self, n: u32) -> Option<u8> {
         self.server.newest(&self.db).1.get(&pgno(n)).map(|page| page[PAGE_LEN - 1])
     }
+}
+
+/// As of an environment with a token and nothing else.
+fn config() -> Config {
+    let var = |name: &str| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string());
+    Environment::from_vars(var).unwrap().config(&Parameters::default()).unwrap()
 }
 
 fn pgno(n: u32) -> Pgno {

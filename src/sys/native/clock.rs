@@ -29,16 +29,28 @@ impl Tick {
 
 /// Milliseconds since the Unix epoch, by the wall clock.
 pub fn unix_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(now) = super::virtual_time::now_ms() {
+        return now;
+    }
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Sleeps.
 pub fn sleep_ms(ms: u64) {
+    #[cfg(test)]
+    if super::virtual_time::now_ms().is_some() {
+        return super::VirtualTime::advance(ms);
+    }
     std::thread::sleep(Duration::from_millis(ms));
 }
 
 fn running_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(now) = super::virtual_time::now_ms() {
+        return now;
+    }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let clock = ClockId::Boottime;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]

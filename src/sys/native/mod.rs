@@ -4,11 +4,16 @@ mod clock;
 mod files;
 mod logger;
 mod threads;
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod virtual_time;
 
 pub use clock::{Tick, sleep_ms, unix_ms};
 pub use files::{File, PrivateDir, available_space, create_dir};
 pub use logger::{init_log, log_enabled, log_line};
 pub use threads::{Mutex, MutexGuard, spawn_every};
+#[cfg(test)]
+pub use virtual_time::VirtualTime;
 
 /// Fills `bytes` with unpredictable bytes; `false` when the system has none.
 pub fn random_bytes(bytes: &mut [u8]) -> bool {

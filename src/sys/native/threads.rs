@@ -26,6 +26,8 @@ impl<T> Mutex<T> {
 /// Runs `task` on a background thread, after each pause of the length it answers with, until it
 /// answers `None`. Nothing may depend on it: a thread may not be had, or may be frozen for minutes.
 pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) {
+    #[cfg(test)]
+    let Some(task) = super::virtual_time::adopt(first_pause_ms, task) else { return };
     let run = move || {
         let mut pause_ms = first_pause_ms;
         loop {
