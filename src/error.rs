@@ -27,6 +27,8 @@ pub enum ErrorKind {
     PosMismatch,
     /// The query needs more requests than `litevfs_max_reqs_per_query` allows.
     RequestLimit,
+    /// What is known is older than `litevfs_max_staleness` allows, and nothing newer is to be had.
+    TooOld,
     /// The server can't be reached, is overloaded, too slow or cut the connection.
     Away,
     /// The server understood and refused.

@@ -23,4 +23,6 @@ pub mod pager;
 pub mod sys;
 pub mod types;
 #[cfg(feature = "vfs")]
+pub mod units;
+#[cfg(feature = "vfs")]
 pub mod vfs;

@@ -1,14 +1,17 @@
 //! Where LTX files and pages come from: the trait, the client of the LiteFS Cloud API, and twins in
-//! memory for tests.
+//! memory for tests; and what that took, counted.
 
 pub mod lfsc;
+pub mod traffic;
 #[cfg(test)]
 pub mod twins;
 
 use crate::error::{Error, Result};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use traffic::Traffic;
 
 /// Which pages differ between a known position and the newest one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,4 +75,10 @@ pub trait Backend: Send + Sync {
 
     /// Gives a lease back. One that is gone already is no error.
     fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()>;
+
+    /// The counters of the requests about a database, which go on as long as somebody holds them; `None`
+    /// for all requests.
+    fn traffic(&self, _db: Option<&DbName>) -> Arc<Traffic> {
+        Arc::default()
+    }
 }

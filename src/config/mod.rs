@@ -12,6 +12,7 @@ pub use url::BaseUrl;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::xxh32::Xxh32;
 use crate::types::ClusterName;
+use crate::units::parse_bound_ms;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -22,6 +23,7 @@ use core::fmt;
 const DEFAULT_HOST: &str = "https://litefs.fly.io";
 
 const TOKEN_VARIABLE: &str = "LITEFS_CLOUD_TOKEN";
+const MAX_STALENESS_VARIABLE: &str = "LITEVFS_MAX_STALENESS";
 
 /// A token that can't be printed by accident.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,6 +61,9 @@ pub struct Config {
     pub cluster: Option<ClusterName>,
     /// Directory for cached pages that outlives the process; `None` for a private temporary one.
     pub cache_dir: Option<String>,
+    /// How old, in ms, what a transaction begins at may be, unless its connection says otherwise; 0 for
+    /// any age.
+    pub max_staleness_ms: u64,
 }
 
 impl Config {
@@ -94,6 +99,7 @@ pub struct Environment {
     token: Option<Token>,
     cluster: Option<ClusterName>,
     cache_dir: Option<String>,
+    max_staleness_ms: u64,
 }
 
 impl Environment {
@@ -118,6 +124,10 @@ impl Environment {
             token,
             cluster: parse_cluster(cluster.as_deref(), "LITEFS_CLOUD_CLUSTER")?,
             cache_dir: var("LITEVFS_CACHE_DIR"),
+            max_staleness_ms: var(MAX_STALENESS_VARIABLE).map_or(Ok(0), |text| {
+                let why = "give off, or a time as 500ms, 5s, 1m, or a number of seconds";
+                parse_bound_ms(&text).ok_or_else(|| refused(MAX_STALENESS_VARIABLE, why))
+            })?,
         })
     }
 
@@ -157,7 +167,8 @@ impl Environment {
             Some(dir) => Some(dir.to_owned()),
             None => self.cache_dir.clone(),
         };
-        Ok(Config { base_url, token, cluster, cache_dir })
+        let max_staleness_ms = self.max_staleness_ms;
+        Ok(Config { base_url, token, cluster, cache_dir, max_staleness_ms })
     }
 }
 

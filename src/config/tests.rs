@@ -38,6 +38,14 @@ fn defaults() {
 }
 
 #[test]
+fn the_largest_staleness_is_a_time_or_none() {
+    let with = |value| config(&[TOKEN, ("LITEVFS_MAX_STALENESS", value)], Parameters::default());
+    assert_eq!(with("5s").unwrap().max_staleness_ms, 5_000);
+    assert_eq!(with("off").unwrap().max_staleness_ms, 0);
+    assert!(with("soon").unwrap_err().message().starts_with("LITEVFS_MAX_STALENESS: "));
+}
+
+#[test]
 fn a_bad_cluster_is_named() {
     let error = environment(&[TOKEN, ("LITEFS_CLOUD_CLUSTER", "a/b")]).unwrap_err();
     assert!(error.message().starts_with("LITEFS_CLOUD_CLUSTER: "), "{error}");

@@ -138,8 +138,9 @@ fn commit(database: &Arc<Database>, connection: u64, transaction: &Transaction) 
     }
     let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: diff.checksum };
     let file = encode(&change, &diff.changed, pos)?;
+    let sent = sys::Tick::now();
     Push { database, connection, base: base.pos, pos, file: &file }.run()?;
-    publish(database, &change, &diff.changed, pos);
+    publish(database, &change, &diff.changed, pos, sent);
     let view = View { pos, page_size: Some(page_size), commit, epoch: base.epoch };
     Ok(Outcome::Committed { view, shows_wal })
 }
@@ -289,8 +290,8 @@ fn encode(change: &Change, changed: &[Pgno], pos: Pos) -> Result<Vec<u8>> {
     Ok(finished.out)
 }
 
-/// The acknowledged transaction becomes what this process reads.
-fn publish(database: &Database, change: &Change, changed: &[Pgno], pos: Pos) {
+/// The transaction, acknowledged after `sent`, becomes what this process reads.
+fn publish(database: &Database, change: &Change, changed: &[Pgno], pos: Pos, sent: sys::Tick) {
     let mut state = database.state();
     // A poll on another connection may have seen the transaction already, or even a later one.
     let newest = state.cache.pos();
@@ -300,4 +301,5 @@ fn publish(database: &Database, change: &Change, changed: &[Pgno], pos: Pos) {
     state.cache.set_page_size(change.page_size);
     state.cache.apply(pos, change.commit, changed, |pgno| change.written_page(pgno));
     state.cache.flush();
+    state.confirmed = Some(sent);
 }

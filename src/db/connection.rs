@@ -10,11 +10,11 @@
 //! Readers are pinned to a view each, so pending and exclusive locks need not wait for them: whoever
 //! has the reserved lock may have those, too.
 
-use super::database::{Database, View};
+use super::database::{ConfirmedView, Database, View};
 use super::settings::{ReadSettings, SharedSettings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{DirtyPages, Prefetch};
-use crate::sys::log::log;
+use crate::sys::{Tick, log::log};
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -104,6 +104,8 @@ pub struct Connection {
     pub(super) seen: Option<Pos>,
     /// Whether queries may make any number of requests, whatever the settings say.
     pub(super) is_unlimited: bool,
+    /// When the server confirmed the view of the transaction.
+    pub(super) view_confirmed: Option<Tick>,
     /// Requests made by the running query.
     pub(super) requests: u32,
     pub(super) prefetch: Prefetch,
@@ -113,16 +115,17 @@ pub struct Connection {
 
 impl Connection {
     /// A connection of that number, without locks.
-    pub(super) fn new(database: Arc<Database>, id: u64) -> Connection {
+    pub(super) fn new(database: Arc<Database>, id: u64, settings: ReadSettings) -> Connection {
         Connection {
             database,
             id,
             phase: Phase::Unlocked,
-            settings: ReadSettings::default(),
+            settings,
             keeps_locks: false,
             journal_mode: None,
             seen: None,
             is_unlimited: false,
+            view_confirmed: None,
             requests: 0,
             prefetch: Prefetch::default(),
             old_pages: BTreeMap::new(),
@@ -136,7 +139,12 @@ impl Connection {
 
     /// Whether the database has any transaction.
     pub fn exists(&self) -> Result<bool> {
-        Ok(!self.database.newest_view()?.pos.is_empty())
+        Ok(!self.newest_view()?.0.pos.is_empty())
+    }
+
+    /// The view that a transaction would begin with.
+    pub(super) fn newest_view(&self) -> Result<ConfirmedView> {
+        self.database.newest_view(self.settings.max_staleness_ms)
     }
 
     /// Takes a stronger lock. Shared pins the newest view; reserved needs the lease and the newest
@@ -147,7 +155,9 @@ impl Connection {
         }
         if let Phase::Unlocked = self.phase {
             self.start_query();
-            self.phase = Phase::Reading(self.database.newest_view()?);
+            let (view, confirmed) = self.newest_view()?;
+            self.view_confirmed = confirmed;
+            self.phase = Phase::Reading(view);
         }
         if lock == Lock::Shared {
             return Ok(());
@@ -234,7 +244,7 @@ impl Connection {
         Ok(match &self.phase {
             Phase::Writing(transaction) => transaction.size_bytes,
             Phase::Reading(view) => view.size_bytes(),
-            Phase::Unlocked => self.database.newest_view()?.size_bytes(),
+            Phase::Unlocked => self.newest_view()?.0.size_bytes(),
         })
     }
 

@@ -1,8 +1,11 @@
 //! One open database: its cache and what its connections share.
 
+use super::counters::PageCounters;
 use super::lease::Lease;
 use super::origin::Origin;
+use super::poll::is_too_old;
 use super::settings::SharedSettings;
+use crate::backend::traffic::Traffic;
 use crate::backend::{Backend, Page};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::header::Header;
@@ -25,6 +28,12 @@ pub struct View {
     /// The history the position is of, see [`State::epoch`].
     pub epoch: u64,
 }
+
+/// A view, and when the server confirmed that it is the newest; `None`: never in this process.
+pub type ConfirmedView = (View, Option<sys::Tick>);
+
+/// How often a view is looked for that is fresh enough.
+const MAX_TRIES_TO_BE_FRESH: u32 = 2;
 
 impl View {
     /// Of a database without transactions.
@@ -64,6 +73,8 @@ pub struct Database {
     origin: Arc<Origin>,
     name: DbName,
     state: sys::Mutex<State>,
+    counters: PageCounters,
+    traffic: Arc<Traffic>,
     /// The process that opened it, which a forked child is not.
     owner: u32,
     /// Keeps the temporary cache directory until the last database is closed.
@@ -109,7 +120,9 @@ impl Database {
             settings,
         };
         let (state, owner) = (sys::Mutex::new(state), sys::process_id());
-        Database { origin, name, state, owner, _private_dir: private_dir }
+        let traffic = origin.backend().traffic(Some(&name));
+        let counters = PageCounters::default();
+        Database { origin, name, state, counters, traffic, owner, _private_dir: private_dir }
     }
 
     /// The name.
@@ -138,6 +151,22 @@ impl Database {
         self.state.lock()
     }
 
+    /// Where its pages came from.
+    pub fn counters(&self) -> &PageCounters {
+        &self.counters
+    }
+
+    /// The requests about it.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Counts a request that is about to be made again.
+    pub fn count_retry(&self) {
+        self.traffic.count_retry();
+        self.backend().traffic(None).count_retry();
+    }
+
     /// An error that begins with the database's name.
     pub fn error(&self, kind: ErrorKind, text: &str) -> Error {
         Error::new(kind, format!("{}: {text}", self.name))
@@ -155,28 +184,40 @@ impl Database {
         state.cache.set_limits(limits(settings));
     }
 
-    /// The newest position, polled when what is known is too old, and what must be known of page 1.
-    pub fn newest_view(&self) -> Result<View> {
-        // A position may be gone from the server when we ask for its first page. The second time
-        // round it is the newest; a third failure is not about positions.
-        self.poll_if_due()?;
-        let view = self.view_at_cache();
-        match view {
-            Err(error) if error.kind() == ErrorKind::PosMismatch => {
-                self.poll_now()?;
-                self.view_at_cache()
+    /// The newest position, polled when what is known is too old, and what must be known of page 1; with
+    /// the time at which the server confirmed it. That is at most `max_staleness_ms` ago, 0 for any time.
+    pub fn newest_view(&self, max_staleness_ms: u64) -> Result<ConfirmedView> {
+        let mut tries_left = MAX_TRIES_TO_BE_FRESH;
+        loop {
+            tries_left = tries_left.saturating_sub(1);
+            self.poll_if_due(max_staleness_ms)?;
+            // A position may be gone from the server when we ask for its first page. The second time
+            // round it is the newest; a third failure is not about positions.
+            let view = match self.view_at_cache() {
+                Err(error) if error.kind() == ErrorKind::PosMismatch => {
+                    self.poll_now()?;
+                    self.view_at_cache()?
+                }
+                view => view?,
+            };
+            // A slow answer, or a process that was frozen since it asked, can make the newest too old.
+            if !is_too_old(view.1, max_staleness_ms) {
+                return Ok(view);
             }
-            view => view,
+            if tries_left == 0 {
+                let why = "the server takes longer than that to answer";
+                return Err(self.too_old(view.1, max_staleness_ms, why));
+            }
         }
     }
 
-    fn view_at_cache(&self) -> Result<View> {
-        let (pos, epoch) = {
+    fn view_at_cache(&self) -> Result<ConfirmedView> {
+        let (pos, epoch, confirmed) = {
             let state = self.state();
-            (state.cache.pos(), state.epoch)
+            (state.cache.pos(), state.epoch, state.confirmed)
         };
         if pos.is_empty() {
-            return Ok(View { epoch, ..View::EMPTY });
+            return Ok((View { epoch, ..View::EMPTY }, confirmed));
         }
         let header = Header::decode(&self.page1(pos)?).map_err(|error| {
             let host = self.backend().host();
@@ -187,7 +228,7 @@ impl Database {
                         wrote it; let a newer SQLite write to it once";
             self.error(ErrorKind::Unsupported, text)
         })?;
-        Ok(View { pos, page_size: Some(header.page_size), commit, epoch })
+        Ok((View { pos, page_size: Some(header.page_size), commit, epoch }, confirmed))
     }
 
     /// Page 1 at a position, as it is stored.
@@ -205,6 +246,7 @@ impl Database {
         let Some((_, page)) = pages.into_iter().next() else {
             return Err(self.bad_answer("page 1 is missing in the answer"));
         };
+        self.counters.count_fetched(1);
         let page_size = Header::decode(&page).map(|header| header.page_size);
         let whole = page_size.as_ref().is_ok_and(|size| size.len_bytes() == page.len());
         let page_size = page_size
@@ -237,6 +279,7 @@ impl Database {
     pub fn fetch(&self, view: View, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         let fetched = self.backend().pages(&self.name, view.pos, pgnos);
         let pages = fetched.inspect_err(|error| self.distrust_after(error))?;
+        self.counters.count_fetched(pages.len());
         let len = view.page_size.map_or(0, PageSize::len_bytes);
         if let Some((pgno, page)) = pages.iter().find(|(_, page)| page.len() != len) {
             let why = format!("page {pgno} has {} bytes, not {len}", page.len());

@@ -40,6 +40,22 @@ pub struct Lease {
     granted: sys::Tick,
 }
 
+/// What a connection is told of the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseStanding {
+    /// No connection of this process wants it.
+    None,
+    /// The connection has it, for so long unless it is prolonged.
+    Held {
+        /// Milliseconds.
+        left_ms: u64,
+    },
+    /// The connection had it; its next write acquires it again.
+    Lost,
+    /// Another connection of this process wants it.
+    Elsewhere,
+}
+
 impl Lease {
     /// Whether the server still honours it, as far as we know.
     pub fn is_live(&self) -> bool {
@@ -48,6 +64,19 @@ impl Lease {
 }
 
 impl State {
+    /// What a connection is told of the lease.
+    pub fn lease_standing(&self, connection: u64) -> LeaseStanding {
+        match &self.lease {
+            None => LeaseStanding::None,
+            Some(lease) if lease.holder != connection => LeaseStanding::Elsewhere,
+            Some(lease) if !lease.is_live() => LeaseStanding::Lost,
+            Some(lease) => {
+                let left_ms = LEASE_DURATION_MS.saturating_sub(lease.granted.age_ms());
+                LeaseStanding::Held { left_ms }
+            }
+        }
+    }
+
     /// The connection's lease.
     fn lease_of(&mut self, connection: u64) -> Option<&mut Lease> {
         self.lease.as_mut().filter(|lease| lease.holder == connection)

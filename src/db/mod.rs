@@ -13,6 +13,8 @@
 //! commit.rs       the open transaction becomes an LTX file
 //! push.rs         the LTX file gets to the server, once or not at all
 //! settings.rs     what the pragmas set
+//! counters.rs     how many pages came from where
+//! report.rs       what there is to tell of all that
 //! ```
 //!
 //! The lock of [`database::State`] is held for memory and file work only, never during a request: no
@@ -21,6 +23,7 @@
 mod change;
 mod commit;
 mod connection;
+mod counters;
 mod database;
 mod lease;
 mod origin;
@@ -28,6 +31,7 @@ mod origins;
 mod poll;
 mod push;
 mod read;
+mod report;
 mod settings;
 mod write;
 
@@ -36,6 +40,9 @@ mod write;
 mod tests;
 
 pub use connection::{Connection, Lock};
+pub use counters::PageCounts;
+pub use lease::LeaseStanding;
 pub use origin::Origin;
 pub use origins::{Origins, Reach};
+pub use report::{Report, Sighting};
 pub use settings::{ReadSettings, SharedSettings};

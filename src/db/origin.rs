@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::database::Database;
+use super::settings::ReadSettings;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::pager::CachePlace;
@@ -64,7 +65,11 @@ impl Origin {
             open.databases.push((name.clone(), Arc::downgrade(&database)));
             database
         });
-        Connection::new(database, id)
+        let settings = ReadSettings {
+            max_staleness_ms: self.config.max_staleness_ms,
+            ..ReadSettings::default()
+        };
+        Connection::new(database, id, settings)
     }
 
     /// Every open database.

@@ -2,22 +2,30 @@
 //!
 //! Freshness is measured from the moment a request was sent. While the server is away, what the cache
 //! holds stays readable: at the last confirmed position, with a warning in the log, and with a pause
-//! between two polls, so that not every statement waits for a time-out.
+//! between two polls, so that not every statement waits for a time-out. `litevfs_max_staleness` is the
+//! bound to that: past it every transaction polls, and fails when that brings nothing fresh enough.
 
 use super::database::{Database, State};
 use crate::backend::{Change, ChangedPages};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::{DbName, Pgno, Pos};
+use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 /// The shortest pause between two polls of a server that is away.
 const MIN_AWAY_PAUSE_MS: u64 = 1_000;
 
 impl Database {
-    /// Polls if what is known of the newest position is older than the sync period.
-    pub fn poll_if_due(&self) -> Result<()> {
-        if !self.state().poll_is_due() {
+    /// Polls if what is known of the newest position is older than the sync period, or than
+    /// `max_staleness_ms`, where that is not 0.
+    pub fn poll_if_due(&self, max_staleness_ms: u64) -> Result<()> {
+        let is_due = {
+            let state = self.state();
+            state.poll_is_due() || is_too_old(state.confirmed, max_staleness_ms)
+        };
+        if !is_due {
             return Ok(());
         }
         let Err(error) = self.poll_now() else {
@@ -28,6 +36,11 @@ impl Database {
             || !state.cache.contains(Pgno::ONE, state.cache.pos().txid)
         {
             return Err(error);
+        }
+        if is_too_old(state.confirmed, max_staleness_ms) {
+            let confirmed = state.confirmed;
+            drop(state);
+            return Err(self.too_old(confirmed, max_staleness_ms, error.message()));
         }
         state.away_since_poll = Some(sys::Tick::now());
         let pos = state.cache.pos();
@@ -45,6 +58,19 @@ impl Database {
             ),
         }
         Ok(())
+    }
+
+    /// The error for a view that was confirmed too long ago.
+    pub fn too_old(&self, confirmed: Option<sys::Tick>, max_ms: u64, why: &str) -> Error {
+        let when = match confirmed {
+            Some(confirmed) => format!("was confirmed {} ms ago", confirmed.age_ms()),
+            None => "was left by an earlier process".to_string(),
+        };
+        let text = format!(
+            "what is known of the database {when}, and PRAGMA litevfs_max_staleness allows {max_ms} ms: \
+             {why}"
+        );
+        self.error(ErrorKind::TooOld, &text)
     }
 
     /// Polls, for this and every other open database of its origin.
@@ -65,6 +91,12 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// Whether what was confirmed then is too old to begin a transaction at; 0 allows any age.
+pub fn is_too_old(confirmed: Option<sys::Tick>, max_staleness_ms: u64) -> bool {
+    let is_recent = |confirmed: sys::Tick| confirmed.age_ms() <= max_staleness_ms;
+    max_staleness_ms != 0 && !confirmed.is_some_and(is_recent)
 }
 
 impl State {

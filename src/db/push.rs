@@ -73,6 +73,7 @@ impl Push<'_> {
                 }
                 Next::Again(error) => {
                     log!(Info, "{}: pushing again: {error}", self.database.name());
+                    self.database.count_retry();
                     sys::sleep_ms(PUSH_PAUSE_MS);
                 }
             }

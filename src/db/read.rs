@@ -30,7 +30,7 @@ impl Connection {
             Phase::Reading(view) => (*view, view.page_size, view.size_bytes()),
             // SQLite reads the header once when it opens a file, before it locks it.
             Phase::Unlocked => {
-                let view = self.database.newest_view()?;
+                let view = self.newest_view()?.0;
                 (view, view.page_size, view.size_bytes())
             }
         };
@@ -59,7 +59,8 @@ impl Connection {
             log!(Debug, "{}: an unfinished transaction is dropped", self.database.name());
         }
         transaction.discard();
-        let view = self.database.newest_view()?;
+        let (view, confirmed) = self.database.newest_view(self.settings.max_staleness_ms)?;
+        self.view_confirmed = confirmed;
         transaction.view = view;
         transaction.size_bytes = view.size_bytes();
         self.start_query();
@@ -134,10 +135,12 @@ impl Connection {
             return Ok(());
         }
         if self.database.state().read_cached(pgno, view, page) {
+            self.database.counters().count_hit();
             return Ok(());
         }
         if let Some(old) = self.old_pages.get(&pgno) {
             page.copy_from_slice(old);
+            self.database.counters().count_hit();
             return Ok(());
         }
         let fetched = self.fetch_for_query(view, page_size, pgno)?;
@@ -175,6 +178,7 @@ impl Connection {
         let (_, page) = asked.map(|at| pages.swap_remove(at)).ok_or_else(|| {
             self.database.bad_answer(&format!("page {pgno} is missing in the answer"))
         })?;
+        self.database.counters().count_miss(pages.len());
         if self.database.state().cache.pos() != view.pos {
             if self.old_pages.len() >= MAX_OLD_PAGES {
                 self.old_pages.clear();
@@ -190,7 +194,7 @@ impl Connection {
         let view = match &self.phase {
             Phase::Writing(transaction) => transaction.view,
             Phase::Reading(view) => *view,
-            Phase::Unlocked => self.database.newest_view()?,
+            Phase::Unlocked => self.newest_view()?.0,
         };
         let Some(page_size) = view.page_size else {
             return Ok(0);

@@ -7,6 +7,9 @@ pub struct ReadSettings {
     pub max_reqs_per_query: u32,
     /// Pages to fetch beside one that is missing.
     pub max_prefetch_pages: u32,
+    /// How long ago the position may have been confirmed that a transaction begins at, in ms; 0 for any
+    /// time.
+    pub max_staleness_ms: u64,
 }
 
 impl ReadSettings {
@@ -18,7 +21,7 @@ impl ReadSettings {
 
 impl Default for ReadSettings {
     fn default() -> ReadSettings {
-        ReadSettings { max_reqs_per_query: 64, max_prefetch_pages: 32 }
+        ReadSettings { max_reqs_per_query: 64, max_prefetch_pages: 32, max_staleness_ms: 0 }
     }
 }
 

@@ -3,14 +3,40 @@
 
 use super::start;
 use crate::sys::log::log;
-use crate::vfs::{ConnectionFunctions, Sqlite, shielded};
-use core::ffi::c_int;
+use crate::vfs::{self, ConnectionFunctions, Sqlite, shielded};
+use core::ffi::{c_char, c_int};
 use libsqlite3_sys as ffi;
+use libsqlite3_sys::{sqlite3, sqlite3_api_routines};
 
 /// Registers the VFS `litevfs`. Answers with a result code of SQLite.
 #[unsafe(no_mangle)]
 pub extern "C" fn litevfs_static_init() -> c_int {
-    let sqlite = Sqlite {
+    let sqlite = sqlite();
+    shielded(ffi::SQLITE_ERROR, || match start(sqlite, false) {
+        Ok(()) => {
+            vfs::add_to_every_connection(&sqlite, x_new_connection);
+            ffi::SQLITE_OK
+        }
+        Err(error) => {
+            log!(Error, "start: {error}");
+            ffi::SQLITE_ERROR
+        }
+    })
+}
+
+/// What SQLite calls with every connection that is opened. An error would keep it from opening.
+unsafe extern "C" fn x_new_connection(
+    db: *mut sqlite3,
+    _: *mut *mut c_char,
+    _: *const sqlite3_api_routines,
+) -> c_int {
+    // SAFETY: the connection that is being opened.
+    shielded((), || unsafe { vfs::add_to_connection(&sqlite(), db) });
+    ffi::SQLITE_OK
+}
+
+fn sqlite() -> Sqlite {
+    Sqlite {
         malloc: ffi::sqlite3_malloc,
         vfs_find: ffi::sqlite3_vfs_find,
         vfs_register: ffi::sqlite3_vfs_register,
@@ -18,6 +44,10 @@ pub extern "C" fn litevfs_static_init() -> c_int {
             uri_parameter: ffi::sqlite3_uri_parameter,
             uri_boolean: ffi::sqlite3_uri_boolean,
             file_control: ffi::sqlite3_file_control,
+            prepare_v2: ffi::sqlite3_prepare_v2,
+            step: ffi::sqlite3_step,
+            column_text: ffi::sqlite3_column_text,
+            finalize: ffi::sqlite3_finalize,
             next_stmt: ffi::sqlite3_next_stmt,
             stmt_busy: ffi::sqlite3_stmt_busy,
             stmt_readonly: ffi::sqlite3_stmt_readonly,
@@ -32,12 +62,5 @@ pub extern "C" fn litevfs_static_init() -> c_int {
             result_null: ffi::sqlite3_result_null,
             result_error: ffi::sqlite3_result_error,
         }),
-    };
-    shielded(ffi::SQLITE_ERROR, || match start(sqlite, false) {
-        Ok(()) => ffi::SQLITE_OK,
-        Err(error) => {
-            log!(Error, "start: {error}");
-            ffi::SQLITE_ERROR
-        }
-    })
+    }
 }

@@ -1,20 +1,20 @@
 //! Entry points for `sqlite3_load_extension` and the shell's `.load`.
 
 use super::start;
-use crate::vfs::{ConnectionFunctions, Sqlite, shielded};
+use crate::vfs::{self, ConnectionFunctions, Sqlite, shielded};
 use alloc::format;
 use core::ffi::{c_char, c_int};
 use core::mem;
 use libsqlite3_sys as ffi;
-use libsqlite3_sys::sqlite3;
+use libsqlite3_sys::{sqlite3, sqlite3_api_routines};
 
 /// `sqlite3_api_routines` (sqlite3ext.h) as it is laid out: nothing but pointers to functions. Members are
 /// only ever added at its end; how many there are depends on SQLite's version.
 #[repr(transparent)]
 pub struct ApiRoutines(Option<unsafe extern "C" fn()>);
 
-/// The first version with all members that we read.
-const MIN_VERSION_FOR_CONNECTIONS: c_int = 3_008_007;
+/// The first version with all members that we read, and with virtual tables that are there by themselves.
+const MIN_VERSION_FOR_CONNECTIONS: c_int = 3_009_000;
 
 /// Loads the extension: the VFS `litevfs` is there afterwards.
 ///
@@ -23,12 +23,12 @@ const MIN_VERSION_FOR_CONNECTIONS: c_int = 3_008_007;
 /// To be called by SQLite.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sqlite3_litevfs_init(
-    _db: *mut sqlite3,
+    db: *mut sqlite3,
     pz_err_msg: *mut *mut c_char,
     p_api: *const ApiRoutines,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { load(pz_err_msg, p_api, false) }
+    unsafe { load(db, pz_err_msg, p_api, false) }
 }
 
 /// Loads the extension and makes its VFS the default one.
@@ -38,18 +38,20 @@ pub unsafe extern "C" fn sqlite3_litevfs_init(
 /// To be called by SQLite.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sqlite3_litevfs_init_default_vfs(
-    _db: *mut sqlite3,
+    db: *mut sqlite3,
     pz_err_msg: *mut *mut c_char,
     p_api: *const ApiRoutines,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { load(pz_err_msg, p_api, true) }
+    unsafe { load(db, pz_err_msg, p_api, true) }
 }
 
 /// # Safety
 ///
-/// `p_api` must be null or SQLite's routines, `pz_err_msg` null or a place for a text.
+/// `p_api` must be null or SQLite's routines, `pz_err_msg` null or a place for a text, `db` an open
+/// connection of this SQLite.
 unsafe fn load(
+    db: *mut sqlite3,
     pz_err_msg: *mut *mut c_char,
     p_api: *const ApiRoutines,
     make_default: bool,
@@ -59,8 +61,13 @@ unsafe fn load(
         return ffi::SQLITE_ERROR;
     };
     shielded(ffi::SQLITE_ERROR, || match start(sqlite, make_default) {
-        // The VFS must outlive the connection that loaded it.
-        Ok(()) => ffi::SQLITE_OK_LOAD_PERMANENTLY,
+        Ok(()) => {
+            vfs::add_to_every_connection(&sqlite, x_new_connection);
+            // SAFETY: the caller's promise.
+            unsafe { vfs::add_to_connection(&sqlite, db) };
+            // The VFS must outlive the connection that loaded it.
+            ffi::SQLITE_OK_LOAD_PERMANENTLY
+        }
         Err(error) => {
             if !pz_err_msg.is_null() {
                 let text = sqlite.text(&format!("litevfs: {error}"));
@@ -70,6 +77,24 @@ unsafe fn load(
             ffi::SQLITE_ERROR
         }
     })
+}
+
+/// What SQLite calls with every connection that is opened, also those that have nothing to do with us:
+/// an error would keep them from opening.
+unsafe extern "C" fn x_new_connection(
+    db: *mut sqlite3,
+    _: *mut *mut c_char,
+    p_api: *const sqlite3_api_routines,
+) -> c_int {
+    shielded((), || {
+        // SAFETY: SQLite's table, and the connection that is being opened.
+        unsafe {
+            if let Some(sqlite) = routines(p_api.cast()) {
+                vfs::add_to_connection(&sqlite, db);
+            }
+        }
+    });
+    ffi::SQLITE_OK
 }
 
 /// The function in that place of the table, of the type that sqlite3ext.h says.
@@ -112,12 +137,16 @@ unsafe fn connections(api: *const ApiRoutines) -> Option<ConnectionFunctions> {
     // SAFETY: the caller's promise; the fields say what type each function has.
     unsafe {
         Some(ConnectionFunctions {
+            column_text: routine(api, 36)?,
             declare_vtab: routine(api, 50)?,
+            finalize: routine(api, 57)?,
             result_error: routine(api, 80)?,
             result_int64: routine(api, 83)?,
             result_null: routine(api, 84)?,
             result_text: routine(api, 85)?,
+            step: routine(api, 94)?,
             value_text: routine(api, 109)?,
+            prepare_v2: routine(api, 116)?,
             create_module_v2: routine(api, 119)?,
             file_control: routine(api, 127)?,
             context_db_handle: routine(api, 149)?,

@@ -249,6 +249,7 @@ fn the_vfs_name_is_told() {
     // SAFETY: the text just written.
     assert_eq!(unsafe { CStr::from_ptr(name) }, VFS_NAME);
     assert_eq!(file.control(12_345, ptr::null_mut()), ffi::SQLITE_NOTFOUND);
+    assert_eq!(file.control(visit::VISIT, ptr::null_mut()), ffi::SQLITE_NOTFOUND);
 }
 
 #[test]

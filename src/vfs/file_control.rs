@@ -4,6 +4,7 @@ use super::VFS_NAME;
 use super::main_file::Database;
 use super::pragma::{self, Answer};
 use super::result_code::result_code;
+use super::visit::{VISIT, Visitor};
 use crate::error::{Error, ErrorKind};
 use crate::sys::log::log;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -34,6 +35,12 @@ pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c
             let out: *mut *mut c_char = arg.cast();
             // SAFETY: for this operation `arg` is a place for a string of SQLite's allocator.
             unsafe { out.write(name) };
+            ffi::SQLITE_OK
+        }
+        VISIT if !arg.is_null() => {
+            // SAFETY: for this operation, which nobody but `visit` asks for, `arg` is a visitor.
+            let visitor: &mut Visitor<'_> = unsafe { &mut *arg.cast() };
+            visitor(database);
             ffi::SQLITE_OK
         }
         _ => ffi::SQLITE_NOTFOUND,

@@ -9,7 +9,11 @@
 //! journal.rs      a rollback journal's: a temporary file without a name
 //! file_control.rs what SQLite announces and asks of a main database, commits among it
 //! pragma.rs       the pragmas
-//! units.rs        sizes and durations as people write them
+//! status.rs       the answer of PRAGMA litevfs_status
+//! functions.rs    litevfs_txid() and its like, and how they get to every connection
+//! stats/          the virtual table litevfs_stats
+//! visit.rs        from a connection and a schema's name to the database behind it
+//! value.rs        what SQL gets
 //! shield.rs       no panic gets past here
 //! result_code.rs  the one map from errors to result codes
 //! ```
@@ -19,6 +23,7 @@
 #![allow(unsafe_code)]
 
 mod file_control;
+mod functions;
 mod journal;
 mod main_file;
 mod parameters;
@@ -27,16 +32,20 @@ mod registration;
 mod result_code;
 mod shield;
 mod sqlite;
+mod stats;
+mod status;
 mod tables;
-mod units;
+mod value;
+mod visit;
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
 mod contract_tests;
 
+pub use functions::{add_to_connection, add_to_every_connection};
 pub use registration::register;
 pub use shield::shielded;
-pub use sqlite::{ConnectionFunctions, Sqlite};
+pub use sqlite::{AutoExtension, ConnectionFunctions, Sqlite};
 
 /// The name the VFS is registered under.
 pub const VFS_NAME: &core::ffi::CStr = c"litevfs";

@@ -1,8 +1,9 @@
 //! The pragmas of a litevfs database.
 
-use super::units::{parse_duration_ms, parse_size, show_duration_ms, show_size};
+use super::status;
 use crate::db::{Connection, ReadSettings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::units::{parse_bound_ms, parse_duration_ms, parse_size, show_duration_ms, show_size};
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -20,7 +21,7 @@ pub enum Answer {
 const NAMES: &str = "litevfs_acquire_lease, litevfs_release_lease, litevfs_min_available_space, \
                      litevfs_max_cached_pages, litevfs_max_reqs_per_query, \
                      litevfs_cache_sync_period, litevfs_max_prefetch_pages, litevfs_cache_db, \
-                     litevfs_last_error";
+                     litevfs_max_staleness, litevfs_last_error, litevfs_status";
 
 /// Runs a pragma. `last_error` is the text of the connection's last failure.
 pub fn run(
@@ -60,11 +61,13 @@ pub fn run(
             let setting = &mut connection.settings().max_prefetch_pages;
             set_count(setting, &name, value, ReadSettings::MAX_PREFETCH_PAGES)
         }
+        "max_staleness" => max_staleness(connection, value),
         "cache_db" => {
             let pages = connection.cache_all()?;
             Ok(Answer::Row(format!("{pages} pages cached")))
         }
         "last_error" => Ok(Answer::Row(last_error.unwrap_or_default().to_string())),
+        "status" => Ok(Answer::Row(status::text(&connection.report(), last_error))),
         _ => {
             let text = format!("there is no pragma {name}; there are {NAMES}");
             Err(Error::new(ErrorKind::Pragma, text))
@@ -130,6 +133,19 @@ fn cache_sync_period(connection: &Connection, value: Option<&str>) -> Result<Ans
         out_of_range("litevfs_cache_sync_period", value, range)
     })?;
     connection.set_shared_settings(settings);
+    Ok(Answer::Done)
+}
+
+fn max_staleness(connection: &mut Connection, value: Option<&str>) -> Result<Answer> {
+    let setting = &mut connection.settings().max_staleness_ms;
+    let Some(value) = value else {
+        let shown = if *setting == 0 { "off".into() } else { show_duration_ms(*setting) };
+        return Ok(Answer::Row(shown));
+    };
+    *setting = parse_bound_ms(value).ok_or_else(|| {
+        let range = "off, or a time as 500ms, 5s, 1m, or a number of seconds";
+        out_of_range("litevfs_max_staleness", value, range)
+    })?;
     Ok(Answer::Done)
 }
 

@@ -7,6 +7,11 @@ use libsqlite3_sys as ffi;
 /// "The server no longer has my position: run the transaction again", the code of upstream.
 pub const SQLITE_IOERR_POS: c_int = ffi::SQLITE_IOERR | (0x50_4f53 << 8);
 
+/// "What I know is older than I may tell": `SQLITE_IOERR`, as every read that the server is away for, with
+/// bytes of its own, so that a program can tell it from a broken disk. Not `SQLITE_BUSY`, which busy
+/// handlers take for a matter of milliseconds and programs for a lock.
+pub const SQLITE_IOERR_OLD: c_int = ffi::SQLITE_IOERR | (0x4f_4c44 << 8);
+
 /// The result code for an error.
 pub fn result_code(kind: ErrorKind) -> c_int {
     match kind {
@@ -19,6 +24,7 @@ pub fn result_code(kind: ErrorKind) -> c_int {
         ErrorKind::Away | ErrorKind::Refused | ErrorKind::BadAnswer | ErrorKind::Local => {
             ffi::SQLITE_IOERR
         }
+        ErrorKind::TooOld => SQLITE_IOERR_OLD,
         ErrorKind::Full => ffi::SQLITE_FULL,
         ErrorKind::Corrupt => ffi::SQLITE_CORRUPT,
         ErrorKind::Internal => ffi::SQLITE_INTERNAL,

@@ -39,6 +39,16 @@ pub struct ConnectionFunctions {
     pub uri_boolean: unsafe extern "C" fn(*const c_char, *const c_char, c_int) -> c_int,
     pub file_control:
         unsafe extern "C" fn(*mut sqlite3, *const c_char, c_int, *mut c_void) -> c_int,
+    pub prepare_v2: unsafe extern "C" fn(
+        *mut sqlite3,
+        *const c_char,
+        c_int,
+        *mut *mut sqlite3_stmt,
+        *mut *const c_char,
+    ) -> c_int,
+    pub step: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
+    pub column_text: unsafe extern "C" fn(*mut sqlite3_stmt, c_int) -> *const u8,
+    pub finalize: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
     pub stmt_busy: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub stmt_readonly: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,

@@ -51,6 +51,15 @@ unsafe fn default_vfs(p_vfs: *mut sqlite3_vfs) -> *mut sqlite3_vfs {
     unsafe { registration(p_vfs) }.default_vfs
 }
 
+/// What tells our VFS from another copy's of the same name.
+pub const X_OPEN: unsafe extern "C" fn(
+    *mut sqlite3_vfs,
+    *const c_char,
+    *mut sqlite3_file,
+    c_int,
+    *mut c_int,
+) -> c_int = x_open;
+
 pub unsafe extern "C" fn x_open(
     p_vfs: *mut sqlite3_vfs,
     z_name: *const c_char,

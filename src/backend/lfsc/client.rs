@@ -3,6 +3,7 @@
 use super::base64;
 use super::exchange::{Call, Exchange, Failure};
 use super::wire::{LeaseResponse, PagesResponse, SyncResponse, sync_request};
+use crate::backend::traffic::Traffic;
 use crate::backend::{Backend, Change, MAX_PAGES_PER_REQUEST, Page, PushError};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -11,6 +12,7 @@ use crate::types::{DbName, Pgno, Pos};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Time for an answer with pages.
@@ -65,7 +67,7 @@ impl LfscClient {
     }
 
     fn lease_call(&self, method: Method, db: &DbName) -> Call {
-        Call::new(method, "/lease").with("db", db)
+        Call::new(method, "/lease").with_db(db)
     }
 }
 
@@ -82,6 +84,7 @@ impl Backend for LfscClient {
             body,
             headers,
             max_answer_len: MAX_SYNC_ANSWER_LEN,
+            about: since.iter().map(|(db, _)| db.clone()).collect(),
             ..Call::new(Method::Post, "/sync")
         };
         let answer: SyncResponse = self.exchange.json(WHAT, &self.call(call)?)?;
@@ -100,7 +103,7 @@ impl Backend for LfscClient {
             max_answer_len: pgnos.len().saturating_mul(MAX_PAGE_ANSWER_LEN),
             ..Call::new(Method::Get, "/db/page")
         };
-        let body = self.call(call.with("db", db).with("pos", pos).with("pgno", list))?;
+        let body = self.call(call.with_db(db).with("pos", pos).with("pgno", list))?;
         self.decode_pages(pgnos, &body)
     }
 
@@ -117,7 +120,7 @@ impl Backend for LfscClient {
             repeatable: false,
             ..Call::new(Method::Post, "/db/tx")
         };
-        match self.exchange.call(call.with("db", db)) {
+        match self.exchange.call(call.with_db(db)) {
             Ok(_) => Ok(()),
             Err(failure) => Err(push_error(failure)),
         }
@@ -148,6 +151,11 @@ impl Backend for LfscClient {
             Err(failure) if failure.error.kind() == ErrorKind::Refused => Ok(()),
             Err(failure) => Err(failure.error),
         }
+    }
+
+    fn traffic(&self, db: Option<&DbName>) -> Arc<Traffic> {
+        let ledger = &self.exchange.ledger;
+        db.map_or_else(|| ledger.total(), |db| ledger.of_database(db))
     }
 }
 

@@ -1,17 +1,21 @@
 //! One exchange with the server: URL, headers, time limits, retries; and errors that say what happened.
 
 use super::wire::error_of;
+use crate::backend::traffic::{Ledger, Traffic};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::retry::{self, is_overloaded};
 use crate::http::{Method, Request, Response, Transport, TransportError};
 use crate::sys::{self, log::log};
+use crate::types::DbName;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Which server instance answered, and in a request, which one should.
 const INSTANCE_FROM_SERVER: &str = "Lfsc-Instance-Id";
@@ -39,6 +43,8 @@ pub struct Call {
     pub max_answer_len: usize,
     /// Whether sending it twice does no harm.
     pub repeatable: bool,
+    /// The databases that it counts for.
+    pub about: Vec<DbName>,
 }
 
 impl Call {
@@ -53,7 +59,14 @@ impl Call {
             timeout_ms: 5_000,
             max_answer_len: 1 << 20,
             repeatable: true,
+            about: Vec::new(),
         }
+    }
+
+    /// Says which database it is about.
+    pub fn with_db(mut self, db: &DbName) -> Call {
+        self.about.push(db.clone());
+        self.with("db", db)
     }
 
     /// Adds a query parameter.
@@ -88,12 +101,14 @@ pub struct Exchange {
     transport: Box<dyn Transport>,
     config: Config,
     instance: sys::Mutex<Option<String>>,
+    /// What was sent and received.
+    pub ledger: Ledger,
 }
 
 impl Exchange {
     /// The exchange with the server of the configuration.
     pub fn new(config: Config, transport: Box<dyn Transport>) -> Exchange {
-        Exchange { transport, config, instance: sys::Mutex::new(None) }
+        Exchange { transport, config, instance: sys::Mutex::new(None), ledger: Ledger::default() }
     }
 
     /// Calls the server and answers with its body when the status is 200 to 299.
@@ -101,14 +116,19 @@ impl Exchange {
         let what = format!("{} {}", call.method, call.path);
         let started = sys::Tick::now();
         let repeatable = call.repeatable;
+        let transport = Counting {
+            transport: &*self.transport,
+            counters: self.ledger.counters(&call.about),
+            is_retry: AtomicBool::new(false),
+        };
         let request = self.request(call);
         let outcome = if repeatable {
-            retry::send(&*self.transport, request, |request| {
+            retry::send(&transport, request, |request| {
                 self.forget_instance();
                 request.headers.retain(|(name, _)| *name != INSTANCE_TO_SERVER);
             })
         } else {
-            self.transport.send(&request)
+            transport.send(&request)
         };
         let outcome = self.judge(&what, outcome);
         match &outcome {
@@ -239,6 +259,31 @@ impl Exchange {
             .ok()
             .and_then(|text| miniserde::json::from_str(text).ok())
             .ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
+    }
+}
+
+/// A transport that counts what goes through it: the tries of one call.
+struct Counting<'a> {
+    transport: &'a dyn Transport,
+    counters: Vec<Arc<Traffic>>,
+    is_retry: AtomicBool,
+}
+
+impl Transport for Counting<'_> {
+    fn send(&self, request: &Request) -> core::result::Result<Response, TransportError> {
+        let is_retry = self.is_retry.swap(true, Relaxed);
+        let outcome = self.transport.send(request);
+        let maybe_sent = outcome.as_ref().map_or_else(|error| error.maybe_sent, |_| true);
+        let bytes_in = outcome.as_ref().map_or(0, |response| response.body.len());
+        for traffic in &self.counters {
+            if is_retry {
+                traffic.count_retry();
+            }
+            if maybe_sent {
+                traffic.count_request(request.body.len(), bytes_in);
+            }
+        }
+        outcome
     }
 }
 

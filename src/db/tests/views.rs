@@ -182,3 +182,43 @@ fn a_view_of_another_history_does_not_get_this_one_s_pages() {
     assert_eq!(read(&mut new, 2).unwrap(), 102);
     assert_eq!(read(&mut old, 2).unwrap_err().kind(), ErrorKind::PosMismatch);
 }
+
+#[test]
+fn past_the_largest_staleness_no_transaction_begins() {
+    let fixture = Fixture::with_database();
+    let mut connection = fixture.connect();
+    connection.lock(Lock::Shared).unwrap();
+    connection.settings().max_staleness_ms = 1;
+    let age = |connection: &Connection| connection.sighting().unwrap().lag_ms.unwrap();
+    while age(&connection) <= 1 {
+        crate::sys::sleep_ms(1);
+    }
+    assert_eq!(read(&mut connection, 2).unwrap(), 2, "the one that has begun goes on");
+    connection.unlock(Lock::None);
+    fixture.backend.plan(&[(Operation::Changes, Fault::Lost)]);
+    let error = connection.lock(Lock::Shared).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooOld, "{error}");
+    connection.settings().max_staleness_ms = 0;
+    connection.lock(Lock::Shared).unwrap();
+    assert_eq!(read(&mut connection, 2).unwrap(), 2, "without the bound the cache will do");
+}
+
+#[test]
+fn pages_are_counted_by_where_they_came_from() {
+    let fixture = Fixture::with_database();
+    let mut connection = fixture.connect();
+    connection.settings().max_prefetch_pages = 0;
+    connection.lock(Lock::Shared).unwrap();
+    for n in [1, 2, 2, 3] {
+        read(&mut connection, n).unwrap();
+    }
+    let report = connection.report();
+    let counts = report.pages;
+    // Page 1 came when the transaction began.
+    assert_eq!((counts.hits, counts.misses), (2, 2), "{counts:?}");
+    assert_eq!((counts.fetched, counts.prefetched), (3, 0), "{counts:?}");
+    assert_eq!((report.cached_pages, report.cached_bytes), (3, 3 * PAGE_LEN as u64));
+    assert_eq!(report.size.map(|(_, pages)| pages), Some(3));
+    connection.unlock(Lock::None);
+    assert_eq!(connection.report().size, report.size);
+}

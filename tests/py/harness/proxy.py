@@ -46,6 +46,8 @@ class Exchange:
         if status != 204:
             lines.append(f"Content-Length: {length}")
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        with self.proxy._lock:
+            self.proxy.bytes_in += len(body)
 
     def send(self, data):
         self.sock.sendall(data)
@@ -68,6 +70,8 @@ class Proxy:
         self.server = server
         self.fault = None
         self.requests = []  # (method, path), in order of arrival
+        self.bytes_out = 0  # of bodies: the client's, and what it was answered
+        self.bytes_in = 0
         self.port = 0
         self._listener = None
         self._open = set()
@@ -100,7 +104,7 @@ class Proxy:
     def down(self):
         """Refuses new connections and ends those that are open."""
         # shutdown wakes the thread in accept(); close alone would leave the port open for it.
-        self._listener.shutdown(socket.SHUT_RDWR)
+        _quietly(self._listener.shutdown, socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
             for sock in self._open:
@@ -145,6 +149,8 @@ class Proxy:
             while request := _read_request(stream):
                 exchange = Exchange(self, sock, *request)
                 self.requests.append((exchange.method, exchange.path))
+                with self._lock:
+                    self.bytes_out += len(exchange.body)
                 fault = self.fault
                 if fault is None or fault(exchange) is False:
                     status, headers, body = exchange.forward()

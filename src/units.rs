@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them in pragmas.
+//! Sizes and durations as people write them, in pragmas and in the environment.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -27,6 +27,11 @@ pub fn parse_size(text: &str) -> Option<u64> {
 /// Milliseconds of `500ms`, `5s`, `1m`, or of a bare number of seconds.
 pub fn parse_duration_ms(text: &str) -> Option<u64> {
     parse(text, &DURATION_UNITS, 1_000)
+}
+
+/// Milliseconds of a bound that may be left out: `off` and 0 are none.
+pub fn parse_bound_ms(text: &str) -> Option<u64> {
+    if text.trim().eq_ignore_ascii_case("off") { Some(0) } else { parse_duration_ms(text) }
 }
 
 /// A size in its largest whole unit.
@@ -98,9 +103,10 @@ mod tests {
         {
             assert_eq!(parse_duration_ms(text), Some(ms), "{text}");
         }
-        for bad in ["", "s", "-5s", "5 years"] {
+        for bad in ["", "s", "-5s", "5 years", "off"] {
             assert_eq!(parse_duration_ms(bad), None, "{bad}");
         }
+        assert_eq!((parse_bound_ms(" OFF "), parse_bound_ms("0.5")), (Some(0), Some(500)));
     }
 
     #[test]

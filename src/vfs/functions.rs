@@ -1,0 +1,182 @@
+//! `litevfs_txid()`, `litevfs_pos()` and `litevfs_lag_ms()`, and how they and `litevfs_stats` get to every
+//! connection of the process.
+//!
+//! To the one that loads the extension they are added then, to later ones by SQLite, which calls an
+//! automatic extension for each. That one is `entry/`'s, because only there is known how SQLite's
+//! functions reach us. A connection that can't have them opens nevertheless.
+
+use super::registration::Registration;
+use super::sqlite::{AutoExtension, ConnectionFunctions, SqlFunction, Sqlite};
+use super::value::Value;
+use super::visit::{Found, visit};
+use super::{VFS_NAME, shielded, stats, tables};
+use crate::db::Sighting;
+use crate::sys::log::log;
+use alloc::format;
+use alloc::string::ToString;
+use core::ffi::{CStr, c_int};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+use libsqlite3_sys as ffi;
+use libsqlite3_sys::{sqlite3, sqlite3_context, sqlite3_value};
+
+const FUNCTIONS: [(&CStr, SqlFunction); 3] =
+    [(c"litevfs_txid", x_txid), (c"litevfs_pos", x_pos), (c"litevfs_lag_ms", x_lag_ms)];
+
+/// Whose functions the ones in SQL call, which are told a context and nothing else. A process may have
+/// several SQLites that load one copy of the extension; the first has the functions.
+static REGISTRATION: AtomicPtr<Registration> = AtomicPtr::new(ptr::null_mut());
+
+/// Has SQLite call `extension` for each connection that will be opened. Doing it again is fine.
+pub fn add_to_every_connection(sqlite: &Sqlite, extension: AutoExtension) {
+    let Some(connections) = &sqlite.connections else { return };
+    // SAFETY: a function that stays, because the library is never unloaded.
+    let rc = unsafe { (connections.auto_extension)(Some(extension)) };
+    if rc != ffi::SQLITE_OK {
+        log!(Warn, "later connections go without litevfs_stats and functions: code {rc}");
+    }
+}
+
+/// Adds functions and virtual table to a connection. Where that is not possible it goes without.
+///
+/// # Safety
+///
+/// `db` must be an open connection of this SQLite that this thread may use.
+pub unsafe fn add_to_connection(sqlite: &Sqlite, db: *mut sqlite3) {
+    let Some(connections) = &sqlite.connections else { return };
+    // SAFETY: this SQLite.
+    let Some(registration) = (unsafe { registration_of(sqlite) }) else { return };
+    let ours = ptr::from_ref(registration).cast_mut();
+    // SAFETY: the caller's promise; module and registration are never freed.
+    unsafe {
+        let module = &raw const stats::MODULE;
+        (connections.create_module_v2)(db, stats::NAME.as_ptr(), module, ours.cast(), None);
+    }
+    let first =
+        REGISTRATION.compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire);
+    if first.is_err_and(|first| first != ours) {
+        return;
+    }
+    for (name, function) in FUNCTIONS {
+        for arguments in 0..=1 {
+            // SAFETY: the caller's promise; the function is of the type SQLite calls.
+            unsafe {
+                (connections.create_function_v2)(
+                    db,
+                    name.as_ptr(),
+                    arguments,
+                    ffi::SQLITE_UTF8,
+                    ptr::null_mut(),
+                    Some(function),
+                    None,
+                    None,
+                    None,
+                );
+            }
+        }
+    }
+}
+
+/// What stands behind the VFS of this SQLite, if this copy of the library has registered it. Another
+/// copy's databases are not to be looked into.
+///
+/// # Safety
+///
+/// `sqlite` must be SQLite's functions.
+unsafe fn registration_of(sqlite: &Sqlite) -> Option<&'static Registration> {
+    // SAFETY: the caller's promise; a registered VFS, which stays.
+    let vfs = unsafe { (sqlite.vfs_find)(VFS_NAME.as_ptr()).as_ref() }?;
+    let is_ours = vfs.xOpen.is_some_and(|x_open| ptr::fn_addr_eq(x_open, tables::X_OPEN));
+    // SAFETY: of our VFS `pAppData` is a registration that is never freed.
+    is_ours.then(|| unsafe { &*vfs.pAppData.cast::<Registration>() })
+}
+
+/// The transaction that the connection sees.
+unsafe extern "C" fn x_txid(
+    context: *mut sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sqlite3_value,
+) {
+    // SAFETY: passed on as SQLite gave it.
+    unsafe { answer(context, argc, argv, |sighting| Value::count(sighting.pos.txid.0)) }
+}
+
+/// The same, with the checksum after it.
+unsafe extern "C" fn x_pos(
+    context: *mut sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sqlite3_value,
+) {
+    // SAFETY: passed on as SQLite gave it.
+    unsafe { answer(context, argc, argv, |sighting| Value::Text(sighting.pos.to_string())) }
+}
+
+/// How long ago that was known to be the newest.
+unsafe extern "C" fn x_lag_ms(
+    context: *mut sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sqlite3_value,
+) {
+    // SAFETY: passed on as SQLite gave it.
+    unsafe {
+        answer(context, argc, argv, |sighting| Value::or_null(sighting.lag_ms, Value::count));
+    }
+}
+
+/// Gives what a function finds of the schema that its argument names, `main` without one.
+///
+/// # Safety
+///
+/// The arguments must be those SQLite called a function with.
+unsafe fn answer(
+    context: *mut sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut sqlite3_value,
+    tell: fn(Sighting) -> Value,
+) {
+    // SAFETY: null, or a registration that is never freed.
+    let registration = unsafe { REGISTRATION.load(Ordering::Acquire).as_ref() };
+    let connections =
+        registration.and_then(|registration| registration.sqlite.connections.as_ref());
+    let Some(sqlite) = connections else { return };
+    let find = || {
+        let schema = if argc > 0 {
+            // SAFETY: the caller's promise: there is an argument. Its text stays until the function has
+            // answered, or is null for a NULL.
+            let text = unsafe { (sqlite.value_text)(argv.read()) };
+            if text.is_null() {
+                return Value::Null;
+            }
+            // SAFETY: SQLite's texts end with a zero byte.
+            unsafe { CStr::from_ptr(text.cast()) }
+        } else {
+            c"main"
+        };
+        // SAFETY: a function runs in a statement of its connection, between two calls of files.
+        unsafe { look(sqlite, context, schema, tell) }
+    };
+    let value = shielded(Value::Error("a bug in litevfs".into()), find);
+    // SAFETY: the caller's promise.
+    unsafe { value.give(sqlite, context) };
+}
+
+/// # Safety
+///
+/// `context` must be that of a function that is being evaluated.
+unsafe fn look(
+    sqlite: &ConnectionFunctions,
+    context: *mut sqlite3_context,
+    schema: &CStr,
+    tell: fn(Sighting) -> Value,
+) -> Value {
+    // SAFETY: the caller's promise.
+    let found = unsafe {
+        let db = (sqlite.context_db_handle)(context);
+        visit(sqlite, db, schema, |database| database.connection.sighting())
+    };
+    match found {
+        Found::Ours(sighting) => Value::or_null(sighting, tell),
+        Found::Other => Value::Null,
+        Found::Nothing => Value::Error(format!("unknown database {}", schema.to_string_lossy())),
+    }
+}
