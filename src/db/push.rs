@@ -4,7 +4,8 @@
 //! the transaction was not applied, yet; at its own position it was, if nobody else can have written,
 //! which the lease says. Otherwise the same file is pushed again: our server knows one that it has,
 //! wherever in its history. Before COMMIT fails although a push may still be on its way, that push is
-//! fenced off by giving the lease back, and the position asked for once more.
+//! fenced off by giving the lease back, and the server asked once more: it must refuse the file, and be
+//! at the base. Otherwise the error says that the outcome is not known.
 
 use super::database::Database;
 use crate::backend::PushError;
@@ -106,8 +107,10 @@ impl Push<'_> {
                 if is_ours {
                     return Next::Committed;
                 }
-                // The server does not have it, and will not take it any more.
-                *open_under = None;
+                if open_under.is_some() {
+                    // The earlier push may be what it went on by, and too old for it to tell.
+                    return Next::Fail(error);
+                }
                 let text = format!("{error}; another client has written");
                 Next::Fail(self.fail(ErrorKind::PosMismatch, &text))
             }
@@ -133,19 +136,21 @@ impl Push<'_> {
             return Ok(());
         }
         let fenced = self.database.give_up_lease(lease_id);
-        match self.server_pos() {
-            Ok(now) if now == self.base && fenced => Err(lost),
-            // Under a lease that is gone nothing is applied any more, but our server still knows a file
-            // that it has.
-            Ok(_) if fenced && self.push(lease_id).is_ok() => Ok(()),
-            _ => {
-                let text = format!(
-                    "{error}; whether the transaction was applied is not known before the server \
-                     answers again: look before you repeat it"
-                );
-                Err(self.fail(ErrorKind::Away, &text))
-            }
+        // Under a lease that is gone nothing is applied any more, but our server still knows a file that
+        // it has. The position alone does not tell: of several servers, one may be a moment behind.
+        let refused = fenced
+            && match self.push(lease_id) {
+                Ok(()) => return Ok(()),
+                Err(PushError::Lease(_) | PushError::PosMismatch(_)) => true,
+                Err(_) => false,
+            };
+        if refused && self.server_pos().is_ok_and(|now| now == self.base) {
+            return Err(lost);
         }
+        let text = format!(
+            "{error}; whether the transaction was applied is not known: look before you repeat it"
+        );
+        Err(self.fail(ErrorKind::Away, &text))
     }
 
     fn push(&self, lease_id: &str) -> core::result::Result<(), PushError> {

@@ -56,7 +56,10 @@ impl Store {
         {
             return Ok(pos);
         }
-        self.check_lease(key, &slot, lease_id).await?;
+        if let Err(refusal) = self.check_lease(key, &slot, lease_id).await {
+            let sound = converted.ok().and_then(|converted| converted.sound.ok());
+            return self.refuse(key, &slot, sound.as_ref(), refusal).await;
+        }
         let Converted { header, sound } = converted?;
         let _gate = slot.gate.lock().await;
         self.commit_gated(key, &slot, header, sound, By::Client(lease_id)).await
@@ -83,20 +86,56 @@ impl Store {
             slot.look_again().await;
             database = self.base(key, slot).await?;
         }
-        check_next(database.as_deref(), &header, is_whole)?;
+        if let Err(refusal) = check_next(database.as_deref(), &header, is_whole) {
+            return self.refuse(key, slot, sound.as_ref().ok(), refusal).await;
+        }
         let sound = sound?;
         if let Err(error) = check(database.as_deref(), &sound).await {
             // Another server's commit may have been taken in meanwhile.
-            check_next(database.as_deref(), &header, is_whole)?;
-            return Err(error);
+            let refusal = check_next(database.as_deref(), &header, is_whole).err().unwrap_or(error);
+            return self.refuse(key, slot, Some(&sound), refusal).await;
         }
-        if let By::Client(lease_id) = by {
-            self.check_lease(key, slot, lease_id).await?;
-            if let Some(id) = lease_id {
-                self.mark_moved(key, slot, id).await?;
-            }
+        if let By::Client(lease_id) = by
+            && let Err(refusal) = self.admit(key, slot, lease_id).await
+        {
+            return self.refuse(key, slot, Some(&sound), refusal).await;
         }
         self.publish(key, slot, database, sound).await
+    }
+
+    /// Whether a client may write, asked right before it does.
+    async fn admit(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        lease_id: Option<&str>,
+    ) -> Result<(), Error> {
+        self.check_lease(key, slot, lease_id).await?;
+        match lease_id {
+            Some(id) => self.mark_moved(key, slot, id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses an upload, unless it is in the history after all: another server may have committed it
+    /// since this one looked. To a client that sends it again a refusal means that it is not there.
+    async fn refuse(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        sound: Option<&Sound>,
+        refusal: Error,
+    ) -> Result<Pos, Error> {
+        if let Some(sound) = sound
+            && self.objects.is_shared()
+        {
+            slot.look_again().await;
+            self.fresh(key).await?;
+            if let Some(pos) = self.held(key, slot, sound).await? {
+                return Ok(pos);
+            }
+        }
+        Err(refusal)
     }
 
     /// The database to commit to, as it was moments ago; `None` when there is none.

@@ -257,13 +257,13 @@ impl Store {
             return Err(LeaseError::Held(left).into());
         }
         *lease = None;
+        // Before the claim changes hands: who then finds that it is not his any more may take what he
+        // has not seen by then for failed.
+        if claimed.is_some_and(|claim| self.may_be_under_way(slot, claim)) {
+            self.seal(key, slot).await?;
+        }
         match self.claim(key, id, duration, over.as_ref()).await? {
             Some(granted) => {
-                if claimed.is_some_and(|claim| self.may_be_under_way(slot, claim)) {
-                    // Should this fail, it is still to be done.
-                    slot.unsettled.store(true, Ordering::Release);
-                    self.seal(key, slot).await?;
-                }
                 *lease = Some(granted);
                 drop(lease);
                 self.watch(key, slot, id);

@@ -1,7 +1,7 @@
 //! A backend that breaks on purpose: the next calls of a method fail before or after they take effect.
 
 use super::MemoryBackend;
-use crate::backend::{Backend, Change, Page, PushError};
+use crate::backend::{Backend, Change, ChangedPages, Page, PushError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Mutex;
 use crate::types::{DbName, Pgno, Pos};
@@ -29,6 +29,10 @@ pub enum Fault {
     AnswerLost,
     /// The same, and another client commits before anybody asks.
     AnswerLostAndWrittenOver,
+    /// The same, and the server has merged its files: it can't tell any more that it has this one.
+    AnswerLostAndMerged,
+    /// A position is asked for, and a server answers that has not heard of the last commits.
+    Behind,
 }
 
 /// See the module.
@@ -68,6 +72,13 @@ impl Backend for FaultyBackend {
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
         match self.next(Operation::Changes) {
             None => self.server.changes(since),
+            Some(Fault::Behind) => {
+                let unchanged = ChangedPages::Some(Vec::new());
+                Ok(since
+                    .iter()
+                    .map(|(_, pos)| Change { pos: *pos, pages: unchanged.clone() })
+                    .collect())
+            }
             Some(_) => Err(away()),
         }
     }
@@ -85,7 +96,10 @@ impl Backend for FaultyBackend {
             Some(Fault::Lost) => Err(PushError::Unknown(away())),
             Some(fault) => {
                 self.server.push(db, file, id)?;
-                if fault == Fault::AnswerLostAndWrittenOver {
+                if fault == Fault::AnswerLostAndMerged {
+                    self.server.forget_files(db);
+                }
+                if fault != Fault::AnswerLost {
                     self.server.commit_elsewhere(db, |pages| {
                         pages.entry(Pgno::new(3).unwrap()).and_modify(|page| page.fill(77));
                     });

@@ -67,6 +67,13 @@ impl MemoryBackend {
         }
     }
 
+    /// Forgets which files it was sent.
+    pub fn forget_files(&self, db: &DbName) {
+        if let Some(db) = self.databases.lock().get_mut(db) {
+            db.files.clear();
+        }
+    }
+
     /// Deletes the database and makes it anew.
     pub fn begin_anew(&self, db: &DbName, edit: impl FnOnce(&mut Pages)) {
         self.databases.lock().remove(db);

@@ -161,7 +161,12 @@ fn an_unknown_outcome_says_so_and_is_looked_up_before_the_next_transaction() {
         let fixture = Fixture::with_database();
         let mut connection = writer(&fixture);
         let deaf = (Operation::Changes, Fault::Lost);
-        fixture.backend.plan(&[(Operation::Push, fault), deaf, deaf, deaf]);
+        fixture.backend.plan(&[
+            (Operation::Push, fault),
+            deaf,
+            deaf,
+            (Operation::Push, Fault::Lost),
+        ]);
         let error = write(&mut connection, &[(2, 22)], 2, 3).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Away);
         assert!(error.message().contains("not known"), "{error}");
@@ -199,6 +204,27 @@ fn a_transaction_with_another_one_on_top_is_found() {
     connection.acquire_lease().unwrap();
     connection.lock(Lock::Shared).unwrap();
     assert_eq!((read(&mut connection, 2).unwrap(), read(&mut connection, 3).unwrap()), (22, 77));
+}
+
+#[test]
+fn a_server_that_is_behind_is_not_taken_at_its_word() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    let (push, behind) = (Operation::Push, (Operation::Changes, Fault::Behind));
+    fixture.backend.plan(&[(push, Fault::AnswerLost), (push, Fault::Lost), (push, Fault::Lost)]);
+    fixture.backend.plan(&[behind; 5]);
+    write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+    assert_eq!((fixture.stored(2), txid(&fixture)), (Some(22), 2));
+}
+
+#[test]
+fn a_server_that_can_not_tell_any_more_leaves_the_outcome_open() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    fixture.backend.plan(&[(Operation::Push, Fault::AnswerLostAndMerged)]);
+    let error = write(&mut connection, &[(2, 22)], 2, 3).unwrap_err();
+    assert_eq!((fixture.stored(2), error.kind()), (Some(22), ErrorKind::Away));
+    assert!(error.message().contains("not known"), "{error}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Chaos {
                 continue;
             }
             self.release(&id).await;
-            self.settle(&tx).await;
+            self.settle(&tx, &id).await;
             return;
         }
         self.release(&id).await;
@@ -111,23 +111,23 @@ impl Chaos {
         }
     }
 
-    /// Finds out what became of a commit, with the lease given back: from now on that is final.
-    async fn settle(&mut self, tx: &Tx) {
+    /// Finds out what became of a commit, with the lease given back: from now on that is final. What any
+    /// server refuses then is not there.
+    async fn settle(&mut self, tx: &Tx, id: &str) {
+        let ltx = tx.ltx();
+        let held = loop {
+            match self.any().commit(&self.key, spool(&ltx), Some(id)).await {
+                Ok(_) => break true,
+                Err(Error::PosMismatch(_) | Error::Fenced(_)) => break false,
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        };
         let pos = loop {
             match newest(&self.any(), &self.key).await {
                 Ok(database) => break database.map_or(Pos::EMPTY, |database| database.pos()),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         };
-        let ltx = tx.ltx();
-        let held = pos.txid >= after(tx).txid
-            && loop {
-                match self.any().commit(&self.key, spool(&ltx), None).await {
-                    Ok(_) => break true,
-                    Err(Error::PosMismatch(_)) => break false,
-                    Err(_) => tokio::time::sleep(PAUSE).await,
-                }
-            };
         if held {
             self.model.apply(tx);
             self.committed += 1;

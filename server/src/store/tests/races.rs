@@ -91,6 +91,61 @@ fn a_commit_that_is_late_elsewhere_does_not_appear_after_its_lease_was_given_bac
 }
 
 #[test]
+fn a_file_that_is_there_is_not_refused_by_a_server_that_does_not_know_it_yet() {
+    for given_back in [false, true] {
+        block_on(async {
+            let (_, _, one, other) = pair(Schedule::default()).await;
+            let (key, mut model) = (key("db"), Model::new(512));
+            one.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+            newest(&other, &key).await.unwrap();
+            let (id, _) = one.acquire_lease(&key, 60 * SECOND).await.unwrap();
+            let ltx = model.commit(&[(1, 2)], 1);
+            let pos = one.commit(&key, spool(&ltx), Some(&id)).await.unwrap();
+            if given_back {
+                one.release_lease(&key, &id).await.unwrap();
+            }
+            // What the other one knows is old: it looks before it commits, or refuses to.
+            other.slot(&key).unwrap().look_again().await;
+            let again = other.commit(&key, spool(&ltx), Some(&id)).await;
+            assert!(matches!(again, Ok(held) if held == pos), "{given_back}: {again:?}");
+        });
+    }
+}
+
+#[test]
+fn what_is_late_is_shut_out_before_the_lease_is_another_clients() {
+    block_on(async {
+        let (inner, faults, slow, other) = pair(Schedule::default()).await;
+        let third_faults = Faults::new(3);
+        let third = open(&inner, &third_faults, Schedule::default()).await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        other.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+        let (id, _) = other.acquire_lease(&key, SECOND).await.unwrap();
+        faults.slow_puts.store(8000, Ordering::SeqCst);
+        let ltx = model.commit(&[(1, 2)], 1);
+        let late = tokio::spawn({
+            let (slow, key, id) = (Arc::clone(&slow), key.clone(), id.clone());
+            async move { slow.commit(&key, spool(&ltx), Some(&id)).await }
+        });
+        // The claim has run out; the next client's server takes its time.
+        tokio::time::sleep(13 * SECOND / 2).await;
+        third_faults.slow_puts.store(4000, Ordering::SeqCst);
+        let next = tokio::spawn({
+            let (third, key) = (Arc::clone(&third), key.clone());
+            async move { third.acquire_lease(&key, SECOND).await }
+        });
+        tokio::time::sleep(SECOND / 2).await;
+        other.release_lease(&key, &id).await.unwrap();
+        let told = newest(&other, &key).await.unwrap().unwrap().pos();
+        let _ = next.await.unwrap();
+        let late = late.await.unwrap();
+        assert!(late.is_err(), "{late:?}");
+        let now = newest(&other, &key).await.unwrap().unwrap().pos();
+        assert_eq!(now.post_apply_checksum, told.post_apply_checksum);
+    });
+}
+
+#[test]
 fn a_lease_lives_on_whatever_servers_its_client_goes_through() {
     block_on(async {
         let (inner, _, one, other) = pair(Schedule::default()).await;
