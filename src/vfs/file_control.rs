@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::sys::log::log;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
-use libsqlite3_sys as ffi;
+use libsqlite3_sys::{self as ffi, sqlite3_int64};
 
 /// Carries out an operation.
 ///
@@ -43,8 +43,28 @@ pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c
             visitor(database);
             ffi::SQLITE_OK
         }
+        // SAFETY: passed on from the caller: a place for a 64-bit number.
+        ffi::SQLITE_FCNTL_MMAP_SIZE => unsafe { answer::<sqlite3_int64>(arg, 0) },
+        // There is no file that could be moved, and no WAL file that could stay.
+        // SAFETY: passed on from the caller: a place for a number.
+        ffi::SQLITE_FCNTL_HAS_MOVED | ffi::SQLITE_FCNTL_PERSIST_WAL => unsafe {
+            answer::<c_int>(arg, 0)
+        },
+        // SAFETY: as above.
+        ffi::SQLITE_FCNTL_POWERSAFE_OVERWRITE => unsafe { answer::<c_int>(arg, 1) },
         _ => ffi::SQLITE_NOTFOUND,
     }
+}
+
+/// Answers a question with what it always is here, whatever the caller would like to set.
+///
+/// # Safety
+///
+/// `place` must be one for a `T`.
+unsafe fn answer<T>(place: *mut c_void, value: T) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { place.cast::<T>().write(value) };
+    ffi::SQLITE_OK
 }
 
 /// The point at which a transaction is complete and can still fail: `xSync` and all that follows come
