@@ -5,7 +5,7 @@
 #   make test-unit   cargo test of the extension and of the server
 #   make test-sql    tests/sql: SQL scripts through the sqlite3 shell, against the real server
 #   make test-sh     tests/sh and tests/py: crashes, faults, caches, other clients, random SQL
-#   make test-slow   tests/slow: speedtest1, random SQL and several writers at full size; takes hours
+#   make test-slow   tests/slow: speedtest1, random SQL, several writers at full size, more than 1 GiB; takes hours
 #   make bench-server  the server under load beside the bare disk and bucket; see docs/bench-server.md
 #   make lint        format, clippy, no_std, imports, unsafe, ASCII, file lengths
 #   make extension   target/release/liblitevfs.so

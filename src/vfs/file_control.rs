@@ -45,6 +45,8 @@ pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c
         }
         // SAFETY: passed on from the caller: a place for a 64-bit number.
         ffi::SQLITE_FCNTL_MMAP_SIZE => unsafe { answer::<sqlite3_int64>(arg, 0) },
+        // How much room to make in advance: the server has it, or has not.
+        ffi::SQLITE_FCNTL_SIZE_HINT | ffi::SQLITE_FCNTL_CHUNK_SIZE => ffi::SQLITE_OK,
         // There is no file that could be moved, and no WAL file that could stay.
         // SAFETY: passed on from the caller: a place for a number.
         ffi::SQLITE_FCNTL_HAS_MOVED | ffi::SQLITE_FCNTL_PERSIST_WAL => unsafe {
