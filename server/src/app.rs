@@ -14,7 +14,7 @@ use crate::key::DbKey;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::{At, Store};
-use crate::wire::parse_rfc3339_ms;
+use crate::wire::parse_time_ms;
 
 /// The client's LiteFS cluster.
 const CLUSTER_ID: &str = "litefs-cluster-id";
@@ -136,8 +136,8 @@ impl Access {
             text.parse().map(At::Txid).map_err(bad)
         });
         let time = self.parameter("timestamp").map(|text| {
-            let bad = || ApiError::bad_input("timestamp is RFC 3339, as 2026-01-31T12:00:00Z");
-            parse_rfc3339_ms(text).map(At::Time).ok_or_else(bad)
+            let bad = |why| ApiError::bad_input(format!("timestamp: {why}"));
+            parse_time_ms(text).map(At::Time).map_err(bad)
         });
         let mut given = [self.pos()?.map(|pos| Ok(At::Pos(pos))), txid, time].into_iter().flatten();
         match (given.next(), given.next()) {

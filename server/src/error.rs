@@ -100,8 +100,8 @@ impl From<store::Error> for ApiError {
         let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
         let (status, code) = match &error {
             Error::NoDatabase => (StatusCode::NOT_FOUND, "ENODB"),
-            Error::NoTxid => (StatusCode::NOT_FOUND, "ENOTXID"),
-            Error::NoTimestamp => (StatusCode::NOT_FOUND, "ENOTIMESTAMP"),
+            Error::NoTxid(_) => (StatusCode::NOT_FOUND, "ENOTXID"),
+            Error::NoTimestamp(_) => (StatusCode::NOT_FOUND, "ENOTIMESTAMP"),
             Error::ClusterInUse => (StatusCode::CONFLICT, "ECLUSTERINUSE"),
             Error::NoPage(_) => (StatusCode::NOT_FOUND, "ENOPAGE"),
             Error::BadName(_) => (StatusCode::BAD_REQUEST, "EBADDB"),

@@ -37,3 +37,4 @@ pub mod rate;
 pub mod reload;
 pub mod spool;
 pub mod sqlite_file;
+mod times;

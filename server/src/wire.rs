@@ -7,6 +7,7 @@ use litevfs::types::{ParseError, Pgno, Pos};
 use serde::{Deserialize, Serialize};
 
 use crate::store::Changes;
+use crate::times;
 
 /// A position.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,16 +69,19 @@ fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// An RFC 3339 time in milliseconds after 1970, rounded down; what was before counts as 1970.
+/// A time in milliseconds after 1970, rounded down; what was before counts as 1970.
 ///
 /// A plus sign that nobody wrote as `%2B` has become a space in a query.
-pub(crate) fn parse_rfc3339_ms(text: &str) -> Option<u64> {
+pub(crate) fn parse_time_ms(text: &str) -> Result<u64, String> {
     let with_plus = || {
         let (time, offset) = text.rsplit_once(' ')?;
         DateTime::parse_from_rfc3339(&format!("{time}+{offset}")).ok()
     };
-    let at = DateTime::parse_from_rfc3339(text).ok().or_else(with_plus)?;
-    Some(u64::try_from(at.timestamp_millis()).unwrap_or(0))
+    let at = match with_plus() {
+        Some(at) => at.to_utc(),
+        None => times::parse(text)?,
+    };
+    Ok(u64::try_from(at.timestamp_millis()).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -93,11 +97,12 @@ mod tests {
             "2023-11-15T00:13:20.123+02:00",
             "2023-11-15T00:13:20.123 02:00",
         ] {
-            assert_eq!(parse_rfc3339_ms(text), Some(1_700_000_000_123), "{text}");
+            assert_eq!(parse_time_ms(text), Ok(1_700_000_000_123), "{text}");
         }
-        assert_eq!(parse_rfc3339_ms("1969-01-01T00:00:00Z"), Some(0));
-        for text in ["", "now", "2023-11-14", "2023-11-14T22:13:20", "1700000000"] {
-            assert_eq!(parse_rfc3339_ms(text), None, "{text}");
+        assert_eq!(parse_time_ms("1969-01-01T00:00:00Z"), Ok(0));
+        assert!(parse_time_ms("5 minutes ago") < parse_time_ms("now"));
+        for text in ["", "2023-11-14", "2023-11-14T22:13:20", "1700000000"] {
+            assert!(parse_time_ms(text).is_err(), "{text}");
         }
         assert_eq!(rfc3339_ms(u64::MAX), None);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use litevfs::types::{PageSize, Pgno, Pos};
 
+use super::points::Nearest;
 use crate::lease::LeaseError;
 
 /// Why a database could not be read or written.
@@ -19,11 +20,11 @@ pub enum Error {
     #[error("position mismatch")]
     PosMismatch(Pos),
     /// The database was never at that transaction, or is no longer known to have been.
-    #[error("the database cannot go back to that transaction: ask for its restore points")]
-    NoTxid,
+    #[error("the database cannot go back to that transaction{0}")]
+    NoTxid(Nearest),
     /// The database is younger than that, or its history does not reach back so far.
-    #[error("the history of the database does not reach back to that time")]
-    NoTimestamp,
+    #[error("the history of the database does not reach back to that time{0}")]
+    NoTimestamp(Nearest),
     /// The cluster has databases.
     #[error("the cluster has databases: delete them first")]
     ClusterInUse,

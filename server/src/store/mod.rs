@@ -63,7 +63,7 @@ pub use database::{Changes, Database, Summary};
 pub use error::{Error, is_full};
 pub use location::Settings;
 pub use objects::Objects;
-pub use points::{At, RestorePoint};
+pub use points::{At, Nearest, RestorePoint};
 pub use snapshot::Snapshot;
 
 use crate::key::DbKey;

@@ -1,5 +1,7 @@
 //! The past of a database: which of its transactions can be restored, and when they were committed.
 
+use std::fmt;
+
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use litevfs::types::{Pos, Txid};
 
@@ -36,6 +38,24 @@ pub struct RestorePoint {
     /// The first transaction of the commits, merged or not, whose file ends with it; `None` when only
     /// a snapshot does, or nobody looked.
     pub first: Option<Txid>,
+}
+
+/// The restorable transactions nearest to one that is not, as the end of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nearest {
+    before: Option<Txid>,
+    after: Option<Txid>,
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.before, self.after) {
+            (Some(before), Some(after)) => write!(f, ": the nearest held are {before} and {after}"),
+            (Some(newest), None) => write!(f, ": the newest held is {newest}"),
+            (None, Some(oldest)) => write!(f, ": the oldest held is {oldest}"),
+            (None, None) => Ok(()),
+        }
+    }
 }
 
 impl Database {
@@ -110,14 +130,28 @@ impl Database {
             let files = &state.files;
             files.ending_at(txid).filter(|_| files.plan(txid).is_some()).copied()
         };
-        let file = file.ok_or(Error::NoTxid)?;
+        let file = file.ok_or_else(|| self.no_txid(txid))?;
         match self.index(&file).await {
             Ok(index) if index.marks.span == 0 => {
                 Ok(Pos { txid, post_apply_checksum: index.post_apply_checksum() })
             }
             // Or it is what decided an upload of several transactions, which has no end there.
-            Ok(_) | Err(Error::Gone(_)) => Err(Error::NoTxid),
+            Ok(_) | Err(Error::Gone(_)) => Err(self.no_txid(txid)),
             Err(error) => Err(error),
+        }
+    }
+
+    fn no_txid(&self, txid: Txid) -> Error {
+        Error::NoTxid(self.nearest(txid))
+    }
+
+    /// The restorable transactions around one that is not.
+    fn nearest(&self, txid: Txid) -> Nearest {
+        let restorable = self.restorable(usize::MAX);
+        let mut newest_first = restorable.iter().map(|file| file.max_txid).filter(|&t| t != txid);
+        Nearest {
+            after: newest_first.clone().take_while(|&other| other > txid).last(),
+            before: newest_first.find(|&other| other < txid),
         }
     }
 
@@ -140,6 +174,8 @@ impl Database {
         let state = self.state.read();
         let mut before = files.get(..low).into_iter().flatten().rev();
         let found = before.find(|file| state.files.plan(file.max_txid).is_some());
-        found.map(|file| file.max_txid).ok_or(Error::NoTimestamp)
+        let found = found.map(|file| file.max_txid);
+        drop(state);
+        found.ok_or_else(|| Error::NoTimestamp(self.nearest(Txid(0))))
     }
 }
