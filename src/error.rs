@@ -17,6 +17,8 @@ pub enum ErrorKind {
     NotFound,
     /// A write without the lease.
     NoLease,
+    /// A write to a database that was opened for reading only.
+    ReadOnly,
     /// Somebody else holds the lease.
     LeaseHeld,
     /// Another connection of this process is writing.

@@ -7,10 +7,11 @@ pub mod traffic;
 pub mod twins;
 
 use crate::error::{Error, Result};
-use crate::types::{DbName, Pgno, Pos};
+use crate::types::{DbName, Pgno, Pos, Txid};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use traffic::Traffic;
 
 /// Which pages differ between a known position and the newest one.
@@ -33,6 +34,25 @@ pub struct Change {
 
 /// A page with its contents.
 pub type Page = (Pgno, Vec<u8>);
+
+/// A moment of a database's past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moment {
+    /// After that transaction.
+    Txid(Txid),
+    /// After the last transaction committed by then, in the server's forms of a time: RFC 3339, or
+    /// so long ago.
+    Time(String),
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Moment::Txid(txid) => write!(f, "txid={txid}"),
+            Moment::Time(time) => write!(f, "timestamp={time}"),
+        }
+    }
+}
 
 /// Why a push did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +83,10 @@ pub trait Backend: Send + Sync {
     /// Pages as they were at `pos`, each asked for once, at most [`MAX_PAGES_PER_REQUEST`]. The answer
     /// holds what was asked for and nothing else, in any order; every page must be in the database.
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>>;
+
+    /// The position of a moment, and page 1 at it. A moment that the history does not hold is
+    /// [`crate::error::ErrorKind::NotFound`].
+    fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)>;
 
     /// Appends a transaction. Durable when it succeeds.
     fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str) -> core::result::Result<(), PushError>;

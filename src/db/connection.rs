@@ -96,6 +96,10 @@ pub struct Connection {
     pub(super) id: u64,
     pub(super) phase: Phase,
     pub(super) settings: ReadSettings,
+    /// Why it can't write; `None` for one that can.
+    pub(super) read_only: Option<&'static str>,
+    /// Whether the view never changes, and everything is one query.
+    pub(super) is_pinned: bool,
     /// Whether SQLite keeps its locks between transactions (`locking_mode=exclusive`).
     pub(super) keeps_locks: bool,
     /// The journal mode that SQLite was last asked for.
@@ -121,6 +125,8 @@ impl Connection {
             id,
             phase: Phase::Unlocked,
             settings,
+            read_only: None,
+            is_pinned: false,
             keeps_locks: false,
             journal_mode: None,
             seen: None,
@@ -135,6 +141,25 @@ impl Connection {
     /// The database's name.
     pub fn name(&self) -> &DbName {
         self.database.name()
+    }
+
+    /// Has the connection refuse to write, for a reason to tell.
+    pub fn make_read_only(&mut self, why: &'static str) {
+        self.read_only.get_or_insert(why);
+    }
+
+    /// The error of a write, where there can't be one.
+    pub fn refusal_to_write(&self) -> Option<Error> {
+        let why = self.read_only?;
+        Some(self.database.error(ErrorKind::ReadOnly, &format!("it is read-only: {why}")))
+    }
+
+    /// Binds the connection to the newest view for good: SQLite will ask for no locks, and take all pages
+    /// for those of one state.
+    pub fn pin(&mut self) -> Result<()> {
+        self.lock(Lock::Shared)?;
+        self.is_pinned = true;
+        Ok(())
     }
 
     /// Whether the database has any transaction.
@@ -169,6 +194,9 @@ impl Connection {
     }
 
     fn start_writing(&mut self, view: View) -> Result<()> {
+        if let Some(error) = self.refusal_to_write() {
+            return Err(error);
+        }
         self.database.live_lease(self.id)?;
         let mut state = self.database.state();
         if state.writer.is_some_and(|writer| writer != self.id) {
@@ -200,6 +228,9 @@ impl Connection {
 
     /// Goes back to a weaker lock. What a transaction wrote and did not commit is gone.
     pub fn unlock(&mut self, lock: Lock) {
+        if self.is_pinned {
+            return;
+        }
         let view = match &self.phase {
             Phase::Writing(transaction) if lock <= Lock::Shared => {
                 if !transaction.is_clean() {
@@ -250,6 +281,9 @@ impl Connection {
 
     /// Takes the write lease until it is given back or the connection closed.
     pub fn acquire_lease(&mut self) -> Result<()> {
+        if let Some(error) = self.refusal_to_write() {
+            return Err(error);
+        }
         self.database.acquire_lease(self.id)
     }
 

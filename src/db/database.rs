@@ -75,6 +75,8 @@ pub struct Database {
     state: sys::Mutex<State>,
     counters: PageCounters,
     traffic: Arc<Traffic>,
+    /// The position that it stays at, of a past. Then nothing below is about what is newest.
+    past: Option<Pos>,
     /// The process that opened it, which a forked child is not.
     owner: u32,
     /// Keeps the temporary cache directory until the last database is closed.
@@ -100,16 +102,21 @@ impl State {
 }
 
 impl Database {
-    /// Opens the database with the cache at `place`.
+    /// Opens the database, or its past at a position, with the cache at `place`.
     pub fn open(
         origin: Arc<Origin>,
         name: DbName,
+        past: Option<Pos>,
         place: Option<CachePlace>,
         private_dir: Option<Arc<sys::PrivateDir>>,
     ) -> Database {
         let settings = SharedSettings::default();
+        let mut cache = Cache::open(place.as_ref(), limits(settings));
+        if let Some(pos) = past {
+            cache.reset(pos);
+        }
         let state = State {
-            cache: Cache::open(place.as_ref(), limits(settings)),
+            cache,
             epoch: 0,
             confirmed: None,
             away_since_poll: None,
@@ -122,7 +129,7 @@ impl Database {
         let (state, owner) = (sys::Mutex::new(state), sys::process_id());
         let traffic = origin.backend().traffic(Some(&name));
         let counters = PageCounters::default();
-        Database { origin, name, state, counters, traffic, owner, _private_dir: private_dir }
+        Database { origin, name, past, state, counters, traffic, owner, _private_dir: private_dir }
     }
 
     /// The name.
@@ -133,6 +140,11 @@ impl Database {
     /// Where it comes from.
     pub fn origin(&self) -> &Arc<Origin> {
         &self.origin
+    }
+
+    /// The position of a past; `None` for the database as it is now.
+    pub fn past(&self) -> Option<Pos> {
+        self.past
     }
 
     /// Whether this process opened it. A forked child that closes what it inherited must not give back
@@ -187,6 +199,10 @@ impl Database {
     /// The newest position, polled when what is known is too old, and what must be known of page 1; with
     /// the time at which the server confirmed it. That is at most `max_staleness_ms` ago, 0 for any time.
     pub fn newest_view(&self, max_staleness_ms: u64) -> Result<ConfirmedView> {
+        if self.past.is_some() {
+            // The only view there is, which can't get old.
+            return self.view_at_cache();
+        }
         let mut tries_left = MAX_TRIES_TO_BE_FRESH;
         loop {
             tries_left = tries_left.saturating_sub(1);
@@ -242,12 +258,18 @@ impl Database {
             }
         }
         let fetched = self.backend().pages(&self.name, pos, &[Pgno::ONE]);
-        let pages = fetched.inspect_err(|error| self.distrust_after(error))?;
+        let pages = fetched.map_err(|error| self.note_mismatch(error))?;
         let Some((_, page)) = pages.into_iter().next() else {
             return Err(self.bad_answer("page 1 is missing in the answer"));
         };
         self.counters.count_fetched(1);
-        let page_size = Header::decode(&page).map(|header| header.page_size);
+        self.take_page1(pos, &page)?;
+        Ok(page)
+    }
+
+    /// Checks a fetched page 1, and keeps it where it is of the cache's position.
+    pub fn take_page1(&self, pos: Pos, page: &[u8]) -> Result<()> {
+        let page_size = Header::decode(page).map(|header| header.page_size);
         let whole = page_size.as_ref().is_ok_and(|size| size.len_bytes() == page.len());
         let page_size = page_size
             .ok()
@@ -256,10 +278,10 @@ impl Database {
         let mut state = self.state();
         if state.cache.pos() == pos {
             state.cache.set_page_size(page_size);
-            state.cache.insert(Pgno::ONE, pos.txid, &page);
+            state.cache.insert(Pgno::ONE, pos.txid, page);
             state.cache.flush();
         }
-        Ok(page)
+        Ok(())
     }
 
     /// A page of a view, from the cache or fetched.
@@ -278,7 +300,7 @@ impl Database {
     /// [`crate::backend::MAX_PAGES_PER_REQUEST`].
     pub fn fetch(&self, view: View, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         let fetched = self.backend().pages(&self.name, view.pos, pgnos);
-        let pages = fetched.inspect_err(|error| self.distrust_after(error))?;
+        let pages = fetched.map_err(|error| self.note_mismatch(error))?;
         self.counters.count_fetched(pages.len());
         let len = view.page_size.map_or(0, PageSize::len_bytes);
         if let Some((pgno, page)) = pages.iter().find(|(_, page)| page.len() != len) {
@@ -295,11 +317,26 @@ impl Database {
         Ok(pages)
     }
 
-    /// Has the next transaction poll first, when an error says that the server moved on.
-    pub fn distrust_after(&self, error: &Error) {
-        if error.kind() == ErrorKind::PosMismatch {
-            self.state().distrusted = true;
+    /// When an error says that the server does not hold a position any more: has the next transaction
+    /// poll first. A past has no other position to go to.
+    fn note_mismatch(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::PosMismatch {
+            return error;
         }
+        self.state().distrusted = true;
+        match self.past {
+            Some(pos) => self.no_longer_held(pos),
+            None => error,
+        }
+    }
+
+    /// The error for a position that a connection is bound to and that the server merged with others.
+    pub fn no_longer_held(&self, pos: Pos) -> Error {
+        let text = format!(
+            "the server no longer holds the position {pos}, which this connection is bound to; \
+             close it and open the database anew"
+        );
+        self.error(ErrorKind::Refused, &text)
     }
 }
 

@@ -3,11 +3,12 @@
 use super::connection::Connection;
 use super::database::Database;
 use super::settings::ReadSettings;
-use crate::backend::Backend;
+use crate::backend::{Backend, Moment};
 use crate::config::Config;
+use crate::error::{Error, Result};
 use crate::pager::CachePlace;
 use crate::sys::{self, log::log};
-use crate::types::DbName;
+use crate::types::{DbName, Pos};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
@@ -23,7 +24,7 @@ pub struct Origin {
 
 #[derive(Default)]
 struct Open {
-    databases: Vec<(DbName, Weak<Database>)>,
+    databases: Vec<Weak<Database>>,
     private_dir: Weak<sys::PrivateDir>,
     connections: u64,
     owner: u32,
@@ -47,6 +48,21 @@ impl Origin {
 
     /// Opens a connection to a database. Nothing is asked of the server yet.
     pub fn connect(self: &Arc<Origin>, name: &DbName) -> Connection {
+        self.connect_at(name, None)
+    }
+
+    /// Opens a connection to a past of a database, which can only be read.
+    pub fn connect_past(self: &Arc<Origin>, name: &DbName, moment: &Moment) -> Result<Connection> {
+        let error = |e: Error| Error::new(e.kind(), format!("{name}: {moment}: {e}"));
+        let (pos, page1) = self.backend.page1_then(name, moment).map_err(error)?;
+        log!(Info, "{name}: {moment} is {pos}");
+        let mut connection = self.connect_at(name, Some(pos));
+        connection.database.take_page1(pos, &page1)?;
+        connection.make_read_only("a past can't be changed (txid= or timestamp= in its URI)");
+        Ok(connection)
+    }
+
+    fn connect_at(self: &Arc<Origin>, name: &DbName, past: Option<Pos>) -> Connection {
         let mut open = self.open.lock();
         if open.owner != sys::process_id() {
             // A forked child: the open databases, their caches and leases are its parent's.
@@ -55,14 +71,15 @@ impl Origin {
         }
         open.connections = open.connections.saturating_add(1);
         let id = open.connections;
-        open.databases.retain(|(_, database)| database.strong_count() > 0);
-        let known = open.databases.iter().find(|(known, _)| known == name);
-        let known = known.and_then(|(_, database)| database.upgrade());
+        open.databases.retain(|database| database.strong_count() > 0);
+        let is_it = |known: &Arc<Database>| known.name() == name && known.past() == past;
+        let known = open.databases.iter().filter_map(Weak::upgrade).find(is_it);
         let database = known.unwrap_or_else(|| {
-            let (place, private_dir) = self.cache_place(name, &mut open);
-            let database = Database::open(Arc::clone(self), name.clone(), place, private_dir);
+            let (place, private_dir) = self.cache_place(name, past, &mut open);
+            let origin = Arc::clone(self);
+            let database = Database::open(origin, name.clone(), past, place, private_dir);
             let database = Arc::new(database);
-            open.databases.push((name.clone(), Arc::downgrade(&database)));
+            open.databases.push(Arc::downgrade(&database));
             database
         });
         let settings = ReadSettings {
@@ -72,21 +89,28 @@ impl Origin {
         Connection::new(database, id, settings)
     }
 
-    /// Every open database.
+    /// Every open database, without those of the past: they do not move.
     pub fn databases(&self) -> Vec<Arc<Database>> {
         let open = self.open.lock();
-        open.databases.iter().filter_map(|(_, database)| database.upgrade()).collect()
+        let databases = open.databases.iter().filter_map(Weak::upgrade);
+        databases.filter(|database| database.past().is_none()).collect()
     }
 
-    /// Where the database's cache lies, and the temporary directory to hold on to meanwhile.
+    /// Where the database's cache lies, and the temporary directory to hold on to meanwhile. The cache of
+    /// a past is not kept: nobody would ever remove it.
     fn cache_place(
         &self,
         name: &DbName,
+        past: Option<Pos>,
         open: &mut Open,
     ) -> (Option<CachePlace>, Option<Arc<sys::PrivateDir>>) {
-        let identity = format!("{}\n{name}", self.config.identity());
+        let mut identity = format!("{}\n{name}", self.config.identity());
+        if let Some(pos) = past {
+            identity = format!("{identity}\n{pos}");
+        }
         if let Some(dir) = &self.config.cache_dir {
-            return (Some(CachePlace { dir: dir.clone(), identity, keep: true }), None);
+            let keep = past.is_none();
+            return (Some(CachePlace { dir: dir.clone(), identity, keep }), None);
         }
         let private_dir = match open.private_dir.upgrade() {
             Some(dir) => Some(dir),

@@ -75,6 +75,9 @@ impl Database {
 
     /// Polls, for this and every other open database of its origin.
     pub fn poll_now(&self) -> Result<()> {
+        if self.past().is_some() {
+            return Ok(());
+        }
         let all = self.origin().databases();
         let others =
             all.iter().map(|database| &**database).filter(|other| other.name() != self.name());

@@ -152,7 +152,8 @@ impl Connection {
     fn fetch_for_query(&mut self, view: View, page_size: PageSize, pgno: Pgno) -> Result<Vec<u8>> {
         let limit = self.settings.max_reqs_per_query;
         // Where a query begins can be told by its lock only; a writer is not stopped half-way.
-        let is_one_query = matches!(self.phase, Phase::Reading(_)) && !self.keeps_locks;
+        let is_one_query =
+            matches!(self.phase, Phase::Reading(_)) && !self.keeps_locks && !self.is_pinned;
         let is_limited = limit != 0 && is_one_query && !self.is_unlimited;
         if is_limited && self.requests >= limit {
             let text = format!(
@@ -173,7 +174,11 @@ impl Connection {
             let has = |pgno| state.has_cached(pgno, view) || self.old_pages.contains_key(&pgno);
             self.prefetch.pages(pgno, commit, page_size, max_extra, has)
         };
-        let mut pages = self.database.fetch(View { commit, ..view }, &pgnos)?;
+        let fetched = self.database.fetch(View { commit, ..view }, &pgnos);
+        let mut pages = fetched.map_err(|error| match error.kind() {
+            ErrorKind::PosMismatch if self.is_pinned => self.database.no_longer_held(view.pos),
+            _ => error,
+        })?;
         let asked = pages.iter().position(|(got, _)| *got == pgno);
         let (_, page) = asked.map(|at| pages.swap_remove(at)).ok_or_else(|| {
             self.database.bad_answer(&format!("page {pgno} is missing in the answer"))

@@ -286,6 +286,19 @@ fn a_write_lock_without_the_lease_says_read_only_and_why() {
 }
 
 #[test]
+fn a_database_opened_for_reading_is_not_written() {
+    let vfs = registered();
+    let flags = ffi::SQLITE_OPEN_MAIN_DB | ffi::SQLITE_OPEN_READONLY;
+    let mut file = OpenFile::open(vfs, Some(c"db1"), flags);
+    assert_eq!((file.rc, file.out_flags), (ffi::SQLITE_OK, flags));
+    assert_eq!(file.lock(ffi::SQLITE_LOCK_SHARED), ffi::SQLITE_OK);
+    assert_eq!(file.pragma(c"litevfs_acquire_lease", None).0, ffi::SQLITE_READONLY);
+    assert_eq!(file.lock(ffi::SQLITE_LOCK_RESERVED), ffi::SQLITE_READONLY);
+    let (_, text) = file.pragma(c"litevfs_last_error", None);
+    assert!(text.unwrap().contains("mode=ro"));
+}
+
+#[test]
 fn paths_that_do_not_fit_are_refused_not_cut() {
     let vfs = registered();
     // SAFETY: a registered VFS.

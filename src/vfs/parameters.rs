@@ -6,10 +6,13 @@
 //! what decides, but of a token only as much as [`Config::identity`] holds.
 
 use super::sqlite::Sqlite;
+use crate::backend::Moment;
 use crate::config::{self, Config};
 use crate::db::Origins;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::Crc64;
+use crate::sys;
+use crate::types::Txid;
 use alloc::format;
 use alloc::string::String;
 use core::ffi::{CStr, c_char, c_int};
@@ -19,11 +22,17 @@ use libsqlite3_sys as ffi;
 const TAG_MARK: char = '@';
 
 /// The parameters that are ours alone.
-const OURS: [&CStr; 4] = [c"host", c"token", c"cluster", c"cache_dir"];
+const OURS: [&CStr; 6] = [c"host", c"token", c"cluster", c"cache_dir", c"txid", c"timestamp"];
 
 /// Our parameters of a URI.
 pub struct Parameters<'a> {
     server: config::Parameters<'a>,
+    txid: Option<&'a str>,
+    timestamp: Option<&'a str>,
+    /// `immutable`: SQLite will ask for no locks, because nobody writes.
+    pub is_immutable: bool,
+    /// `nolock`: SQLite will ask for no locks, whoever writes.
+    pub is_unlocked: bool,
 }
 
 impl<'a> Parameters<'a> {
@@ -52,6 +61,10 @@ impl<'a> Parameters<'a> {
                 Error::new(ErrorKind::Config, format!("URI parameter {name}: it is not UTF-8"))
             }))
         };
+        let boolean = |parameter: &CStr| {
+            // SAFETY: the caller's promise.
+            sqlite.connections.is_some_and(|c| unsafe { c.uri_boolean(z_name, parameter) })
+        };
         Ok(Parameters {
             server: config::Parameters {
                 host: text(c"host").transpose()?,
@@ -59,6 +72,10 @@ impl<'a> Parameters<'a> {
                 cluster: text(c"cluster").transpose()?,
                 cache_dir: text(c"cache_dir").transpose()?,
             },
+            txid: text(c"txid").transpose()?,
+            timestamp: text(c"timestamp").transpose()?,
+            is_immutable: boolean(c"immutable"),
+            is_unlocked: boolean(c"nolock"),
         })
     }
 
@@ -67,14 +84,43 @@ impl<'a> Parameters<'a> {
         origins.config(&self.server)
     }
 
+    /// The moment of the past that is meant; `None` for the present.
+    ///
+    /// A transaction id is 16 hex digits, as we show it, or a decimal number of any other length.
+    pub fn moment(&self) -> Result<Option<Moment>> {
+        let bad = |text: &str| Err(Error::new(ErrorKind::Config, format!("URI parameter {text}")));
+        match (self.txid, self.timestamp) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => bad("txid: there is a timestamp, too; give one of them"),
+            (None, Some("")) => bad("timestamp: it is empty"),
+            (None, Some(time)) => Ok(Some(Moment::Time(time.trim().into()))),
+            (Some(text), None) => {
+                let text = text.trim();
+                let is_decimal = text.len() != 16 && text.bytes().all(|b| b.is_ascii_digit());
+                let decimal = text.parse().ok().filter(|_| is_decimal).map(Txid);
+                match decimal.or_else(|| text.parse().ok()) {
+                    Some(txid) => Ok(Some(Moment::Txid(txid))),
+                    None => bad("txid: a transaction id is 16 hex digits, or a decimal number"),
+                }
+            }
+        }
+    }
+
     /// The tag of a database of that configuration; `None` where its name alone means it.
     fn tag(&self, origins: &Origins, config: &Config) -> Option<String> {
-        if origins.is_own(config) {
+        if origins.is_own(config) && self.txid.is_none() && self.timestamp.is_none() {
             return None;
         }
+        // So long ago is another moment each time.
+        let is_absolute = |time: &str| {
+            time.ends_with(|c: char| c.is_ascii_digit() || c.eq_ignore_ascii_case(&'z'))
+        };
+        let is_relative = self.timestamp.is_some_and(|time| !is_absolute(time));
+        let opened_at = if is_relative { sys::unix_ms() } else { 0 };
+        let rest = (&config.cache_dir, self.txid, self.timestamp, opened_at);
         let mut crc = Crc64::new();
         crc.update(config.identity().as_bytes());
-        crc.update(format!("\n{:?}", config.cache_dir).as_bytes());
+        crc.update(format!("\n{rest:?}").as_bytes());
         Some(format!("{TAG_MARK}{:016x}", crc.finish()))
     }
 

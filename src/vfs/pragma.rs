@@ -66,7 +66,12 @@ pub fn run(
             let pages = connection.cache_all()?;
             Ok(Answer::Row(format!("{pages} pages cached")))
         }
-        "last_error" => Ok(Answer::Row(last_error.unwrap_or_default().to_string())),
+        "last_error" => Ok(Answer::Row(match (last_error, connection.refusal_to_write()) {
+            (Some(text), _) => text.to_string(),
+            // SQLite refuses to write by itself, and we hear nothing of it.
+            (None, Some(refusal)) => refusal.to_string(),
+            (None, None) => String::new(),
+        })),
         "status" => Ok(Answer::Row(status::text(&connection.report(), last_error))),
         _ => {
             let text = format!("there is no pragma {name}; there are {NAMES}");

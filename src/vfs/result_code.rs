@@ -17,7 +17,7 @@ pub fn result_code(kind: ErrorKind) -> c_int {
     match kind {
         ErrorKind::Unsupported | ErrorKind::Pragma => ffi::SQLITE_ERROR,
         ErrorKind::Config | ErrorKind::Name | ErrorKind::NotFound => ffi::SQLITE_CANTOPEN,
-        ErrorKind::NoLease => ffi::SQLITE_READONLY,
+        ErrorKind::NoLease | ErrorKind::ReadOnly => ffi::SQLITE_READONLY,
         ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::RequestLimit => ffi::SQLITE_BUSY,
         ErrorKind::StaleView => ffi::SQLITE_BUSY_SNAPSHOT,
         ErrorKind::PosMismatch => SQLITE_IOERR_POS,

@@ -82,10 +82,13 @@ pub unsafe extern "C" fn x_open(
             }
         };
     }
-    if !p_out_flags.is_null() {
-        // SAFETY: SQLite's place for the flags.
-        unsafe { p_out_flags.write(flags) };
-    }
+    let tell = |flags: c_int| {
+        if !p_out_flags.is_null() {
+            // SAFETY: SQLite's place for the flags.
+            unsafe { p_out_flags.write(flags) };
+        }
+    };
+    tell(flags);
     if flags & ffi::SQLITE_OPEN_SUPER_JOURNAL != 0 {
         // SAFETY: not null, so a string that lives during the call.
         let name = unsafe { CStr::from_ptr(z_name) };
@@ -102,7 +105,10 @@ pub unsafe extern "C" fn x_open(
     shielded(ffi::SQLITE_INTERNAL, || {
         // SAFETY: `z_name` is not null, so the name of a main database, and `p_file` has room for one.
         match unsafe { open_database(registration, z_name, p_file, flags) } {
-            Ok(()) => ffi::SQLITE_OK,
+            Ok(out_flags) => {
+                tell(out_flags);
+                ffi::SQLITE_OK
+            }
             Err(error) => {
                 log!(Error, "open: {error}");
                 result_code(error.kind())
@@ -111,6 +117,8 @@ pub unsafe extern "C" fn x_open(
     })
 }
 
+/// Answers with the flags that the database is open with.
+///
 /// # Safety
 ///
 /// `z_name` must be the name of a main database as SQLite gives it to `xOpen`, `p_file` memory of
@@ -120,7 +128,7 @@ unsafe fn open_database(
     z_name: *const c_char,
     p_file: *mut sqlite3_file,
     flags: c_int,
-) -> Result<()> {
+) -> Result<c_int> {
     let origins = &registration.origins;
     // SAFETY: the caller's promise.
     let (full_name, parameters) =
@@ -128,14 +136,37 @@ unsafe fn open_database(
     let config = parameters.config(origins)?;
     let full_name = full_name.to_str().unwrap_or_default();
     let name = database_name(parameters.path(origins, &config, full_name))?;
-    let connection = origins.origin(config)?.connect(&name);
+    if parameters.is_unlocked {
+        let text = "nolock=1 can't be had: what several connections do would mix; leave it out";
+        return Err(Error::new(ErrorKind::Config, format!("{name}: {text}")));
+    }
+    let moment = parameters.moment()?;
+    let origin = origins.origin(config)?;
+    let mut connection = match &moment {
+        Some(moment) => origin.connect_past(&name, moment)?,
+        None => origin.connect(&name),
+    };
     if flags & ffi::SQLITE_OPEN_CREATE == 0 && !connection.exists()? {
         let text = format!("{name}: no such database, and the mode does not allow to create it");
         return Err(Error::new(ErrorKind::NotFound, text));
     }
+    if flags & ffi::SQLITE_OPEN_READONLY != 0 {
+        connection.make_read_only("it was opened with mode=ro");
+    }
+    if parameters.is_immutable {
+        connection.make_read_only("it was opened with immutable=1");
+        connection.pin()?;
+    }
+    let out_flags = match connection.refusal_to_write() {
+        Some(_) => {
+            flags & !(ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE)
+                | ffi::SQLITE_OPEN_READONLY
+        }
+        None => flags,
+    };
     // SAFETY: the caller's promise.
     unsafe { MainFile::open(p_file, connection, registration) };
-    Ok(())
+    Ok(out_flags)
 }
 
 /// The database a path names.

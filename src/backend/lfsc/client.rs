@@ -4,7 +4,7 @@ use super::base64;
 use super::exchange::{Call, Exchange, Failure};
 use super::wire::{LeaseResponse, PagesResponse, SyncResponse, sync_request};
 use crate::backend::traffic::Traffic;
-use crate::backend::{Backend, Change, MAX_PAGES_PER_REQUEST, Page, PushError};
+use crate::backend::{Backend, Change, MAX_PAGES_PER_REQUEST, Moment, Page, PushError};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Method, Transport};
@@ -97,14 +97,24 @@ impl Backend for LfscClient {
 
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         debug_assert!(pgnos.len() <= MAX_PAGES_PER_REQUEST as usize);
-        let list = pgnos.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
-        let call = Call {
-            timeout_ms: PAGES_TIMEOUT_MS,
-            max_answer_len: pgnos.len().saturating_mul(MAX_PAGE_ANSWER_LEN),
-            ..Call::new(Method::Get, "/db/page")
-        };
-        let body = self.call(call.with_db(db).with("pos", pos).with("pgno", list))?;
+        let body = self.call(pages_call(db, pgnos).with("pos", pos))?;
         self.decode_pages(pgnos, &body)
+    }
+
+    fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)> {
+        let call = pages_call(db, &[Pgno::ONE]);
+        let call = match moment {
+            Moment::Txid(txid) => call.with("txid", txid),
+            Moment::Time(time) => call.with("timestamp", time),
+        };
+        let response = self.exchange.answer(call).map_err(moment_error)?;
+        let pos = response.header("Litevfs-Pos").and_then(|pos| pos.trim().parse().ok());
+        let pos = pos.filter(|pos: &Pos| !pos.is_empty()).ok_or_else(|| {
+            let why = "the answer names no position; the server knows no past";
+            self.exchange.bad_answer("GET /db/page", why)
+        })?;
+        let mut pages = self.decode_pages(&[Pgno::ONE], &response.body)?;
+        Ok((pos, pages.pop().map(|(_, page)| page).unwrap_or_default()))
     }
 
     fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str) -> core::result::Result<(), PushError> {
@@ -156,6 +166,26 @@ impl Backend for LfscClient {
     fn traffic(&self, db: Option<&DbName>) -> Arc<Traffic> {
         let ledger = &self.exchange.ledger;
         db.map_or_else(|| ledger.total(), |db| ledger.of_database(db))
+    }
+}
+
+fn pages_call(db: &DbName, pgnos: &[Pgno]) -> Call {
+    let list = pgnos.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
+    let call = Call {
+        timeout_ms: PAGES_TIMEOUT_MS,
+        max_answer_len: pgnos.len().saturating_mul(MAX_PAGE_ANSWER_LEN),
+        ..Call::new(Method::Get, "/db/page")
+    };
+    call.with_db(db).with("pgno", list)
+}
+
+/// What the server says of a moment that it does not know, or can't make out.
+fn moment_error(failure: Failure) -> Error {
+    match failure.code.as_str() {
+        "ENODB" | "ENOTXID" | "ENOTIMESTAMP" | "EBADINPUT" => {
+            Error::new(ErrorKind::NotFound, failure.error.message())
+        }
+        _ => failure.error,
     }
 }
 

@@ -113,6 +113,11 @@ impl Exchange {
 
     /// Calls the server and answers with its body when the status is 200 to 299.
     pub fn call(&self, call: Call) -> core::result::Result<Vec<u8>, Failure> {
+        self.answer(call).map(|response| response.body)
+    }
+
+    /// The same with the answer's header.
+    pub fn answer(&self, call: Call) -> core::result::Result<Response, Failure> {
         let what = format!("{} {}", call.method, call.path);
         let started = sys::Tick::now();
         let repeatable = call.repeatable;
@@ -132,8 +137,9 @@ impl Exchange {
         };
         let outcome = self.judge(&what, outcome);
         match &outcome {
-            Ok(body) => {
-                log!(Debug, "{what}: ok, {} bytes, {} ms", body.len(), started.age_ms())
+            Ok(response) => {
+                let len = response.body.len();
+                log!(Debug, "{what}: ok, {len} bytes, {} ms", started.age_ms());
             }
             Err(failure) => log!(Debug, "{what}: {}, {} ms", failure.error, started.age_ms()),
         }
@@ -177,7 +183,7 @@ impl Exchange {
         &self,
         what: &str,
         outcome: core::result::Result<Response, TransportError>,
-    ) -> core::result::Result<Vec<u8>, Failure> {
+    ) -> core::result::Result<Response, Failure> {
         let host = self.host();
         let response = match outcome {
             Ok(response) => response,
@@ -196,7 +202,7 @@ impl Exchange {
         let status = response.status;
         if (200..300).contains(&status) {
             self.remember_instance(&response);
-            return Ok(response.body);
+            return Ok(response);
         }
         let (code, reason) = error_of(&response.body);
         let mut text = format!("{host}: {what}: status {status}");

@@ -1,7 +1,7 @@
 //! A backend that breaks on purpose: the next calls of a method fail before or after they take effect.
 
 use super::MemoryBackend;
-use crate::backend::{Backend, Change, ChangedPages, Page, PushError};
+use crate::backend::{Backend, Change, ChangedPages, Moment, Page, PushError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Mutex;
 use crate::types::{DbName, Pgno, Pos};
@@ -86,6 +86,13 @@ impl Backend for FaultyBackend {
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         match self.next(Operation::Pages) {
             None => self.server.pages(db, pos, pgnos),
+            Some(_) => Err(away()),
+        }
+    }
+
+    fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)> {
+        match self.next(Operation::Pages) {
+            None => self.server.page1_then(db, moment),
             Some(_) => Err(away()),
         }
     }

@@ -1,6 +1,6 @@
 //! A server in memory: positions with history, leases, and the commit rules.
 
-use crate::backend::{Backend, Change, ChangedPages, Page, PushError};
+use crate::backend::{Backend, Change, ChangedPages, Moment, Page, PushError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::sys::{Mutex, Tick};
@@ -131,6 +131,18 @@ impl Backend for MemoryBackend {
         };
         let page = |pgno: &Pgno| (*pgno, pages.get(pgno).expect("no such page").clone());
         Ok(pgnos.iter().map(page).collect())
+    }
+
+    fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)> {
+        self.note("page1_then", 1);
+        let databases = self.databases.lock();
+        let versions = databases.get(db).map(|db| &db.versions);
+        let is_it = |(pos, _): &&(Pos, Pages)| *moment == Moment::Txid(pos.txid);
+        let found = versions.and_then(|versions| versions.iter().find(is_it));
+        let (pos, pages) = found.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("the history does not hold {moment}"))
+        })?;
+        Ok((*pos, pages.get(&Pgno::ONE).expect("no page 1").clone()))
     }
 
     fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<(), PushError> {

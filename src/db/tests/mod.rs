@@ -3,6 +3,7 @@
 mod commits;
 mod leases;
 mod page_size;
+mod past;
 mod views;
 mod writers;
 
@@ -41,6 +42,7 @@ delegate! {
     host() -> &str;
     changes(since: &[(DbName, crate::types::Pos)]) -> Result<Vec<crate::backend::Change>>;
     pages(db: &DbName, pos: crate::types::Pos, pgnos: &[Pgno]) -> Result<Vec<crate::backend::Page>>;
+    page1_then(db: &DbName, moment: &crate::backend::Moment) -> Result<(crate::types::Pos, Vec<u8>)>;
     push(db: &DbName, ltx: &[u8], id: &str) -> core::result::Result<(), crate::backend::PushError>;
     acquire_lease(db: &DbName, duration_ms: u64) -> Result<alloc::string::String>;
     refresh_lease(db: &DbName, id: &str, duration_ms: u64) -> Result<()>;

@@ -3,7 +3,7 @@
 
 use super::world::{self, Weather};
 use crate::backend::twins::MemoryBackend;
-use crate::backend::{Backend, Change, Page, PushError};
+use crate::backend::{Backend, Change, Moment, Page, PushError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::borrow::ToOwned;
@@ -65,6 +65,10 @@ impl Backend for Wire {
 
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<alloc::vec::Vec<Page>> {
         self.send(|error| error, |server| server.pages(db, pos, pgnos), || None)
+    }
+
+    fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, alloc::vec::Vec<u8>)> {
+        self.send(|error| error, |server| server.page1_then(db, moment), || None)
     }
 
     fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<(), PushError> {
