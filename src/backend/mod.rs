@@ -6,8 +6,9 @@ pub mod traffic;
 #[cfg(test)]
 pub mod twins;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::{DbName, Pgno, Pos, Txid};
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -67,6 +68,43 @@ pub enum PushError {
     Failed(Error),
 }
 
+/// A transaction of a group, see [`Backend::push_group`].
+#[derive(Debug, Clone, Copy)]
+pub struct GroupTx<'a> {
+    /// The database.
+    pub db: &'a DbName,
+    /// The lease that it is written under.
+    pub lease_id: &'a str,
+    /// The LTX file.
+    pub ltx: &'a [u8],
+}
+
+/// Why a group was not applied. Where a database is named, it is the one that it failed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupError {
+    /// Nobody knows whether the group was applied.
+    Unknown(Error),
+    /// A database is at another position than its transaction's base.
+    PosMismatch(Error),
+    /// A lease is not, or no longer, ours.
+    Lease(Option<DbName>, Error),
+    /// It was decided against the group.
+    Aborted(Error),
+    /// The server can't apply transactions of several databases at once.
+    Unsupported,
+    /// It was not applied.
+    Failed(Error),
+}
+
+/// What was decided about a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupOutcome {
+    /// All of its transactions were applied.
+    Committed,
+    /// None was, and none will be.
+    Aborted,
+}
+
 /// The most pages of one [`Backend::pages`] call.
 pub const MAX_PAGES_PER_REQUEST: u32 = 512;
 
@@ -90,6 +128,18 @@ pub trait Backend: Send + Sync {
 
     /// Appends a transaction. Durable when it succeeds.
     fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str) -> core::result::Result<(), PushError>;
+
+    /// Appends transactions to several databases, to all of them or to none. Durable when it succeeds.
+    /// `id` is 32 lower-case hex digits that no other group has; the same group may be pushed again.
+    fn push_group(&self, id: &str, txs: &[GroupTx<'_>]) -> core::result::Result<(), GroupError> {
+        let _ = (id, txs);
+        Err(GroupError::Unsupported)
+    }
+
+    /// Decides against a group unless it is decided, and answers what holds from now on.
+    fn abort_group(&self, id: &str) -> Result<GroupOutcome> {
+        Err(Error::new(ErrorKind::Internal, format!("nothing can be known of {id}")))
+    }
 
     /// Takes the write lease for so long, and answers with its id.
     fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String>;

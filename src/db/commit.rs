@@ -1,30 +1,45 @@
-//! The open transaction becomes an LTX file at the server.
+//! The open transaction gets to the server.
 //!
 //! Nothing is visible to anybody before the server has acknowledged it; then the position moves and
 //! the pages enter the cache. An error leaves everything as it was, and SQLite rolls back.
 
 use super::change::Change;
-use super::connection::{AfterFailure, Connection, Phase, Transaction};
-use super::database::{Database, View};
+use super::connection::{AfterFailure, Connection, Phase};
+use super::database::Database;
+use super::group::Membership;
+use super::make::{Announced, Made, make};
 use super::push::Push;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ltx::{self, page_checksum};
-use crate::pager::header::{self, Header};
-use crate::pager::{DirtyPages, max_pages_per_request};
-use crate::sys::{self, log::log};
-use crate::types::{Checksum, Pgno, Pos};
-use alloc::format;
-use alloc::sync::Arc;
-use alloc::vec;
-use alloc::vec::Vec;
+use crate::sys;
 
 impl Connection {
     /// Commits the open transaction. An error means that it is not committed, unless the text says
-    /// that this is not known.
+    /// that this is not known. When another database of the SQLite connection may be about to be
+    /// committed with it, this only holds it back until it is decided about.
     pub fn commit(&mut self) -> Result<()> {
+        self.announce(false)
+    }
+
+    /// The same when SQLite says that others will be committed with it.
+    pub fn commit_together(&mut self) -> Result<()> {
+        self.announce(true)
+    }
+
+    fn announce(&mut self, together: bool) -> Result<()> {
+        let others_write = self.membership.as_ref().is_some_and(Membership::others_write);
+        let together = together || others_write;
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
+        if let Some(staging) = &transaction.staging {
+            if !staging.round.is_open() {
+                return self.end_rollback();
+            }
+            // What was announced before was not finished, so it was the end of a rollback that looked like
+            // a commit, or its commit failed elsewhere. What is written by now is what counts.
+            staging.round.withdraw(&staging.staged);
+            transaction.staging = None;
+        }
         transaction.rolled_back = false;
         match core::mem::replace(&mut transaction.after_failure, AfterFailure::Discard) {
             AfterFailure::Nothing => {}
@@ -38,24 +53,45 @@ impl Connection {
             transaction.discard();
             return Ok(());
         }
-        match commit(&self.database, self.id, transaction) {
-            Ok(Outcome::Committed { view, shows_wal }) => {
-                transaction.view = view;
-                transaction.commits = transaction.commits.saturating_add(1);
-                // SQLite must not go on with a page 1 that says WAL: next time it reads it again.
-                self.seen = Some(if shows_wal { Pos::EMPTY } else { view.pos });
-                log!(Debug, "{}: committed {}", self.database.name(), view.pos);
-            }
-            Ok(Outcome::Unchanged) => {}
-            // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
-            Ok(Outcome::RolledBack) => transaction.rolled_back = !self.keeps_locks,
-            Err(error) => {
-                transaction.after_failure = self.database.after_failure(&error, self.keeps_locks);
-                return Err(error);
-            }
+        let Err(error) = self.carry_out(together) else { return Ok(()) };
+        let error = if together { as_final(error) } else { error };
+        if let (true, Some(membership)) = (together, &self.membership) {
+            membership.abandon_round();
         }
-        transaction.discard();
-        self.start_query();
+        if let Phase::Writing(transaction) = &mut self.phase {
+            transaction.after_failure = self.database.after_failure(&error, self.keeps_locks);
+        }
+        Err(error)
+    }
+
+    fn carry_out(&mut self, together: bool) -> Result<()> {
+        let Phase::Writing(transaction) = &mut self.phase else {
+            return Ok(());
+        };
+        let made = match make(&self.database, transaction)? {
+            Announced::Made(made) => {
+                let (made, change) = *made;
+                if together {
+                    return self.stage(made);
+                }
+                let Made { base, pos, file, .. } = &made;
+                let (base, pos) = (*base, *pos);
+                let database = &self.database;
+                let sent = sys::Tick::now();
+                Push { database, connection: self.id, base, pos, file }.run()?;
+                publish(database, &change, &made, sent);
+                made
+            }
+            outcome => {
+                let was_rollback = matches!(outcome, Announced::RolledBack);
+                transaction.discard();
+                // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
+                transaction.rolled_back = was_rollback && !self.keeps_locks;
+                self.start_query();
+                return Ok(());
+            }
+        };
+        self.move_on(&made);
         Ok(())
     }
 
@@ -64,12 +100,19 @@ impl Connection {
         if let Phase::Writing(transaction) = &mut self.phase {
             transaction.after_failure = AfterFailure::Discard;
         }
+        if let Some(membership) = &self.membership {
+            membership.abandon_round();
+        }
         error
     }
 
-    /// SQLite says that what it announced last was a commit, and finished. A rollback is not followed
-    /// by this; had one been recognised where there was none, a commit would be lost in silence.
+    /// SQLite says that what it announced last was a commit, and finishes it. If it was held back, it is
+    /// decided about now, unless that was done for another database; an error makes SQLite roll back.
+    ///
+    /// A rollback is not followed by this; had one been recognised where there was none, a commit would
+    /// be lost in silence.
     pub fn confirm_commit(&mut self) -> Result<()> {
+        self.decide()?;
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
@@ -83,7 +126,7 @@ impl Connection {
 
 impl Database {
     /// What SQLite's next announcement means after a commit failed with `error`.
-    fn after_failure(&self, error: &Error, keeps_locks: bool) -> AfterFailure {
+    pub(super) fn after_failure(&self, error: &Error, keeps_locks: bool) -> AfterFailure {
         match error.kind() {
             // To SQLite this means "busy": it keeps the transaction, and COMMIT may be tried again.
             ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::StaleView => AfterFailure::Nothing,
@@ -93,213 +136,27 @@ impl Database {
     }
 }
 
-/// What became of what SQLite announced.
-enum Outcome {
-    Committed {
-        view: View,
-        /// Whether SQLite wrote a page 1 that says WAL.
-        shows_wal: bool,
-    },
-    /// Nothing differs from what is committed.
-    Unchanged,
-    RolledBack,
-}
-
-fn commit(database: &Arc<Database>, connection: u64, transaction: &Transaction) -> Result<Outcome> {
-    let base = transaction.view;
-    let Some(dirty) = &transaction.dirty else {
-        return Ok(Outcome::Unchanged);
-    };
-    let Some(page1) = page1_to_store(database, transaction, dirty)? else {
-        return Ok(Outcome::RolledBack);
-    };
-    let header = Header::decode(&page1)?;
-    let page_size = header.page_size;
-    let size_pages = transaction.size_bytes.checked_div(u64::from(page_size.bytes())).unwrap_or(0);
-    let size_pages = u32::try_from(size_pages).unwrap_or(u32::MAX);
-    let commit = header.commit.unwrap_or(size_pages);
-    if commit == 0 || commit > size_pages {
-        let text = format!(
-            "page 1 says that the database has {commit} pages of {} bytes, but the file has {}; \
-             roll back and begin again",
-            page_size.bytes(),
-            transaction.size_bytes
-        );
-        return Err(database.error(ErrorKind::Corrupt, &text));
-    }
-    let shows_wal = dirty.read(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
-    let mut change = Change::new(database, base, header.page_size, commit, dirty, page1)?;
-    let mut diff = diff(database, &change)?;
-    if diff.changed.is_empty() && commit == base.commit {
-        return Ok(Outcome::Unchanged);
-    }
-    if transaction.commits > 0 {
-        count_up(database, &mut change, &mut diff)?;
-    }
-    let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: diff.checksum };
-    let file = encode(&change, &diff.changed, pos)?;
-    let sent = sys::Tick::now();
-    Push { database, connection, base: base.pos, pos, file: &file }.run()?;
-    publish(database, &change, &diff.changed, pos, sent);
-    let view = View { pos, page_size: Some(page_size), commit, epoch: base.epoch };
-    Ok(Outcome::Committed { view, shows_wal })
-}
-
-/// Page 1 as it will be stored; `None` when this is no commit but the end of a rollback.
-///
-/// SQLite announces both in the same way. A commit counts up on page 1, unless one under the same
-/// lock has done so already. A rollback puts page 1 back as it was; what else it leaves behind, free
-/// pages for one, is of no consequence.
-fn page1_to_store(
-    database: &Database,
-    transaction: &Transaction,
-    dirty: &DirtyPages,
-) -> Result<Option<Vec<u8>>> {
-    let written = dirty.read(Pgno::ONE)?;
-    if transaction.view.commit == 0 {
-        return Ok(written);
-    }
-    let stored = database.page1(transaction.view.pos)?;
-    let Some(mut page1) = written else {
-        return Ok((transaction.commits > 0).then_some(stored));
-    };
-    let counts_up = change_counter(&page1)? != change_counter(&stored)?;
-    if transaction.commits == 0 && !counts_up {
-        return Ok(None);
-    }
-    if header::is_wal(&stored) {
-        header::keep_as_wal(&mut page1);
-    }
-    Ok(Some(page1))
-}
-
-fn change_counter(page1: &[u8]) -> Result<u32> {
-    Ok(Header::decode(page1)?.change_counter)
-}
-
-/// In exclusive locking mode SQLite counts its first transaction only. Others would take their cached
-/// pages for fresh, so every further one is counted here.
-fn count_up(database: &Database, change: &mut Change, diff: &mut Diff) -> Result<()> {
-    let stored = database.page1(change.base.pos)?;
-    let counter = change_counter(&stored)?;
-    let ahead = change_counter(&change.page1)?.wrapping_sub(counter);
-    if (1..=u32::MAX / 2).contains(&ahead) {
-        return Ok(());
-    }
-    // Toggling takes page 1 out of the checksum as it is there now.
-    diff.checksum = diff.checksum.toggle(match diff.changed.first() {
-        Some(&Pgno::ONE) => page_checksum(Pgno::ONE, &change.page1),
-        _ => {
-            diff.changed.insert(0, Pgno::ONE);
-            page_checksum(Pgno::ONE, &stored)
+/// An error that ends the transaction. To SQLite "busy" would mean that COMMIT may be tried again, which
+/// is not so when a part of it was announced already.
+pub(super) fn as_final(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::StaleView => {
+            Error::new(ErrorKind::Refused, error.message())
         }
-    });
-    header::set_change_counter(&mut change.page1, counter.wrapping_add(1));
-    diff.checksum = diff.checksum.toggle(page_checksum(Pgno::ONE, &change.page1));
-    Ok(())
-}
-
-/// How a transaction differs from its base.
-struct Diff {
-    /// Pages, in order.
-    changed: Vec<Pgno>,
-    /// Database checksum afterwards.
-    checksum: Checksum,
-}
-
-/// Compares with the base. What must be known of pages that are not cached is fetched, as many in a
-/// request as possible.
-fn diff(database: &Database, change: &Change) -> Result<Diff> {
-    let (base, old_commit) = (change.base, change.old_commit());
-    let mut sum = if old_commit == 0 { Checksum::EMPTY } else { base.pos.post_apply_checksum };
-    let mut changed = Vec::new();
-    let mut unknown = Vec::new();
-    for pgno in change.candidates() {
-        let page = change.page(pgno)?;
-        let new = page_checksum(pgno, &page);
-        if pgno.get() > old_commit {
-            sum = sum.toggle(new);
-            changed.push(pgno);
-            continue;
-        }
-        let old = database.state().cached_checksum(pgno, base);
-        match old {
-            Some(old) if old == new && is_cached_as(database, base, pgno, &page) => {}
-            Some(old) => {
-                sum = sum.toggle(old).toggle(new);
-                changed.push(pgno);
-            }
-            None => unknown.push(pgno),
-        }
+        _ => error,
     }
-    let removed = change.commit.saturating_add(1)..=old_commit;
-    for pgno in removed.filter_map(Pgno::new).filter(|&p| p != change.page_size.lock_pgno()) {
-        let old = database.state().cached_checksum(pgno, base);
-        match old {
-            Some(old) => sum = sum.toggle(old),
-            None => unknown.push(pgno),
-        }
-    }
-    for pgnos in unknown.chunks(max_pages_per_request(change.page_size) as usize) {
-        for (pgno, old_page) in database.fetch(base, pgnos)? {
-            let old = page_checksum(pgno, &old_page);
-            if pgno.get() > change.commit {
-                sum = sum.toggle(old);
-                continue;
-            }
-            let page = change.page(pgno)?;
-            if page != old_page {
-                sum = sum.toggle(old).toggle(page_checksum(pgno, &page));
-                changed.push(pgno);
-            }
-        }
-    }
-    changed.sort_unstable();
-    Ok(Diff { changed, checksum: sum })
-}
-
-/// Whether the cached page is the same, which equal checksums only make likely.
-fn is_cached_as(database: &Database, base: View, pgno: Pgno, page: &[u8]) -> bool {
-    let mut cached = vec![0; page.len()];
-    database.state().read_cached(pgno, base, &mut cached) && cached == page
-}
-
-fn encode(change: &Change, changed: &[Pgno], pos: Pos) -> Result<Vec<u8>> {
-    let failed = |error: &dyn core::fmt::Display| {
-        Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
-    };
-    let header = ltx::Header {
-        page_size: change.page_size,
-        commit: change.commit,
-        min_txid: pos.txid,
-        max_txid: pos.txid,
-        timestamp_ms: sys::unix_ms(),
-        pre_apply_checksum: change.base.pos.post_apply_checksum,
-        wal_offset: 0,
-        wal_size: 0,
-        wal_salt: [0; 2],
-        node_id: 0,
-        no_checksum: false,
-    };
-    let format = ltx::Format::V1Lz4;
-    let mut encoder = ltx::Encoder::new(Vec::new(), format, header).map_err(|e| failed(&e))?;
-    for &pgno in changed {
-        encoder.encode_page(pgno, &change.page(pgno)?).map_err(|e| failed(&e))?;
-    }
-    let finished = encoder.finish(pos.post_apply_checksum).map_err(|e| failed(&e))?;
-    Ok(finished.out)
 }
 
 /// The transaction, acknowledged after `sent`, becomes what this process reads.
-fn publish(database: &Database, change: &Change, changed: &[Pgno], pos: Pos, sent: sys::Tick) {
+fn publish(database: &Database, change: &Change, made: &Made, sent: sys::Tick) {
     let mut state = database.state();
     // A poll on another connection may have seen the transaction already, or even a later one.
     let newest = state.cache.pos();
-    if newest != change.base.pos && newest != pos {
+    if newest != made.base && newest != made.pos {
         return;
     }
-    state.cache.set_page_size(change.page_size);
-    state.cache.apply(pos, change.commit, changed, |pgno| change.written_page(pgno));
+    state.cache.set_page_size(made.page_size);
+    state.cache.apply(made.pos, made.commit, &made.changed, |pgno| change.written_page(pgno));
     state.cache.flush();
     state.confirmed = Some(sent);
 }

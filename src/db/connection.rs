@@ -11,6 +11,8 @@
 //! has the reserved lock may have those, too.
 
 use super::database::{ConfirmedView, Database, View};
+use super::group::{MemberState, Membership};
+use super::round::{Round, Staged};
 use super::settings::{ReadSettings, SharedSettings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{DirtyPages, Prefetch};
@@ -59,6 +61,21 @@ pub(super) struct Transaction {
     pub rolled_back: bool,
     /// What the next announcement means after a commit failed.
     pub after_failure: AfterFailure,
+    /// The commit that was announced and is held back for those of other databases.
+    pub staging: Option<Staging>,
+}
+
+/// A transaction that is held back, and what it is decided with. Dropped while that is not decided, it
+/// is not committed any more.
+pub(super) struct Staging {
+    pub round: Arc<Round>,
+    pub staged: Arc<Staged>,
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        self.round.abandon_with(&self.staged);
+    }
 }
 
 /// What SQLite's next announcement means. After a commit failed it is the end of the rollback, and
@@ -79,6 +96,7 @@ impl Transaction {
     /// Forgets what was written, and that a commit failed.
     pub fn discard(&mut self) {
         self.after_failure = AfterFailure::Nothing;
+        self.staging = None;
         self.dirty = None;
         self.size_bytes = self.view.size_bytes();
     }
@@ -95,6 +113,10 @@ pub struct Connection {
     pub(super) database: Arc<Database>,
     pub(super) id: u64,
     pub(super) phase: Phase,
+    /// The place among the databases of the SQLite connection, once that is known.
+    pub(super) membership: Option<Membership>,
+    /// Why a commit over several databases failed, when SQLite was told on another one.
+    pub(super) failure_elsewhere: Option<Error>,
     pub(super) settings: ReadSettings,
     /// Why it can't write; `None` for one that can.
     pub(super) read_only: Option<&'static str>,
@@ -124,6 +146,8 @@ impl Connection {
             database,
             id,
             phase: Phase::Unlocked,
+            membership: None,
+            failure_elsewhere: None,
             settings,
             read_only: None,
             is_pinned: false,
@@ -180,17 +204,22 @@ impl Connection {
         }
         if let Phase::Unlocked = self.phase {
             self.start_query();
-            let (view, confirmed) = self.newest_view()?;
+            let (view, confirmed) = match &self.membership {
+                Some(membership) => {
+                    membership.view(&self.database, self.settings.max_staleness_ms)?
+                }
+                None => self.newest_view()?,
+            };
             self.view_confirmed = confirmed;
             self.phase = Phase::Reading(view);
         }
-        if lock == Lock::Shared {
-            return Ok(());
+        if lock > Lock::Shared
+            && let Phase::Reading(view) = &self.phase
+        {
+            self.start_writing(*view)?;
         }
-        match &self.phase {
-            Phase::Reading(view) => self.start_writing(*view),
-            Phase::Writing(_) | Phase::Unlocked => Ok(()),
-        }
+        self.tell_group();
+        Ok(())
     }
 
     fn start_writing(&mut self, view: View) -> Result<()> {
@@ -222,6 +251,7 @@ impl Connection {
             commits: 0,
             rolled_back: false,
             after_failure: AfterFailure::Nothing,
+            staging: None,
         });
         Ok(())
     }
@@ -230,6 +260,9 @@ impl Connection {
     pub fn unlock(&mut self, lock: Lock) {
         if self.is_pinned {
             return;
+        }
+        if lock <= Lock::Shared {
+            self.settle_staged();
         }
         let view = match &self.phase {
             Phase::Writing(transaction) if lock <= Lock::Shared => {
@@ -250,6 +283,7 @@ impl Connection {
         } else {
             self.phase = Phase::Reading(view);
         }
+        self.tell_group();
     }
 
     /// Whether this connection has any lock.
@@ -342,6 +376,17 @@ impl Connection {
     /// Tells which journal mode SQLite was asked for.
     pub fn set_journal_mode(&mut self, mode: String) {
         self.journal_mode = Some(mode);
+    }
+
+    /// Tells the other databases of the SQLite connection what this one does.
+    pub(super) fn tell_group(&self) {
+        if let Some(membership) = &self.membership {
+            membership.set_state(match &self.phase {
+                Phase::Unlocked => MemberState::Unlocked,
+                Phase::Reading(view) => MemberState::Reading(view.pos),
+                Phase::Writing(transaction) => MemberState::Writing(transaction.view.pos),
+            });
+        }
     }
 
     /// A new query begins: what is counted a query begins anew.

@@ -32,6 +32,19 @@ pub struct View {
 /// A view, and when the server confirmed that it is the newest; `None`: never in this process.
 pub type ConfirmedView = (View, Option<sys::Tick>);
 
+/// Where a database is, and since when that is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The position.
+    pub pos: Pos,
+    /// See [`State::epoch`].
+    pub epoch: u64,
+    /// See [`State::poll`].
+    pub poll: u64,
+    /// See [`State::confirmed`].
+    pub confirmed: Option<sys::Tick>,
+}
+
 /// How often a view is looked for that is fresh enough.
 const MAX_TRIES_TO_BE_FRESH: u32 = 2;
 
@@ -52,6 +65,9 @@ pub struct State {
     /// Counts how often the database turned out to have another history than before: deleted and made
     /// anew, or taken back. Transaction ids of two histories can't be compared.
     pub epoch: u64,
+    /// The number of the poll that answered with the cache's position; commits of this process have
+    /// led on from there, perhaps. 0 before the first. Positions with the same number are of one state.
+    pub poll: u64,
     /// When the server last confirmed the cache's position. `None`: never in this process.
     pub confirmed: Option<sys::Tick>,
     /// When a poll last failed because the server was away, until one succeeds.
@@ -84,6 +100,12 @@ pub struct Database {
 }
 
 impl State {
+    /// Where the database is, as far as is known.
+    pub fn place(&self) -> Place {
+        let (epoch, poll, confirmed) = (self.epoch, self.poll, self.confirmed);
+        Place { pos: self.cache.pos(), epoch, poll, confirmed }
+    }
+
     /// Whether a page is cached for a reader of a view.
     pub fn has_cached(&self, pgno: Pgno, view: View) -> bool {
         self.epoch == view.epoch && self.cache.contains(pgno, view.pos.txid)
@@ -118,6 +140,7 @@ impl Database {
         let state = State {
             cache,
             epoch: 0,
+            poll: 0,
             confirmed: None,
             away_since_poll: None,
             distrusted: false,
@@ -228,12 +251,14 @@ impl Database {
     }
 
     fn view_at_cache(&self) -> Result<ConfirmedView> {
-        let (pos, epoch, confirmed) = {
-            let state = self.state();
-            (state.cache.pos(), state.epoch, state.confirmed)
-        };
+        let place = self.state().place();
+        Ok((self.view_at(place)?, place.confirmed))
+    }
+
+    /// What must be known of a place to read there.
+    pub fn view_at(&self, Place { pos, epoch, .. }: Place) -> Result<View> {
         if pos.is_empty() {
-            return Ok((View { epoch, ..View::EMPTY }, confirmed));
+            return Ok(View { epoch, ..View::EMPTY });
         }
         let header = Header::decode(&self.page1(pos)?).map_err(|error| {
             let host = self.backend().host();
@@ -244,7 +269,7 @@ impl Database {
                         wrote it; let a newer SQLite write to it once";
             self.error(ErrorKind::Unsupported, text)
         })?;
-        Ok((View { pos, page_size: Some(header.page_size), commit, epoch }, confirmed))
+        Ok(View { pos, page_size: Some(header.page_size), commit, epoch })
     }
 
     /// Page 1 at a position, as it is stored.

@@ -10,8 +10,13 @@
 //! read.rs         pages for a connection, from its transaction, the cache or the backend
 //! write.rs        what SQLite writes, into the open transaction
 //! change.rs       how the open transaction differs from what is committed
-//! commit.rs       the open transaction becomes an LTX file
+//! make.rs         the open transaction becomes an LTX file
+//! commit.rs       that is pushed, or held back for those of other databases
 //! push.rs         the LTX file gets to the server, once or not at all
+//! group.rs        the databases of one SQLite connection: what they may read together
+//! together.rs     a connection's part in a commit over several of them
+//! round.rs        commits of several databases, held back and decided together
+//! push_group.rs   their LTX files get to the server, all or none
 //! settings.rs     what the pragmas set
 //! counters.rs     how many pages came from where
 //! report.rs       what there is to tell of all that
@@ -25,14 +30,19 @@ mod commit;
 mod connection;
 mod counters;
 mod database;
+mod group;
 mod lease;
+mod make;
 mod origin;
 mod origins;
 mod poll;
 mod push;
+mod push_group;
 mod read;
 mod report;
+mod round;
 mod settings;
+mod together;
 mod write;
 
 #[cfg(test)]
@@ -41,8 +51,10 @@ mod tests;
 
 pub use connection::{Connection, Lock};
 pub use counters::PageCounts;
+pub use group::{Group, Groups, Owner};
 pub use lease::LeaseStanding;
 pub use origin::Origin;
 pub use origins::{Origins, Reach};
 pub use report::{Report, Sighting};
+pub use round::Round;
 pub use settings::{ReadSettings, SharedSettings};

@@ -20,6 +20,8 @@ pub struct Origin {
     config: Config,
     backend: Box<dyn Backend>,
     open: sys::Mutex<Open>,
+    /// The number of the last poll.
+    together: sys::Mutex<u64>,
 }
 
 #[derive(Default)]
@@ -33,12 +35,19 @@ struct Open {
 impl Origin {
     /// The databases of a configuration, whose server `backend` reaches.
     pub fn new(config: Config, backend: Box<dyn Backend>) -> Arc<Origin> {
-        Arc::new(Origin { config, backend, open: sys::Mutex::new(Open::default()) })
+        let open = sys::Mutex::new(Open::default());
+        Arc::new(Origin { config, backend, open, together: sys::Mutex::new(0) })
     }
 
     /// What decides which databases these are.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The number of the last poll, and with it leave to move the positions of several databases at
+    /// once, or to look at them. To be taken before any database's state, and held shortly.
+    pub fn together(&self) -> sys::MutexGuard<'_, u64> {
+        self.together.lock()
     }
 
     /// The way to the server.

@@ -82,15 +82,25 @@ impl Database {
         let others =
             all.iter().map(|database| &**database).filter(|other| other.name() != self.name());
         let asked: Vec<&Database> = core::iter::once(self).chain(others).collect();
-        let since: Vec<(DbName, Pos)> = asked
-            .iter()
-            .map(|database| (database.name().clone(), database.state().cache.pos()))
-            .collect();
+        let origin = self.origin();
+        let (number, since, polls) = {
+            let mut together = origin.together();
+            *together = together.saturating_add(1);
+            let places = asked.iter().map(|database| {
+                let place = database.state().place();
+                ((database.name().clone(), place.pos), place.poll)
+            });
+            let (since, polls): (Vec<(DbName, Pos)>, Vec<u64>) = places.unzip();
+            (*together, since, polls)
+        };
         let sent = sys::Tick::now();
         let changes = self.backend().changes(&since)?;
-        for ((database, (name, since)), change) in asked.into_iter().zip(since).zip(changes) {
-            log!(Debug, "{name}: polled, {since} -> {}", change.pos);
-            database.state().apply(since, change, sent);
+        let _together = origin.together();
+        for (((database, (name, pos)), poll), change) in
+            asked.into_iter().zip(since).zip(polls).zip(changes)
+        {
+            log!(Debug, "{name}: polled, {pos} -> {}", change.pos);
+            database.state().apply(Since { pos, poll }, change, Answer { number, sent });
         }
         Ok(())
     }
@@ -100,6 +110,18 @@ impl Database {
 pub fn is_too_old(confirmed: Option<sys::Tick>, max_staleness_ms: u64) -> bool {
     let is_recent = |confirmed: sys::Tick| confirmed.age_ms() <= max_staleness_ms;
     max_staleness_ms != 0 && !confirmed.is_some_and(is_recent)
+}
+
+/// Where a database was when it was asked about.
+struct Since {
+    pos: Pos,
+    poll: u64,
+}
+
+/// Which poll it is that answered.
+struct Answer {
+    number: u64,
+    sent: sys::Tick,
 }
 
 impl State {
@@ -121,12 +143,17 @@ impl State {
     }
 
     /// Takes in what the server said of the changes since a position.
-    fn apply(&mut self, since: Pos, change: Change, sent: sys::Tick) {
-        if self.cache.pos() != since {
-            // Somebody else was faster; what he found is at least as new.
+    fn apply(&mut self, since: Since, change: Change, answer: Answer) {
+        if self.cache.pos() != since.pos {
+            // Somebody else was faster; what he found is at least as new. If it was a commit of ours
+            // that led on from there, we are where this answer and that commit lead.
+            if change.pos == since.pos && self.poll == since.poll || change.pos == self.cache.pos()
+            {
+                self.poll = answer.number;
+            }
             return;
         }
-        let went_back = change.pos != since && change.pos.txid <= since.txid;
+        let went_back = change.pos != since.pos && change.pos.txid <= since.pos.txid;
         match change.pages {
             ChangedPages::Some(pgnos) if !went_back => self.cache.advance(change.pos, &pgnos),
             _ => {
@@ -135,7 +162,8 @@ impl State {
             }
         }
         self.cache.flush();
-        self.confirmed = Some(sent);
+        self.poll = answer.number;
+        self.confirmed = Some(answer.sent);
         self.away_since_poll = None;
         self.distrusted = false;
     }

@@ -52,6 +52,7 @@ impl Connection {
     /// there is no such lock: then whatever a failed transaction left is dropped here, and the view
     /// moves.
     fn start_transaction_under_lock(&mut self) -> Result<()> {
+        self.settle_staged();
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
@@ -63,6 +64,7 @@ impl Connection {
         self.view_confirmed = confirmed;
         transaction.view = view;
         transaction.size_bytes = view.size_bytes();
+        self.tell_group();
         self.start_query();
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! What SQLite announces and asks of a main database (`xFileControl`).
 
-use super::VFS_NAME;
 use super::main_file::Database;
 use super::pragma::{self, Answer};
-use super::result_code::result_code;
+use super::result_code::{final_code, result_code};
+use super::super_journal::Announced;
 use super::visit::{VISIT, Visitor};
+use super::{NOT_ATOMIC, VFS_NAME};
 use crate::error::{Error, ErrorKind};
 use crate::sys::log::log;
+use alloc::format;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
 use libsqlite3_sys::{self as ffi, sqlite3_int64};
@@ -22,12 +24,13 @@ pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c
         ffi::SQLITE_FCNTL_SYNC => unsafe { commit(database, arg.cast()) },
         ffi::SQLITE_FCNTL_COMMIT_PHASETWO => {
             let outcome = database.connection.confirm_commit();
-            database.report("COMMIT", outcome)
+            final_code(database.report("COMMIT", outcome))
         }
         // SAFETY: passed on from the caller: an array of three or more strings or nulls.
         ffi::SQLITE_FCNTL_PRAGMA => unsafe { run_pragma(database, arg.cast()) },
         ffi::SQLITE_FCNTL_PDB => {
             database.connection_place = NonNull::new(arg.cast());
+            database.join_group();
             ffi::SQLITE_NOTFOUND
         }
         ffi::SQLITE_FCNTL_VFSNAME => {
@@ -70,20 +73,31 @@ unsafe fn answer<T>(place: *mut c_void, value: T) -> c_int {
 }
 
 /// The point at which a transaction is complete and can still fail: `xSync` and all that follows come
-/// after the decision.
+/// after the decision. For a transaction over several databases only a part is complete here.
 ///
 /// # Safety
 ///
 /// `super_journal` must be null or a string.
 unsafe fn commit(database: &mut Database, super_journal: *const c_char) -> c_int {
-    if !super_journal.is_null() && !database.connection.is_clean() {
-        let text = "a transaction over several databases can't be committed atomically; \
-                    write to one database a transaction";
+    database.join_group();
+    let super_journals = &database.registration.super_journals;
+    // SAFETY: not null, so a string that lives during the call.
+    let name = (!super_journal.is_null()).then(|| unsafe { CStr::from_ptr(super_journal) });
+    let announced = name.map(|name| super_journals.announce(name, database.connection.group()));
+    if announced == Some(Announced::Foreign) && !database.connection.is_clean() {
+        let text = format!("{}: {NOT_ATOMIC}", database.connection.name());
         let error = Error::new(ErrorKind::Unsupported, text);
         let error = database.connection.refuse_commit(error);
         return database.report("COMMIT", Err(error));
     }
-    let outcome = database.connection.commit();
+    let outcome = match announced {
+        Some(Announced::Together) => database.connection.commit_together(),
+        _ => database.connection.commit(),
+    };
+    if let (Some(name), Some(round)) = (name, database.connection.round()) {
+        super_journals.set_round(name, round);
+    }
+    database.keep_failure_elsewhere();
     database.report("COMMIT", outcome)
 }
 

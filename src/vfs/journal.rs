@@ -120,7 +120,7 @@ unsafe extern "C" fn x_truncate(p_file: *mut sqlite3_file, size: sqlite3_int64) 
     forward!(p_file.xTruncate(size), SQLITE_IOERR_TRUNCATE)
 }
 
-unsafe extern "C" fn x_sync(_: *mut sqlite3_file, _: c_int) -> c_int {
+pub(super) unsafe extern "C" fn x_sync(_: *mut sqlite3_file, _: c_int) -> c_int {
     ffi::SQLITE_OK
 }
 
@@ -128,24 +128,31 @@ unsafe extern "C" fn x_file_size(p_file: *mut sqlite3_file, p_size: *mut sqlite3
     forward!(p_file.xFileSize(p_size), SQLITE_IOERR_FSTAT)
 }
 
-unsafe extern "C" fn x_lock(_: *mut sqlite3_file, _: c_int) -> c_int {
+pub(super) unsafe extern "C" fn x_lock(_: *mut sqlite3_file, _: c_int) -> c_int {
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn x_check_reserved_lock(_: *mut sqlite3_file, p_res: *mut c_int) -> c_int {
+pub(super) unsafe extern "C" fn x_check_reserved_lock(
+    _: *mut sqlite3_file,
+    p_res: *mut c_int,
+) -> c_int {
     // SAFETY: SQLite's place for the answer.
     unsafe { p_res.write(0) };
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn x_file_control(_: *mut sqlite3_file, _: c_int, _: *mut c_void) -> c_int {
+pub(super) unsafe extern "C" fn x_file_control(
+    _: *mut sqlite3_file,
+    _: c_int,
+    _: *mut c_void,
+) -> c_int {
     ffi::SQLITE_NOTFOUND
 }
 
-unsafe extern "C" fn x_sector_size(_: *mut sqlite3_file) -> c_int {
+pub(super) unsafe extern "C" fn x_sector_size(_: *mut sqlite3_file) -> c_int {
     4096
 }
 
-unsafe extern "C" fn x_device_characteristics(_: *mut sqlite3_file) -> c_int {
+pub(super) unsafe extern "C" fn x_device_characteristics(_: *mut sqlite3_file) -> c_int {
     ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE
 }

@@ -37,7 +37,8 @@ pub struct Database {
     /// so just now. There as long as the file is open. `None` before SQLite told, and where it is too
     /// old to tell.
     pub connection_place: Option<NonNull<*mut sqlite3>>,
-    registration: &'static Registration,
+    /// What all databases share.
+    pub registration: &'static Registration,
 }
 
 impl Database {
@@ -47,11 +48,24 @@ impl Database {
     }
 
     /// SQLite's connection that calls us.
-    #[expect(dead_code, reason = "leases, groups and functions in SQL are about to need it")]
     pub fn sqlite3(&self) -> Option<NonNull<sqlite3>> {
         // SAFETY: the place is there as long as the file is, and SQLite does not write to it during a call
         // of a method of the file.
         self.connection_place.and_then(|place| NonNull::new(unsafe { place.read() }))
+    }
+
+    /// Has the database belong to SQLite's connection that calls us. Nothing without SQLite's telling.
+    pub fn join_group(&mut self) {
+        if let Some(owner) = self.sqlite3() {
+            self.connection.join(&self.registration.groups, owner.addr().get());
+        }
+    }
+
+    /// Keeps the text of a commit over several databases that failed when SQLite called for another one.
+    pub fn keep_failure_elsewhere(&mut self) {
+        if let Some(error) = self.connection.take_failure_elsewhere() {
+            self.last_error = Some(error.message().into());
+        }
     }
 
     /// Logs a failure, keeps its text, and maps it. What is no fault but a matter of waiting is not
@@ -229,6 +243,7 @@ unsafe extern "C" fn x_file_size(p_file: *mut sqlite3_file, p_size: *mut sqlite3
 
 unsafe extern "C" fn x_lock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
     let lock = |database: &mut Database| {
+        database.join_group();
         let outcome = database.connection.lock(lock_of(e_lock));
         database.report("lock", outcome)
     };
@@ -239,6 +254,7 @@ unsafe extern "C" fn x_lock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
 unsafe extern "C" fn x_unlock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
     let unlock = |database: &mut Database| {
         database.connection.unlock(lock_of(e_lock));
+        database.keep_failure_elsewhere();
         ffi::SQLITE_OK
     };
     // SAFETY: SQLite calls this with an open file of ours.

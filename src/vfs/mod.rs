@@ -7,6 +7,7 @@
 //! tables.rs       the VFS's methods, in the order of sqlite3.h
 //! main_file.rs    a main database's methods
 //! journal.rs      a rollback journal's: a temporary file without a name
+//! super_journal.rs what a transaction over several databases is decided by
 //! file_control.rs what SQLite announces and asks of a main database, commits among it
 //! pragma.rs       the pragmas
 //! status.rs       the answer of PRAGMA litevfs_status
@@ -34,6 +35,7 @@ mod shield;
 mod sqlite;
 mod stats;
 mod status;
+mod super_journal;
 mod tables;
 mod value;
 mod visit;
@@ -46,6 +48,11 @@ pub use functions::{add_to_connection, add_to_every_connection};
 pub use registration::register;
 pub use shield::shielded;
 pub use sqlite::{AutoExtension, ConnectionFunctions, Sqlite};
+
+/// Why a transaction is refused that other VFSs' databases take part in.
+const NOT_ATOMIC: &str = "a transaction over litevfs databases and others can't be committed atomically; \
+                          write to the one kind or the other a transaction, or, for several litevfs \
+                          databases, have one of them or :memory: as the main database";
 
 /// The name the VFS is registered under.
 pub const VFS_NAME: &core::ffi::CStr = c"litevfs";

@@ -3,14 +3,12 @@
 use super::journal::JournalFile;
 use super::main_file::MainFile;
 use super::sqlite::Sqlite;
+use super::super_journal::{SuperJournalFile, SuperJournals};
 use super::{VFS_NAME, tables};
-use crate::db::Origins;
+use crate::db::{Groups, Origins};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys;
 use alloc::boxed::Box;
-use alloc::ffi::CString;
 use alloc::format;
-use alloc::vec::Vec;
 use core::ffi::c_int;
 use core::{mem, ptr};
 use libsqlite3_sys as ffi;
@@ -24,9 +22,10 @@ pub struct Registration {
     pub default_vfs: *mut sqlite3_vfs,
     /// Where our databases come from.
     pub origins: Origins,
-    /// Names of the super-journals that exist: while one does, a transaction over several databases is
-    /// undecided, and SQLite rolls back what it has written of it.
-    pub super_journals: sys::Mutex<Vec<CString>>,
+    /// Which open databases belong to one connection of SQLite's.
+    pub groups: Groups,
+    /// What their common transactions are decided by.
+    pub super_journals: SuperJournals,
 }
 
 /// Registers the VFS, as the default one if asked to. Doing it again is fine; `origins` is called the
@@ -60,13 +59,16 @@ fn make_vfs(sqlite: Sqlite, origins: Origins) -> Result<*mut sqlite3_vfs> {
     }
     // SAFETY: a registered VFS, which stays.
     let default_size = unsafe { (*default_vfs).szOsFile };
-    let own_size = mem::size_of::<MainFile>().max(mem::size_of::<JournalFile>());
+    let own_size = mem::size_of::<MainFile>()
+        .max(mem::size_of::<JournalFile>())
+        .max(mem::size_of::<SuperJournalFile>());
     let own_size = c_int::try_from(own_size).unwrap_or(c_int::MAX);
     let registration = Box::new(Registration {
         sqlite,
         default_vfs,
         origins,
-        super_journals: sys::Mutex::new(Vec::new()),
+        groups: Groups::new(),
+        super_journals: SuperJournals::default(),
     });
     let vfs = sqlite3_vfs {
         iVersion: 2,

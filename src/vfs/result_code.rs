@@ -30,3 +30,13 @@ pub fn result_code(kind: ErrorKind) -> c_int {
         ErrorKind::Internal => ffi::SQLITE_INTERNAL,
     }
 }
+
+/// The code for a transaction over several databases that failed when it was decided about. Only these two
+/// kinds make SQLite drop what it has cached of it, and only they never mean that COMMIT may be tried
+/// again.
+pub fn final_code(rc: c_int) -> c_int {
+    match rc & 0xff {
+        ffi::SQLITE_OK | ffi::SQLITE_IOERR | ffi::SQLITE_FULL => rc,
+        _ => ffi::SQLITE_IOERR,
+    }
+}

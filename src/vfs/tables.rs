@@ -6,8 +6,9 @@ use super::journal;
 use super::main_file::MainFile;
 use super::parameters::Parameters;
 use super::registration::Registration;
-use super::result_code::result_code;
+use super::result_code::{final_code, result_code};
 use super::shield::shielded;
+use super::super_journal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
@@ -29,7 +30,6 @@ const TEMPORARY: c_int = ffi::SQLITE_OPEN_TEMP_DB
     | ffi::SQLITE_OPEN_TEMP_JOURNAL
     | ffi::SQLITE_OPEN_SUBJOURNAL
     | ffi::SQLITE_OPEN_TRANSIENT_DB;
-const JOURNAL: c_int = ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL;
 
 /// Our object behind a VFS pointer.
 ///
@@ -90,11 +90,10 @@ pub unsafe extern "C" fn x_open(
     };
     tell(flags);
     if flags & ffi::SQLITE_OPEN_SUPER_JOURNAL != 0 {
-        // SAFETY: not null, so a string that lives during the call.
-        let name = unsafe { CStr::from_ptr(z_name) };
-        shielded((), || registration.super_journals.lock().push(name.into()));
+        // SAFETY: not null, so a string that lives during the call; the file is large enough for ours.
+        return unsafe { super_journal::open(registration, CStr::from_ptr(z_name), p_file, flags) };
     }
-    if flags & JOURNAL != 0 {
+    if flags & ffi::SQLITE_OPEN_MAIN_JOURNAL != 0 {
         // SAFETY: the file is large enough for ours and the default VFS's.
         return unsafe { journal::open(registration, p_file) };
     }
@@ -177,7 +176,8 @@ fn database_name(path: &str) -> Result<DbName> {
     })
 }
 
-/// Journals have no files to delete, and databases are not deleted through SQLite.
+/// Journals have no files to delete, and databases are not deleted through SQLite. Deleting a
+/// super-journal commits a transaction over several databases.
 pub unsafe extern "C" fn x_delete(
     p_vfs: *mut sqlite3_vfs,
     z_name: *const c_char,
@@ -185,9 +185,12 @@ pub unsafe extern "C" fn x_delete(
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
     let (registration, name) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
-    shielded(ffi::SQLITE_OK, || {
-        registration.super_journals.lock().retain(|existing| existing.as_c_str() != name);
-        ffi::SQLITE_OK
+    shielded(ffi::SQLITE_IOERR_DELETE, || match registration.super_journals.delete(name) {
+        Ok(()) => ffi::SQLITE_OK,
+        Err(error) => {
+            log!(Error, "COMMIT: {error}");
+            final_code(result_code(error.kind()))
+        }
     })
 }
 
@@ -201,9 +204,7 @@ pub unsafe extern "C" fn x_access(
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
     let (registration, name) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
-    let exists = shielded(false, || {
-        registration.super_journals.lock().iter().any(|existing| existing.as_c_str() == name)
-    });
+    let exists = shielded(false, || registration.super_journals.exists(name));
     // SAFETY: SQLite's place for the answer.
     unsafe { p_res_out.write(c_int::from(exists)) };
     if flags == ffi::SQLITE_ACCESS_EXISTS && !name.to_bytes().contains(&b'/') {

@@ -2,9 +2,14 @@
 
 use super::base64;
 use super::exchange::{Call, Exchange, Failure};
-use super::wire::{LeaseResponse, PagesResponse, SyncResponse, sync_request};
+use super::wire::{
+    GroupResponse, LeaseResponse, PagesResponse, SyncResponse, group_header, sync_request,
+};
 use crate::backend::traffic::Traffic;
-use crate::backend::{Backend, Change, MAX_PAGES_PER_REQUEST, Moment, Page, PushError};
+use crate::backend::{
+    Backend, Change, GroupError, GroupOutcome, GroupTx, MAX_PAGES_PER_REQUEST, Moment, Page,
+    PushError,
+};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Method, Transport};
@@ -26,6 +31,10 @@ const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 const MAX_PAGE_ANSWER_LEN: usize = 90_000;
 /// A lease is refused with this status, whatever the code.
 const CONFLICT: u16 = 409;
+/// A server that does not know a call answers so; about a database that it does not have, with a code
+/// of its own.
+const NOT_FOUND: u16 = 404;
+const METHOD_NOT_ALLOWED: u16 = 405;
 /// The longest lease id to take.
 const MAX_LEASE_ID_LEN: usize = 128;
 
@@ -118,21 +127,36 @@ impl Backend for LfscClient {
     }
 
     fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str) -> core::result::Result<(), PushError> {
-        let len = u64::try_from(ltx.len()).unwrap_or(u64::MAX);
-        let call = Call {
-            headers: [
-                ("Lfsc-Lease-Id", lease_id.to_string()),
-                ("Content-Type", "application/octet-stream".to_string()),
-            ]
-            .into(),
-            body: ltx.to_vec(),
-            timeout_ms: PUSH_TIMEOUT_MS.saturating_add(len / PUSH_BYTES_PER_MS),
-            repeatable: false,
-            ..Call::new(Method::Post, "/db/tx")
-        };
+        let mut call = push_call("/db/tx", ltx.to_vec());
+        call.headers.push(("Lfsc-Lease-Id", lease_id.to_string()));
         match self.exchange.call(call.with_db(db)) {
             Ok(_) => Ok(()),
             Err(failure) => Err(push_error(failure)),
+        }
+    }
+
+    fn push_group(&self, id: &str, txs: &[GroupTx<'_>]) -> core::result::Result<(), GroupError> {
+        let mut body = group_header(id, txs).into_bytes();
+        for tx in txs {
+            body.extend_from_slice(tx.ltx);
+        }
+        match self.exchange.call(push_call("/db/group", body)) {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(group_error(failure)),
+        }
+    }
+
+    fn abort_group(&self, id: &str) -> Result<GroupOutcome> {
+        const WHAT: &str = "DELETE /db/group";
+        let body = self.call(Call::new(Method::Delete, "/db/group").with("id", id))?;
+        let answer: GroupResponse = self.exchange.json(WHAT, &body)?;
+        match answer.outcome.as_str() {
+            "committed" => Ok(GroupOutcome::Committed),
+            "aborted" => Ok(GroupOutcome::Aborted),
+            other => {
+                let shown: String = other.chars().take(40).collect();
+                Err(self.exchange.bad_answer(WHAT, &format!("'{shown}' is no outcome")))
+            }
         }
     }
 
@@ -186,6 +210,35 @@ fn moment_error(failure: Failure) -> Error {
             Error::new(ErrorKind::NotFound, failure.error.message())
         }
         _ => failure.error,
+    }
+}
+
+fn push_call(path: &'static str, body: Vec<u8>) -> Call {
+    let len = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    Call {
+        headers: [("Content-Type", "application/octet-stream".to_string())].into(),
+        body,
+        timeout_ms: PUSH_TIMEOUT_MS.saturating_add(len / PUSH_BYTES_PER_MS),
+        repeatable: false,
+        ..Call::new(Method::Post, path)
+    }
+}
+
+fn group_error(failure: Failure) -> GroupError {
+    let is_unknown_call = failure.status == METHOD_NOT_ALLOWED
+        || failure.status == NOT_FOUND && matches!(failure.code.as_str(), "" | "ENOTFOUND");
+    if is_unknown_call && failure.db.is_none() {
+        return GroupError::Unsupported;
+    }
+    if failure.code == "EGROUPABORTED" {
+        return GroupError::Aborted(failure.error);
+    }
+    let db = failure.db.as_deref().and_then(|db| db.parse().ok());
+    match push_error(failure) {
+        PushError::Unknown(error) => GroupError::Unknown(error),
+        PushError::PosMismatch(error) => GroupError::PosMismatch(error),
+        PushError::Lease(error) => GroupError::Lease(db, error),
+        PushError::Failed(error) => GroupError::Failed(error),
     }
 }
 

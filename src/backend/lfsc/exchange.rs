@@ -82,6 +82,8 @@ pub struct Failure {
     pub error: Error,
     /// The server's error code, `EPOSMISMATCH` for one; empty when there was none.
     pub code: String,
+    /// The database of several that it is about, if the server told.
+    pub db: Option<String>,
     /// The answer's status; 0 when there was no answer.
     pub status: u16,
     /// Whether the server may have acted on the request.
@@ -194,6 +196,7 @@ impl Exchange {
                 return Err(Failure {
                     error: Error::new(kind, text),
                     code: String::new(),
+                    db: None,
                     status: 0,
                     maybe_applied: error.maybe_sent,
                 });
@@ -204,17 +207,19 @@ impl Exchange {
             self.remember_instance(&response);
             return Ok(response);
         }
-        let (code, reason) = error_of(&response.body);
+        let told = error_of(&response.body);
         let mut text = format!("{host}: {what}: status {status}");
-        for part in [&code, &reason] {
+        for part in [&told.code, &told.db, &told.error].into_iter().flatten() {
             if !part.is_empty() {
                 let _ = write!(text, " {part}");
             }
         }
         let text = text.replace(self.config.token.reveal(), "(token)");
+        let (code, db) = (told.code.unwrap_or_default(), told.db);
         let fail = |kind, code, maybe_applied, text: String| Failure {
             error: Error::new(kind, text),
             code,
+            db,
             status,
             maybe_applied,
         };

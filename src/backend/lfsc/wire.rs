@@ -1,6 +1,6 @@
 //! The JSON bodies of the API.
 
-use crate::backend::{Change, ChangedPages};
+use crate::backend::{Change, ChangedPages, GroupTx};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -82,6 +82,27 @@ impl SyncResponse {
     }
 }
 
+/// The line before the LTX files in the body of `POST /db/group`. Ids need no escapes.
+pub fn group_header(id: &str, txs: &[GroupTx<'_>]) -> String {
+    let mut line = String::new();
+    let _ = write!(line, "{{\"id\":\"{id}\",\"txs\":[");
+    for (i, tx) in txs.iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let (db, lease_id, size) = (tx.db, tx.lease_id, tx.ltx.len());
+        let _ =
+            write!(line, "{comma}{{\"db\":\"{db}\",\"leaseId\":\"{lease_id}\",\"size\":{size}}}");
+    }
+    line.push_str("]}\n");
+    line
+}
+
+/// Answer of `DELETE /db/group`.
+#[derive(Deserialize)]
+pub struct GroupResponse {
+    /// `committed` or `aborted`.
+    pub outcome: String,
+}
+
 /// Answer of `GET /db/page`.
 #[derive(Deserialize)]
 pub struct PagesResponse {
@@ -112,18 +133,17 @@ pub struct ErrorResponse {
     pub code: Option<String>,
     /// Text.
     pub error: Option<String>,
+    /// In the answer about a group: the database that it failed for.
+    pub db: Option<String>,
 }
 
-/// The code and text of an error's body, or what can be shown of a body that is not JSON.
-pub fn error_of(body: &[u8]) -> (String, String) {
+/// An error's body, or what can be shown of a body that is not JSON.
+pub fn error_of(body: &[u8]) -> ErrorResponse {
     let text = core::str::from_utf8(body).unwrap_or_default();
-    match miniserde::json::from_str::<ErrorResponse>(text) {
-        Ok(error) => (error.code.unwrap_or_default(), error.error.unwrap_or_default()),
-        Err(_) => {
-            let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
-            (String::new(), shown.trim().to_owned())
-        }
-    }
+    miniserde::json::from_str(text).unwrap_or_else(|_| {
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
+        ErrorResponse { code: None, error: Some(shown.trim().to_owned()), db: None }
+    })
 }
 
 #[cfg(test)]
@@ -190,8 +210,28 @@ mod tests {
 
     #[test]
     fn errors_that_are_not_json_are_shown_in_part() {
-        assert_eq!(error_of(b"<html>\r\nBad Gateway").1, "<html>Bad Gateway");
-        assert_eq!(error_of(&[0xff, 0xfe]).1, "");
-        assert_eq!(error_of(br#"{"code":"EX","error":"why"}"#), ("EX".into(), "why".into()));
+        let text = |body| error_of(body).error.unwrap_or_default();
+        assert_eq!(text(b"<html>\r\nBad Gateway"), "<html>Bad Gateway");
+        assert_eq!(text(&[0xff, 0xfe]), "");
+        let error = error_of(br#"{"code":"EX","error":"why","db":"a"}"#);
+        assert_eq!(
+            [error.code, error.error, error.db].map(Option::unwrap),
+            ["EX", "why", "a"].map(String::from)
+        );
+    }
+
+    #[test]
+    fn a_group_begins_with_a_line_that_tells_its_files() {
+        let (a, b) = ("a".parse().unwrap(), "b-2".parse().unwrap());
+        let txs = [
+            GroupTx { db: &a, lease_id: "L1", ltx: b"xyz" },
+            GroupTx { db: &b, lease_id: "L2", ltx: b"" },
+        ];
+        let expected = concat!(
+            r#"{"id":"0f","txs":[{"db":"a","leaseId":"L1","size":3},"#,
+            r#"{"db":"b-2","leaseId":"L2","size":0}]}"#,
+            "\n"
+        );
+        assert_eq!(group_header("0f", &txs), expected);
     }
 }

@@ -1,7 +1,9 @@
 //! A backend that breaks on purpose: the next calls of a method fail before or after they take effect.
 
 use super::MemoryBackend;
-use crate::backend::{Backend, Change, ChangedPages, Moment, Page, PushError};
+use crate::backend::{
+    Backend, Change, ChangedPages, GroupError, GroupOutcome, GroupTx, Moment, Page, PushError,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Mutex;
 use crate::types::{DbName, Pgno, Pos};
@@ -18,6 +20,10 @@ pub enum Operation {
     Pages,
     /// `Backend::push`
     Push,
+    /// `Backend::push_group`
+    PushGroup,
+    /// `Backend::abort_group`
+    AbortGroup,
 }
 
 /// How a call breaks.
@@ -113,6 +119,28 @@ impl Backend for FaultyBackend {
                     self.server.break_lease(db);
                 }
                 Err(PushError::Unknown(away()))
+            }
+        }
+    }
+
+    fn push_group(&self, id: &str, txs: &[GroupTx<'_>]) -> core::result::Result<(), GroupError> {
+        match self.next(Operation::PushGroup) {
+            None => self.server.push_group(id, txs),
+            Some(Fault::Lost) => Err(GroupError::Unknown(away())),
+            Some(_) => {
+                self.server.push_group(id, txs)?;
+                Err(GroupError::Unknown(away()))
+            }
+        }
+    }
+
+    fn abort_group(&self, id: &str) -> Result<GroupOutcome> {
+        match self.next(Operation::AbortGroup) {
+            None => self.server.abort_group(id),
+            Some(Fault::Lost) => Err(away()),
+            Some(_) => {
+                self.server.abort_group(id)?;
+                Err(away())
             }
         }
     }

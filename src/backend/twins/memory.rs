@@ -1,6 +1,8 @@
 //! A server in memory: positions with history, leases, and the commit rules.
 
-use crate::backend::{Backend, Change, ChangedPages, Moment, Page, PushError};
+use crate::backend::{
+    Backend, Change, ChangedPages, GroupError, GroupOutcome, GroupTx, Moment, Page, PushError,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::sys::{Mutex, Tick};
@@ -24,6 +26,7 @@ struct History {
 #[derive(Default)]
 pub struct MemoryBackend {
     databases: Mutex<BTreeMap<DbName, History>>,
+    groups: Mutex<BTreeMap<String, GroupOutcome>>,
     /// What was asked of it: the method's name and, for pages, how many.
     pub calls: Mutex<Vec<(&'static str, usize)>>,
 }
@@ -152,31 +155,44 @@ impl Backend for MemoryBackend {
         if db.files.iter().any(|held| held == file) {
             return Ok(());
         }
-        let live = |(held, since, ms): &(String, Tick, u64)| held == id && since.age_ms() < *ms;
-        if !db.lease.as_ref().is_some_and(live) {
-            return Err(PushError::Lease(Error::new(ErrorKind::LeaseHeld, "not your lease")));
-        }
-        let (pos, mut pages) = db.versions.last().cloned().unwrap_or_default();
-        let mut decoder = ltx::Decoder::new(file, ltx::Version::V1).expect("no LTX file");
-        let header = *decoder.header();
-        if header.min_txid != pos.txid.next()
-            || header.pre_apply_checksum != pos.post_apply_checksum
-        {
-            let error = Error::new(ErrorKind::PosMismatch, format!("the server is at {pos}"));
-            return Err(PushError::PosMismatch(error));
-        }
-        let mut page = Vec::new();
-        while let Some(pgno) = decoder.next_page(&mut page).expect("bad page") {
-            pages.insert(pgno, page.clone());
-        }
-        let trailer = decoder.finish().expect("bad file");
-        pages.retain(|pgno, _| pgno.get() <= header.commit);
-        assert_eq!(pages.len(), header.commit as usize, "pages are missing");
-        let sum = database_checksum(&pages);
-        assert_eq!(sum, trailer.post_apply_checksum, "wrong database checksum");
-        db.files.push(file.to_vec());
-        db.versions.push((Pos { txid: header.max_txid, post_apply_checksum: sum }, pages));
+        let version = db.after(file, id)?;
+        db.append(file, version);
         Ok(())
+    }
+
+    fn push_group(&self, id: &str, txs: &[GroupTx<'_>]) -> core::result::Result<(), GroupError> {
+        self.note("push_group", txs.len());
+        let mut databases = self.databases.lock();
+        let mut groups = self.groups.lock();
+        match groups.get(id) {
+            Some(GroupOutcome::Committed) => return Ok(()),
+            Some(GroupOutcome::Aborted) => {
+                let error = Error::new(ErrorKind::Refused, "decided against");
+                return Err(GroupError::Aborted(error));
+            }
+            None => {}
+        }
+        groups.insert(id.into(), GroupOutcome::Aborted);
+        let mut versions = Vec::new();
+        for tx in txs {
+            let db = databases.entry(tx.db.clone()).or_default();
+            let version = db.after(tx.ltx, tx.lease_id).map_err(|error| match error {
+                PushError::PosMismatch(error) => GroupError::PosMismatch(error),
+                PushError::Lease(error) => GroupError::Lease(Some(tx.db.clone()), error),
+                PushError::Unknown(error) | PushError::Failed(error) => GroupError::Failed(error),
+            })?;
+            versions.push(version);
+        }
+        for (tx, version) in txs.iter().zip(versions) {
+            databases.entry(tx.db.clone()).or_default().append(tx.ltx, version);
+        }
+        groups.insert(id.into(), GroupOutcome::Committed);
+        Ok(())
+    }
+
+    fn abort_group(&self, id: &str) -> Result<GroupOutcome> {
+        self.note("abort_group", 1);
+        Ok(*self.groups.lock().entry(id.into()).or_insert(GroupOutcome::Aborted))
     }
 
     fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
@@ -208,5 +224,39 @@ impl Backend for MemoryBackend {
             db.lease.take_if(|(id, ..)| id == lease_id);
         }
         Ok(())
+    }
+}
+
+impl History {
+    /// The version after a transaction.
+    fn after(&self, file: &[u8], id: &str) -> core::result::Result<(Pos, Pages), PushError> {
+        let live = |(held, since, ms): &(String, Tick, u64)| held == id && since.age_ms() < *ms;
+        if !self.lease.as_ref().is_some_and(live) {
+            return Err(PushError::Lease(Error::new(ErrorKind::LeaseHeld, "not your lease")));
+        }
+        let (pos, mut pages) = self.versions.last().cloned().unwrap_or_default();
+        let mut decoder = ltx::Decoder::new(file, ltx::Version::V1).expect("no LTX file");
+        let header = *decoder.header();
+        if header.min_txid != pos.txid.next()
+            || header.pre_apply_checksum != pos.post_apply_checksum
+        {
+            let error = Error::new(ErrorKind::PosMismatch, format!("the server is at {pos}"));
+            return Err(PushError::PosMismatch(error));
+        }
+        let mut page = Vec::new();
+        while let Some(pgno) = decoder.next_page(&mut page).expect("bad page") {
+            pages.insert(pgno, page.clone());
+        }
+        let trailer = decoder.finish().expect("bad file");
+        pages.retain(|pgno, _| pgno.get() <= header.commit);
+        assert_eq!(pages.len(), header.commit as usize, "pages are missing");
+        let sum = database_checksum(&pages);
+        assert_eq!(sum, trailer.post_apply_checksum, "wrong database checksum");
+        Ok((Pos { txid: header.max_txid, post_apply_checksum: sum }, pages))
+    }
+
+    fn append(&mut self, file: &[u8], version: (Pos, Pages)) {
+        self.files.push(file.to_vec());
+        self.versions.push(version);
     }
 }

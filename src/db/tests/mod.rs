@@ -1,6 +1,7 @@
 //! Tests of connections against backends in memory: what SQLite would call, without SQLite.
 
 mod commits;
+mod groups;
 mod leases;
 mod page_size;
 mod past;
@@ -44,6 +45,10 @@ delegate! {
     pages(db: &DbName, pos: crate::types::Pos, pgnos: &[Pgno]) -> Result<Vec<crate::backend::Page>>;
     page1_then(db: &DbName, moment: &crate::backend::Moment) -> Result<(crate::types::Pos, Vec<u8>)>;
     push(db: &DbName, ltx: &[u8], id: &str) -> core::result::Result<(), crate::backend::PushError>;
+    push_group(
+        id: &str, txs: &[crate::backend::GroupTx<'_>]
+    ) -> core::result::Result<(), crate::backend::GroupError>;
+    abort_group(id: &str) -> Result<crate::backend::GroupOutcome>;
     acquire_lease(db: &DbName, duration_ms: u64) -> Result<alloc::string::String>;
     refresh_lease(db: &DbName, id: &str, duration_ms: u64) -> Result<()>;
     release_lease(db: &DbName, id: &str) -> Result<()>;

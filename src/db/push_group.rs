@@ -1,0 +1,195 @@
+//! The way of several databases' transactions to the server: all of them once, or none.
+//!
+//! The server takes them under an id that we choose. While that is not answered, the same is pushed
+//! again; then we ask it to decide against the id unless it has decided for it, and know the outcome
+//! for good. An answer that refuses means that nothing was applied; what can be mended then, is, and
+//! the transactions go out under another id.
+
+use super::database::Database;
+use super::round::Staged;
+use crate::backend::{GroupError, GroupOutcome, GroupTx};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::{self, log::log};
+use crate::types::DbName;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+/// How often transactions are pushed, under one id and under different ones.
+const MAX_PUSHES: u32 = 3;
+/// Pause between two pushes.
+const PUSH_PAUSE_MS: u64 = 200;
+/// Past this time nothing is pushed again that was not answered.
+const MAX_UNANSWERED_MS: u64 = 20_000;
+
+/// Transactions to push, of one server and cluster.
+pub struct GroupPush<'a> {
+    /// Two or more, of different databases.
+    pub txs: &'a [Arc<Staged>],
+}
+
+/// What is to be done after the server refused.
+enum Next {
+    Again(Error),
+    Fail(Error),
+}
+
+impl GroupPush<'_> {
+    /// Pushes until the server has acknowledged, or it is clear that it will not.
+    pub fn run(&self) -> Result<()> {
+        let mut pushes_left = MAX_PUSHES;
+        loop {
+            pushes_left = pushes_left.saturating_sub(1);
+            let lease_ids = self.live_leases()?;
+            match self.push(&lease_ids) {
+                Ok(()) => return Ok(()),
+                Err(Next::Again(error)) if pushes_left > 0 => self.pause(&error),
+                Err(Next::Again(error) | Next::Fail(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The leases, acquired again where they were lost.
+    fn live_leases(&self) -> Result<Vec<String>> {
+        let mut lease_ids = Vec::with_capacity(self.txs.len());
+        for tx in self.txs {
+            lease_ids.push(tx.database.live_lease(tx.connection)?);
+            let newest = tx.database.state().cache.pos();
+            if newest != tx.made.base {
+                let text = "another client has written while the lease was lost; \
+                            run the transaction again";
+                return Err(self.fail(tx.database.error(ErrorKind::PosMismatch, text)));
+            }
+        }
+        Ok(lease_ids)
+    }
+
+    /// Pushes under one id, until that is answered or decided.
+    fn push(&self, lease_ids: &[String]) -> core::result::Result<(), Next> {
+        let id = random_id().map_err(Next::Fail)?;
+        let txs: Vec<GroupTx<'_>> = self
+            .txs
+            .iter()
+            .zip(lease_ids)
+            .map(|(tx, lease_id)| GroupTx { db: tx.database.name(), lease_id, ltx: &tx.made.file })
+            .collect();
+        let Some(backend) = self.txs.first().map(|tx| tx.database.backend()) else {
+            return Ok(());
+        };
+        let started = sys::Tick::now();
+        let mut pushes_left = MAX_PUSHES;
+        loop {
+            pushes_left = pushes_left.saturating_sub(1);
+            let error = match backend.push_group(&id, &txs) {
+                Ok(()) => return Ok(()),
+                Err(GroupError::Unknown(error)) => error,
+                Err(GroupError::Failed(error)) if error.kind() == ErrorKind::Away => error,
+                Err(refused) => return Err(self.judge(refused)),
+            };
+            if pushes_left == 0 || started.age_ms() >= MAX_UNANSWERED_MS {
+                return self.settle(&id, error);
+            }
+            self.pause(&error);
+        }
+    }
+
+    /// Before what was pushed is pushed again.
+    fn pause(&self, error: &Error) {
+        log!(Info, "{}: pushing again: {error}", self.names());
+        for tx in self.txs {
+            tx.database.count_retry();
+        }
+        sys::sleep_ms(PUSH_PAUSE_MS);
+    }
+
+    /// What to do about an answer that refuses.
+    fn judge(&self, refused: GroupError) -> Next {
+        match refused {
+            GroupError::Lease(db, error) => {
+                for tx in self.txs_of(db.as_ref()) {
+                    tx.database.lose_lease();
+                }
+                Next::Again(self.fail(error))
+            }
+            GroupError::Aborted(error) => Next::Again(self.fail(error)),
+            GroupError::PosMismatch(error) => {
+                let text = format!("{error}; another client has written");
+                Next::Fail(self.fail(Error::new(ErrorKind::PosMismatch, text)))
+            }
+            GroupError::Unsupported => {
+                let text = "this server can't commit a transaction over several databases \
+                            atomically; write to one database a transaction";
+                let text = format!("{}: {text}", self.names());
+                Next::Fail(self.fail(Error::new(ErrorKind::Unsupported, text)))
+            }
+            GroupError::Unknown(error) | GroupError::Failed(error) => {
+                if error.kind() == ErrorKind::Refused {
+                    // Perhaps for a checksum: then what the caches hold is not to be trusted.
+                    for tx in self.txs {
+                        let mut state = tx.database.state();
+                        let pos = state.cache.pos();
+                        state.cache.reset(pos);
+                    }
+                }
+                Next::Fail(self.fail(error))
+            }
+        }
+    }
+
+    /// Nothing answers: has the server decide, which fences off what may still be on its way.
+    fn settle(&self, id: &str, error: Error) -> core::result::Result<(), Next> {
+        let backend = self.txs.first().map(|tx| tx.database.backend());
+        match backend.map(|backend| backend.abort_group(id)) {
+            Some(Ok(GroupOutcome::Committed)) => Ok(()),
+            Some(Ok(GroupOutcome::Aborted)) => Err(Next::Fail(self.fail(error))),
+            Some(Err(_)) | None => {
+                let text = format!(
+                    "{error}; whether the transaction was applied is not known: look before you \
+                     repeat it"
+                );
+                Err(Next::Fail(self.fail(Error::new(ErrorKind::Away, text))))
+            }
+        }
+    }
+
+    /// An error after which the next transactions look where the server is. It begins with the names.
+    fn fail(&self, error: Error) -> Error {
+        for tx in self.txs {
+            tx.database.state().distrusted = true;
+        }
+        if self.txs.iter().any(|tx| error.message().starts_with(tx.database.name().as_str())) {
+            return error;
+        }
+        Error::new(error.kind(), format!("{}: {error}", self.names()))
+    }
+
+    /// The transactions of a database, or all of them.
+    fn txs_of<'b>(&'b self, db: Option<&'b DbName>) -> impl Iterator<Item = &'b Arc<Staged>> {
+        self.txs.iter().filter(move |tx| db.is_none_or(|db| db == Database::name(&tx.database)))
+    }
+
+    fn names(&self) -> String {
+        let mut names = String::new();
+        for (i, tx) in self.txs.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            let _ = write!(names, "{comma}{}", tx.database.name());
+        }
+        names
+    }
+}
+
+fn random_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    if !sys::random_bytes(&mut bytes) {
+        let text =
+            "the system has no random bytes for the id of a transaction over several databases";
+        return Err(Error::new(ErrorKind::Local, text));
+    }
+    let mut id = String::with_capacity(32);
+    for byte in bytes {
+        let _ = write!(id, "{byte:02x}");
+    }
+    Ok(id)
+}
