@@ -5,7 +5,6 @@
 
 use crate::sys;
 use crate::types::DbName;
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -60,7 +59,8 @@ impl Traffic {
 #[derive(Debug, Default)]
 pub struct Ledger {
     total: Arc<Traffic>,
-    databases: sys::Mutex<BTreeMap<DbName, Weak<Traffic>>>,
+    /// In the order of their names.
+    databases: sys::Mutex<Vec<(DbName, Weak<Traffic>)>>,
 }
 
 impl Ledger {
@@ -72,21 +72,28 @@ impl Ledger {
     /// The counters of a database. They begin anew when nobody held on to them.
     pub fn of_database(&self, db: &DbName) -> Arc<Traffic> {
         let mut databases = self.databases.lock();
-        if let Some(traffic) = databases.get(db).and_then(Weak::upgrade) {
+        if let Some(traffic) = find(&databases, db) {
             return traffic;
         }
-        databases.retain(|_, traffic| traffic.strong_count() > 0);
+        databases.retain(|(name, traffic)| name != db && traffic.strong_count() > 0);
         let traffic = Arc::new(Traffic::default());
-        databases.insert(db.clone(), Arc::downgrade(&traffic));
+        let at = databases.partition_point(|(name, _)| name < db);
+        databases.insert(at, (db.clone(), Arc::downgrade(&traffic)));
         traffic
     }
 
     /// The counters that a request about these databases belongs to.
     pub fn counters(&self, about: &[DbName]) -> Vec<Arc<Traffic>> {
         let databases = self.databases.lock();
-        let held = about.iter().filter_map(|db| databases.get(db).and_then(Weak::upgrade));
+        let held = about.iter().filter_map(|db| find(&databases, db));
         core::iter::once(self.total()).chain(held).collect()
     }
+}
+
+/// The counters of a database that somebody holds.
+fn find(databases: &[(DbName, Weak<Traffic>)], db: &DbName) -> Option<Arc<Traffic>> {
+    let at = databases.binary_search_by(|(name, _)| name.cmp(db)).ok()?;
+    databases.get(at).and_then(|(_, traffic)| traffic.upgrade())
 }
 
 #[cfg(test)]

@@ -58,21 +58,20 @@ pub unsafe fn add_to_connection(sqlite: &Sqlite, db: *mut sqlite3) {
         return;
     }
     for (name, function) in FUNCTIONS {
-        for arguments in 0..=1 {
-            // SAFETY: the caller's promise; the function is of the type SQLite calls.
-            unsafe {
-                (connections.create_function_v2)(
-                    db,
-                    name.as_ptr(),
-                    arguments,
-                    ffi::SQLITE_UTF8,
-                    ptr::null_mut(),
-                    Some(function),
-                    None,
-                    None,
-                    None,
-                );
-            }
+        // One function for any number of arguments: every connection of the process pays for each.
+        // SAFETY: the caller's promise; the function is of the type SQLite calls.
+        unsafe {
+            (connections.create_function_v2)(
+                db,
+                name.as_ptr(),
+                -1,
+                ffi::SQLITE_UTF8,
+                ptr::null_mut(),
+                Some(function),
+                None,
+                None,
+                None,
+            );
         }
     }
 }
@@ -140,7 +139,12 @@ unsafe fn answer(
         registration.and_then(|registration| registration.sqlite.connections.as_ref());
     let Some(sqlite) = connections else { return };
     let find = || {
-        let schema = if argc > 0 {
+        if argc > 1 {
+            return Value::Error(
+                "litevfs functions take one argument at the most: a schema".into(),
+            );
+        }
+        let schema = if argc == 1 {
             // SAFETY: the caller's promise: there is an argument. Its text stays until the function has
             // answered, or is null for a NULL.
             let text = unsafe { (sqlite.value_text)(argv.read()) };

@@ -17,8 +17,9 @@ PRAGMA litevfs_acquire_lease;
 CREATE TABLE t (x);
 INSERT INTO t VALUES ('static');
 SELECT * FROM t;
+SELECT litevfs_txid() - 2, txid - 2 FROM litevfs_stats;
 SQL
-equal "the static shell prints" static "$(cat "$TMP/out")"
+equal "the static shell prints" $'static\n0|0' "$(cat "$TMP/out")"
 equal "the loadable extension reads" static "$(with_new_cache sql db1 <<<'SELECT * FROM t;')"
 
 unset LITEFS_CLOUD_TOKEN
