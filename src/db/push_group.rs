@@ -99,7 +99,10 @@ impl GroupPush<'_> {
     fn pause(&self, error: &Error) {
         log!(Info, "{}: pushing again: {error}", self.names());
         for tx in self.txs {
-            tx.database.count_retry();
+            tx.database.traffic().count_retry();
+        }
+        if let Some(first) = self.txs.first() {
+            first.database.backend().traffic(None).count_retry();
         }
         sys::sleep_ms(PUSH_PAUSE_MS);
     }

@@ -31,6 +31,8 @@ pub struct Report {
     pub server: String,
     /// The cluster, unless the token decides it.
     pub cluster: Option<String>,
+    /// `read-write`, `read-only`, or `past`.
+    pub mode: &'static str,
     /// Where the connection is; `None` when nothing is known of the database yet.
     pub sighting: Option<Sighting>,
     /// Page size and size in pages there; `None` when there is no page, or page 1 is not cached.
@@ -97,6 +99,11 @@ impl Connection {
             database: database.name().clone(),
             server: config.base_url.to_string(),
             cluster: config.cluster.as_ref().map(ToString::to_string),
+            mode: match (database.past(), self.read_only) {
+                (Some(_), _) => "past",
+                (None, Some(_)) => "read-only",
+                (None, None) => "read-write",
+            },
             sighting,
             size,
             lease: state.lease_standing(self.id),

@@ -15,6 +15,7 @@ pub fn text(report: &Report, last_error: Option<&str>) -> String {
         ("database", report.database.to_string()),
         ("server", report.server.clone()),
         ("cluster", report.cluster.clone().unwrap_or_else(|| "the token's".to_string())),
+        ("mode", report.mode.to_string()),
         ("position", report.sighting.map_or_else(unknown, |sighting| sighting.pos.to_string())),
         (
             "size",

@@ -161,7 +161,7 @@ def status_is_for_people():
             text = client.one("PRAGMA litevfs_status")
             lines = dict(line.split(": ", 1) for line in text.splitlines())
             equal("names", list(lines), [
-                "database", "server", "cluster", "position", "size", "confirmed", "last poll", "lease",
+                "database", "server", "cluster", "mode", "position", "size", "confirmed", "last poll", "lease",
                 "cache", "page reads", "pages fetched", "requests", "sent", "received", "last error"])
             equal("database", (lines["database"], lines["server"]), ("db", server.url))
             equal("position", lines["position"], position(server))
@@ -199,6 +199,23 @@ def functions_tell_what_the_transaction_sees():
             check(lags[0] > 100 and lags[0] > lags[1], f"lags: {lags}")
             client.sql("COMMIT")
             equal("afterwards", client.one("SELECT litevfs_txid()"), txid + 1)
+
+
+def modes_are_told_apart():
+    with scratch() as folder, Server(folder) as server:
+        fill(server, folder)
+        with Client(server, folder) as client:
+            for name, parameters, expected in (
+                ("usual", "", ("read-write", 2)),
+                ("ro", "&mode=ro", ("read-only", 2)),
+                ("immutable", "&immutable=1", ("read-only", 2)),
+                ("past", "&txid=1", ("past", 1)),
+            ):
+                client.open("db", name, parameters)
+                equal(name, stats(client, "mode, txid", name=name), expected)
+                mode = f"mode: {expected[0]}\n"
+                check(mode in client.one("PRAGMA litevfs_status", name=name), mode)
+                equal(name, client.one("SELECT litevfs_txid()", name=name), expected[1])
 
 
 def every_connection_has_them():
@@ -370,6 +387,7 @@ if __name__ == "__main__":
         retries_are_counted,
         status_is_for_people,
         functions_tell_what_the_transaction_sees,
+        modes_are_told_apart,
         every_connection_has_them,
         a_read_fails_rather_than_lie,
         the_bound_polls_where_the_sync_period_does_not,

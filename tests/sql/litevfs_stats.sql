@@ -22,7 +22,7 @@ SELECT litevfs_pos('');
 SELECT litevfs_txid('main', 2);
 -- A row for each database of ours, in the order of PRAGMA database_list.
 ATTACH 'file:litevfs_stats_two?vfs=litevfs' AS two;
-SELECT schema, database, cluster, txid, page_size, page_count, lease, lease_left_ms > 0, last_error
+SELECT schema, database, cluster, mode, txid, page_size, page_count, lease, lease_left_ms > 0, last_error
   FROM litevfs_stats;
 SELECT litevfs_txid('two'), litevfs_txid('two') = txid, litevfs_pos('two') = pos
   FROM litevfs_stats WHERE schema = 'two';

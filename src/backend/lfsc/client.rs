@@ -140,7 +140,8 @@ impl Backend for LfscClient {
         for tx in txs {
             body.extend_from_slice(tx.ltx);
         }
-        match self.exchange.call(push_call("/db/group", body)) {
+        let about = txs.iter().map(|tx| tx.db.clone()).collect();
+        match self.exchange.call(Call { about, ..push_call("/db/group", body) }) {
             Ok(_) => Ok(()),
             Err(failure) => Err(group_error(failure)),
         }

@@ -10,11 +10,12 @@ use alloc::string::{String, ToString};
 pub type Column = (&'static str, fn(&Row) -> Value);
 
 /// All of them, in order.
-pub const COLUMNS: [Column; 27] = [
+pub const COLUMNS: [Column; 28] = [
     ("schema TEXT", |row| Value::Text(row.schema.clone())),
     ("database TEXT", |row| Value::Text(row.report.database.to_string())),
     ("server TEXT", |row| Value::Text(row.report.server.clone())),
     ("cluster TEXT", |row| Value::or_null(row.report.cluster.clone(), Value::Text)),
+    ("mode TEXT", |row| Value::Text(row.report.mode.to_owned())),
     ("txid INTEGER", |row| {
         Value::or_null(row.report.sighting, |sighting| Value::count(sighting.pos.txid.0))
     }),
