@@ -198,8 +198,11 @@ class Generator:
         return "COMMIT", ()
 
     def vacuum(self):
-        """Statements that move pages or cut the database; VACUUM is refused in a transaction."""
-        return self.random.choice(("VACUUM", "PRAGMA incremental_vacuum(3)", "PRAGMA incremental_vacuum",
+        """Statements that move pages or cut the database; VACUUM is refused in a transaction, and brings
+        the page size and the auto_vacuum that were set before it."""
+        return self.random.choice(("VACUUM", "VACUUM", f"PRAGMA page_size = {self.random.choice(PAGE_SIZES)}",
+                                   f"PRAGMA auto_vacuum = {self.random.choice(('NONE', 'FULL', 'INCREMENTAL'))}",
+                                   "PRAGMA incremental_vacuum(3)", "PRAGMA incremental_vacuum",
                                    "ANALYZE", "REINDEX")), ()
 
     def broken(self):
