@@ -71,8 +71,12 @@ impl Access {
 
     /// The database that the request is about, which it may use like that.
     pub(crate) fn key(&self, permission: Permission) -> Result<DbKey, ApiError> {
-        let bad_db = |text: String| ApiError::new(StatusCode::BAD_REQUEST, "EBADDB", text);
-        let name = self.parameter("db").ok_or_else(|| bad_db("name a database: db=NAME".into()))?;
+        let name = self.parameter("db").ok_or_else(|| bad_db("name a database: db=NAME"))?;
+        self.key_of(name, permission)
+    }
+
+    /// A database of the request's cluster, which it may use like that.
+    pub(crate) fn key_of(&self, name: &str, permission: Permission) -> Result<DbKey, ApiError> {
         let db: DbName = name.parse().map_err(|error: ParseError| bad_db(error.to_string()))?;
         self.allow(permission)?;
         if !self.reaches(&db) {
@@ -108,7 +112,8 @@ impl Access {
         self.token().is_none_or(|token| token.cluster.is_none() && token.databases.is_none())
     }
 
-    fn allow(&self, permission: Permission) -> Result<(), ApiError> {
+    /// Refuses a request that may not use anything like that.
+    pub(crate) fn allow(&self, permission: Permission) -> Result<(), ApiError> {
         if self.token().is_some_and(|token| token.access < permission) {
             let text = "this token may only read: this call changes something";
             return Err(ApiError::forbidden(text));
@@ -147,6 +152,10 @@ impl Access {
             }
         }
     }
+}
+
+fn bad_db(text: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "EBADDB", text)
 }
 
 fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {

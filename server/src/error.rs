@@ -18,6 +18,8 @@ pub struct ApiError {
     code: &'static str,
     text: String,
     pos: Option<Pos>,
+    /// Which database of several it is about.
+    db: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -26,11 +28,18 @@ struct Body<'a> {
     error: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pos: Option<PosBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    db: Option<&'a str>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> ApiError {
-        ApiError { status, code, text: text.into(), pos: None }
+        ApiError { status, code, text: text.into(), pos: None, db: None }
+    }
+
+    /// The same, about one database of several.
+    pub(crate) fn about(self, db: String) -> ApiError {
+        ApiError { db: Some(db), ..self }
     }
 
     /// The request makes no sense.
@@ -70,7 +79,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         tracing::debug!(status = self.status.as_u16(), code = self.code, error = self.text);
         let pos = self.pos.map(PosBody::from);
-        (self.status, Json(Body { code: self.code, error: &self.text, pos })).into_response()
+        let db = self.db.as_deref();
+        (self.status, Json(Body { code: self.code, error: &self.text, pos, db })).into_response()
     }
 }
 
@@ -113,6 +123,9 @@ impl From<store::Error> for ApiError {
             Error::Fenced(lease) => return ApiError::from(*lease),
             Error::Replaced => (StatusCode::CONFLICT, "EPOSMISMATCH"),
             Error::Dropped(_) => (StatusCode::CONFLICT, "ELEASE"),
+            Error::GroupAborted => (StatusCode::CONFLICT, "EGROUPABORTED"),
+            Error::OtherGroup => (StatusCode::BAD_REQUEST, "EBADINPUT"),
+            Error::Busy => (StatusCode::SERVICE_UNAVAILABLE, "EUNAVAILABLE"),
             Error::Corrupt { .. } | Error::Gone(_) | Error::Unfit { .. } => {
                 // Paths in the store are made of names that the client gave itself.
                 tracing::error!(%error, "request failed");
@@ -126,7 +139,14 @@ impl From<store::Error> for ApiError {
             Error::Replaced => Some(Pos::EMPTY),
             _ => None,
         };
-        ApiError { status, code, text: error.to_string(), pos }
+        ApiError { status, code, text: error.to_string(), pos, db: None }
+    }
+}
+
+impl From<store::GroupError> for ApiError {
+    fn from(failure: store::GroupError) -> ApiError {
+        let error = ApiError::from(failure.error);
+        ApiError { db: failure.db.map(|db| db.to_string()), ..error }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One function a call: reads the request, asks the store or the leases, writes the answer.
 
 pub(crate) mod clusters;
+pub(crate) mod group;
 pub(crate) mod info;
 pub(crate) mod lease;
 pub(crate) mod page;

@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
-use crate::key::DbKey;
-use crate::store::Changes;
+use crate::store::{Changes, Reading};
 use crate::wire::{ChangesBody, PosBody};
 
 /// The most databases a request may ask for.
@@ -54,7 +53,7 @@ pub(crate) async fn several(
     access: Access,
     body: Body,
 ) -> Result<Json<SeveralBody>, ApiError> {
-    let mut changes = BTreeMap::new();
+    let mut asked = BTreeMap::new();
     for (name, pos) in read_request(body).await?.positions {
         let since = pos.map(Pos::try_from).transpose().map_err(|error: ParseError| {
             ApiError::bad_input(format!("the position of {name:?}: {error}"))
@@ -62,16 +61,13 @@ pub(crate) async fn several(
         let db: DbName = name.parse().map_err(|error: ParseError| {
             ApiError::new(StatusCode::BAD_REQUEST, "EBADDB", error.to_string())
         })?;
-        if !access.reaches(&db) {
-            continue;
-        }
-        let key = DbKey { cluster: access.cluster.clone(), db };
-        if let Some(database) = app.store.fresh(&key).await? {
-            let (pos, changed) = database.changes(since.unwrap_or(Pos::EMPTY)).await?;
-            changes.insert(name, ChangesBody::new(pos, changed));
+        if access.reaches(&db) {
+            asked.insert(db, since.unwrap_or(Pos::EMPTY));
         }
     }
-    Ok(Json(SeveralBody { changes }))
+    let found = app.store.read_together(&access.cluster, &asked).await?;
+    let told = |(db, pos, changes): Reading| (db.to_string(), ChangesBody::new(pos, changes));
+    Ok(Json(SeveralBody { changes: found.into_iter().map(told).collect() }))
 }
 
 async fn read_request(body: Body) -> Result<SeveralRequest, ApiError> {

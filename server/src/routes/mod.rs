@@ -16,7 +16,7 @@ use axum::routing::{delete, get, post};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::handlers::{
-    clusters, info, lease, page, restore, site, snapshot, status, sync, tx, upload, watch,
+    clusters, group, info, lease, page, restore, site, snapshot, status, sync, tx, upload, watch,
 };
 
 pub use around::Peer;
@@ -33,6 +33,7 @@ pub fn router(app: Arc<App>, origins: &Origins) -> Router {
         .route("/info", get(info::info))
         .route("/pos", get(info::positions))
         .route("/db/tx", post(tx::push))
+        .route("/db/group", post(group::push).get(group::outcome).delete(group::abort))
         .route("/db/snapshot", get(snapshot::snapshot))
         .route("/db/page", get(page::pages))
         .route("/db/sync", get(sync::one))

@@ -13,7 +13,9 @@ use super::database::{Database, State};
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
-use super::look::{complete_span, is_tombstone};
+use super::group::doubt::PATIENCE;
+use super::layout::Tag;
+use super::look::complete_span;
 use super::view::View;
 use super::{FRESH, Slot, Store};
 use crate::key::DbKey;
@@ -49,7 +51,8 @@ impl Store {
         let scratch = self.objects.scratch().to_owned();
         let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
         let now_ms = self.time_of_next(&slot).await;
-        let converted = offload(len_bytes, move || convert::convert(&upload, &scratch, now_ms));
+        let converted =
+            offload(len_bytes, move || convert::convert(&upload, &scratch, now_ms, None));
         let converted = converted.await?;
         if let Ok(Converted { sound: Ok(sound), .. }) = &converted
             && let Some(pos) = self.held(key, &slot, sound).await?
@@ -79,28 +82,46 @@ impl Store {
         {
             return Ok(pos);
         }
-        let is_whole = sound.as_ref().is_ok_and(|sound| sound.index.is_whole());
-        let mut database = self.base(key, slot).await?;
-        if check_next(database.as_deref(), &header, is_whole).is_err() && self.objects.is_shared() {
+        let checked = self.checked(key, slot, &header, sound.as_ref().ok(), by, None).await;
+        let database = match checked {
+            Ok(database) => database,
+            Err(refusal) => return self.refuse(key, slot, sound.as_ref().ok(), refusal).await,
+        };
+        self.publish(key, slot, database, sound?).await
+    }
+
+    /// Checks that a transaction may be the next of its database, as far as it is sound, with the gate
+    /// held; returns the database to commit it to. A file that waits for the decision on that group is
+    /// no obstacle.
+    pub(super) async fn checked(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        header: &Header,
+        sound: Option<&Sound>,
+        by: By<'_>,
+        group: Option<Tag>,
+    ) -> Result<Option<Arc<Database>>, Error> {
+        let is_whole = sound.is_some_and(|sound| sound.index.is_whole());
+        let mut database = self.base(key, slot, group).await?;
+        if check_next(database.as_deref(), header, is_whole).is_err() && self.objects.is_shared() {
             // Another server may have gone on.
             slot.look_again().await;
-            database = self.base(key, slot).await?;
+            database = self.base(key, slot, group).await?;
         }
-        if let Err(refusal) = check_next(database.as_deref(), &header, is_whole) {
-            return self.refuse(key, slot, sound.as_ref().ok(), refusal).await;
-        }
-        let sound = sound?;
-        if let Err(error) = check(database.as_deref(), &sound).await {
+        check_next(database.as_deref(), header, is_whole)?;
+        let Some(sound) = sound else {
+            return Ok(database);
+        };
+        if let Err(error) = check(database.as_deref(), sound).await {
             // Another server's commit may have been taken in meanwhile.
-            let refusal = check_next(database.as_deref(), &header, is_whole).err().unwrap_or(error);
-            return self.refuse(key, slot, Some(&sound), refusal).await;
+            check_next(database.as_deref(), header, is_whole)?;
+            return Err(error);
         }
-        if let By::Client(lease_id) = by
-            && let Err(refusal) = self.admit(key, slot, lease_id).await
-        {
-            return self.refuse(key, slot, Some(&sound), refusal).await;
+        if let By::Client(lease_id) = by {
+            self.admit(key, slot, lease_id).await?;
         }
-        self.publish(key, slot, database, sound).await
+        Ok(database)
     }
 
     /// Whether a client may write, asked right before it does.
@@ -139,7 +160,11 @@ impl Store {
     }
 
     /// The database to commit to, as it was moments ago; `None` when there is none.
-    async fn base(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<Option<Arc<Database>>, Error> {
+    pub(super) async fn known_base(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+    ) -> Result<Option<Arc<Database>>, Error> {
         let database = self.open(key, slot).await?;
         match database {
             None if self.clear_leftovers(key).await? => Ok(None),
@@ -155,7 +180,7 @@ impl Store {
     }
 
     /// The time to store for the next transaction: now, but never before the last one.
-    async fn time_of_next(&self, slot: &Slot) -> u64 {
+    pub(super) async fn time_of_next(&self, slot: &Slot) -> u64 {
         let database = slot.database.lock().await.clone();
         let last_ms = database.map_or(0, |database| database.state.read().tip.timestamp_ms);
         now_ms().max(last_ms)
@@ -215,7 +240,10 @@ impl Store {
                 if let Some(pos) = self.held(key, slot, &sound).await? {
                     return Ok(pos);
                 }
-                let database = self.open(key, slot).await?;
+                let mut database = self.open(key, slot).await?;
+                if self.resolve(key, slot, None, PATIENCE).await? {
+                    database = self.known_base(key, slot).await?;
+                }
                 Err(Error::PosMismatch(database.map_or(Pos::EMPTY, |database| database.pos())))
             }
             Err(error) => {
@@ -261,7 +289,7 @@ impl Store {
         files.insert(file);
         let view = View::new(&self.objects, &self.indexes, &db, &[file]).await?;
         let state = State::new(files, &view);
-        let database = Database::new(db, &self.objects, &self.indexes, state);
+        let database = Database::new(db, &self.objects, &self.indexes, state, &slot.doubt);
         *slot.database.lock().await = Some(Arc::new(database));
         Ok(pos)
     }
@@ -332,48 +360,16 @@ pub(super) fn grows_completely(
 }
 
 impl Database {
-    /// Whether an upload is in the history, page for page.
-    ///
-    /// Equal positions do not prove it: the database checksum is linear, so that the same change
-    /// made to two pages cancels out, and one writer's transaction could pass for another's. Nor do
-    /// equal pages without the time of the commit: the same change made by two clients to the same
-    /// base would be one transaction, acknowledged to both.
+    /// Whether an upload is in the history: see [`Sound::is_file`].
     async fn holds(&self, sound: &Sound) -> Result<bool, Error> {
         let Some(file) = self.state.read().files.committed(sound.header.min_txid).copied() else {
             return Ok(false);
         };
-        let held = match self.index(&file).await {
+        match self.index(&file).await {
             // Merged and removed meanwhile: too late to tell.
-            Err(Error::Gone(_)) => return Ok(false),
-            held => held?,
-        };
-        let upload = &sound.index;
-        let same = held.marks.client_timestamp_ms == upload.marks.client_timestamp_ms
-            && held.marks.post_apply_checksum == upload.marks.post_apply_checksum
-            && held.marks.span == upload.marks.span
-            && held.marks.follows(upload.marks.pre_apply_checksum)
-            && held.commit == upload.commit
-            && held.page_size == upload.page_size
-            && !is_tombstone(&held)
-            && held.pgnos().eq(upload.pgnos());
-        if !same {
-            return Ok(false);
+            Err(Error::Gone(_)) => Ok(false),
+            held => sound.is_file(&self.objects, &self.key, file, &held?).await,
         }
-        let pgnos: Vec<Pgno> = held.pgnos().collect();
-        let view = View::of_file(file, held);
-        for (batch, ours) in
-            pgnos.chunks(CHECKSUM_BATCH).zip(sound.checksums.chunks(CHECKSUM_BATCH))
-        {
-            let pages = match view.pages(&self.objects, &self.key, batch).await {
-                Err(Error::Gone(_)) => return Ok(false),
-                pages => pages?,
-            };
-            let theirs = batch.iter().zip(&pages).map(|(&pgno, data)| page_checksum(pgno, data));
-            if !theirs.eq(ours.iter().copied()) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// The checksums of current pages, in the order asked for.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use litevfs::ltx::Header;
 use litevfs::types::{ClusterName, Pgno, Pos};
@@ -36,7 +37,7 @@ impl Store {
         if differing.is_empty() && now.commit == then.commit {
             return Ok(now.pos);
         }
-        let sound = self.sound_from_view(&database, &now, &then, differing).await?;
+        let sound = self.sound_from_view(&database, &now, &then, differing, now_ms()).await?;
         let _gate = slot.gate.lock().await;
         self.commit_gated(key, &slot, sound.header, Ok(sound), By::Client(lease_id)).await
     }
@@ -62,16 +63,18 @@ impl Store {
         self.commit_gated(key, &slot, sound.header, Ok(sound), By::Client(lease_id)).await
     }
 
-    /// The transaction that makes the content of one view out of another.
-    async fn sound_from_view(
+    /// The transaction that makes the content of one view out of another, at that time in ms or, should
+    /// it be later, that of the last one.
+    pub(super) async fn sound_from_view(
         &self,
         database: &Database,
         now: &View,
         then: &View,
         pgnos: Vec<Pgno>,
+        at_ms: u64,
     ) -> Result<Sound, Error> {
         let txid = now.pos.txid.next();
-        let timestamp_ms = now_ms().max(now.timestamp_ms);
+        let timestamp_ms = at_ms.max(now.timestamp_ms);
         let header = Header {
             page_size: then.page_size,
             commit: then.commit,
@@ -90,6 +93,7 @@ impl Store {
             post_apply_checksum: then.pos.post_apply_checksum,
             client_timestamp_ms: timestamp_ms,
             span: 0,
+            group: None,
         };
         let stored = layout::stored_header(&header, &marks, pgnos.iter().copied());
         let failed = |error: litevfs::ltx::StreamError<std::io::Error>| match error {
@@ -112,11 +116,16 @@ impl Store {
     /// to the same place before has come to its end after this, or will fail.
     pub(super) async fn seal(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<(), Error> {
         slot.look_again().await;
-        let Some(database) = self.fresh(key).await? else {
+        let mut database = self.fresh(key).await?;
+        if self.resolve(key, slot, None, Duration::ZERO).await? {
+            database = self.fresh(key).await?;
+        }
+        let Some(database) = database else {
             return Ok(());
         };
         let view = database.view(None).await?;
-        let sound = self.sound_from_view(&database, &view, &view, vec![Pgno::ONE]).await?;
+        let page1 = vec![Pgno::ONE];
+        let sound = self.sound_from_view(&database, &view, &view, page1, now_ms()).await?;
         match self.commit_gated(key, slot, sound.header, Ok(sound), By::Server).await {
             // Then that place is taken, which is as good.
             Ok(_) | Err(Error::PosMismatch(_)) => {

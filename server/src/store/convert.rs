@@ -12,7 +12,7 @@ use litevfs::types::{Checksum, Pgno, Txid};
 
 use super::error::Error;
 use super::file_index::FileIndex;
-use super::layout::{self, MAX_SPAN, Marks};
+use super::layout::{self, MAX_SPAN, Marks, Tag};
 use super::page1;
 use crate::spool::{Spool, SpoolWriter};
 
@@ -51,8 +51,14 @@ struct Survey {
     disagreement: Option<String>,
 }
 
-/// Decodes, verifies and converts an upload that the server takes in now, in ms since the Unix epoch.
-pub(super) fn convert(upload: &Spool, scratch: &Path, now_ms: u64) -> Result<Converted, Error> {
+/// Decodes, verifies and converts an upload that the server takes in now, in ms since the Unix epoch;
+/// with a group's tag, into a file that counts only with the group.
+pub(super) fn convert(
+    upload: &Spool,
+    scratch: &Path,
+    now_ms: u64,
+    group: Option<Tag>,
+) -> Result<Converted, Error> {
     let decoder = decoder(upload).map_err(|error| decode_error(error, upload))?;
     let header = *decoder.header();
     let broken = |error| Ok(Converted { header, sound: Err(error) });
@@ -78,7 +84,7 @@ pub(super) fn convert(upload: &Spool, scratch: &Path, now_ms: u64) -> Result<Con
             format!("the LTX file spans more than {MAX_SPAN} transactions: send fewer at once");
         return broken(Error::BadFormat(text));
     }
-    let sound = store_form(upload, survey, scratch, now_ms);
+    let sound = store_form(upload, survey, scratch, now_ms, group);
     Ok(Converted { header, sound: Ok(sound.map_err(|error| decode_error(error, upload))?) })
 }
 
@@ -127,6 +133,7 @@ fn store_form(
     survey: Survey,
     scratch: &Path,
     now_ms: u64,
+    group: Option<Tag>,
 ) -> Result<Sound, StreamError<io::Error>> {
     let Survey { header, trailer, pgnos, checksums, .. } = survey;
     let marks = Marks {
@@ -134,6 +141,7 @@ fn store_form(
         post_apply_checksum: trailer.post_apply_checksum,
         client_timestamp_ms: header.timestamp_ms,
         span: header.max_txid.0.saturating_sub(header.min_txid.0),
+        group,
     };
     let guard = Header { max_txid: header.min_txid, timestamp_ms: now_ms, ..header };
     let stored = layout::stored_header(&guard, &marks, pgnos.iter().copied());

@@ -14,12 +14,13 @@ use litevfs::ltx::{HEADER_LEN, TRAILER_LEN};
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, RenameOptions, RenameTargetMode,
+    PutPayload, RenameOptions, RenameTargetMode, UpdateVersion,
 };
 
 use tokio::time::Instant;
 
 use super::error::{Error, is_full};
+use super::files::LtxFile;
 use super::layout::{self, Shape};
 use super::objects::{Objects, fresh_name, version};
 use crate::spool::Spool;
@@ -179,6 +180,35 @@ impl Objects {
         let ours = ours.await.map_err(io::Error::other)??;
         let same = parts.iter().map(|part| part.as_ref()).eq(ours.iter().map(Vec::as_slice));
         Ok(if same { Compared::Same(version(meta.e_tag.as_deref())) } else { Compared::Other })
+    }
+
+    /// Puts another LTX file in the place of one, unless that has changed since it was listed.
+    pub async fn replace(
+        &self,
+        path: &Path,
+        old: &LtxFile,
+        content: &Arc<Spool>,
+        timestamp_ms: u64,
+    ) -> Result<(), Error> {
+        let Some(bytes) = content.in_memory() else {
+            return Err(Error::Io(io::ErrorKind::FileTooLarge.into()));
+        };
+        let meta = match self.timed("head", self.store.head(path)).await {
+            Ok(meta) if version(meta.e_tag.as_deref()) == old.version => meta,
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut options = self.options(timestamp_ms);
+        options.mode = if self.is_shared() {
+            PutMode::Update(UpdateVersion { e_tag: meta.e_tag, version: meta.version })
+        } else {
+            PutMode::Overwrite
+        };
+        match self.timed("put", self.store.put_opts(path, bytes.into(), options)).await {
+            // Whoever put another there did the same.
+            Ok(_) | Err(object_store::Error::Precondition { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Makes a small object unless there is one; returns whether it did.

@@ -7,14 +7,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
 use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
+use super::group::doubt::Doubt;
+use super::group::together::Together;
 use super::indexes::Indexes;
 use super::layout::SNAPSHOT_LEVEL;
 use super::objects::Objects;
@@ -63,6 +66,8 @@ pub struct Database {
     pub(super) objects: Objects,
     pub(super) indexes: Arc<Indexes>,
     pub(super) state: RwLock<State>,
+    /// A file after the last transaction that does not count, or not yet.
+    pub(super) doubt: Doubt,
     /// When it was last made sure that there is no newer transaction. Held while that is done.
     pub(super) looked_at: tokio::sync::Mutex<Option<Instant>>,
     /// The files that snapshots under way read from.
@@ -82,6 +87,8 @@ pub(super) struct State {
     reshaped: Option<LtxFile>,
     /// Checksums of pages as they are now.
     checksums: HashMap<Pgno, Checksum>,
+    /// The groups that it took in last.
+    pub(super) together: Together,
 }
 
 /// The last transaction.
@@ -103,7 +110,14 @@ impl State {
             timestamp_ms: view.timestamp_ms,
         };
         let reshaped = view.reshaped_by();
-        State { files, tip, plan: None, reshaped, checksums: HashMap::new() }
+        State {
+            files,
+            tip,
+            plan: None,
+            reshaped,
+            checksums: HashMap::new(),
+            together: Together::default(),
+        }
     }
 
     /// Takes in the file that follows a position, if that is the current one still. The checksums are
@@ -195,12 +209,14 @@ impl Database {
         objects: &Objects,
         indexes: &Arc<Indexes>,
         state: State,
+        doubt: &Doubt,
     ) -> Database {
         Database {
             key,
             objects: objects.clone(),
             indexes: Arc::clone(indexes),
             state: RwLock::new(state),
+            doubt: Arc::clone(doubt),
             looked_at: tokio::sync::Mutex::new(Some(Instant::now())),
             pins: Mutex::default(),
             replaced: AtomicBool::new(false),

@@ -6,6 +6,7 @@
 //! the tombstone stays until no server can be at removing files of the old database any more, and one
 //! server at a time removes them, by a claim.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use litevfs::ltx::Header;
@@ -21,6 +22,7 @@ use super::layout::{self, Marks};
 use super::look::is_tombstone;
 use super::objects::REMOVE_WITHIN;
 use crate::key::DbKey;
+use crate::spool::Spool;
 
 /// What claims for removals are called.
 const KIND: &str = "drop";
@@ -36,7 +38,11 @@ impl Store {
         self.check_lease(key, &slot, lease_id).await?;
         let _gate = slot.gate.lock().await;
         slot.look_again().await;
-        match self.fresh(key).await {
+        let mut found = self.fresh(key).await;
+        if found.is_ok() && self.resolve(key, &slot, None, Duration::ZERO).await? {
+            found = self.fresh(key).await;
+        }
+        match found {
             Ok(Some(database)) => {
                 let (summary, pos) = (database.summary(), database.pos());
                 slot.forget().await;
@@ -171,13 +177,31 @@ impl Store {
         pos: Pos,
         last_ms: u64,
     ) -> Result<(), Error> {
+        let timestamp_ms = now_ms().max(last_ms);
+        let file = self.tombstone(key, page_size, pos, timestamp_ms)?;
+        let txid = pos.txid.next();
+        let path = self.objects.shape.named(key, 0, txid, txid);
+        match self.objects.create(&path, &file, timestamp_ms).await? {
+            Created::New(_) => Ok(()),
+            Created::Exists => Err(Error::PosMismatch(pos)),
+        }
+    }
+
+    /// The file of the transaction after a position that says that the database is dropped.
+    pub(super) fn tombstone(
+        &self,
+        key: &DbKey,
+        page_size: PageSize,
+        pos: Pos,
+        timestamp_ms: u64,
+    ) -> Result<Arc<Spool>, Error> {
         let txid = pos.txid.next();
         let header = Header {
             page_size,
             commit: 0,
             min_txid: txid,
             max_txid: txid,
-            timestamp_ms: now_ms().max(last_ms),
+            timestamp_ms,
             pre_apply_checksum: Checksum::NONE,
             wal_offset: 0,
             wal_size: 0,
@@ -190,14 +214,10 @@ impl Store {
             post_apply_checksum: Checksum::EMPTY,
             client_timestamp_ms: header.timestamp_ms,
             span: 0,
+            group: None,
         };
         let stored = layout::stored_header(&header, &marks, std::iter::empty());
         let made = Writer::new(stored, self.scratch()).and_then(Writer::finish);
-        let (_, file) = made.map_err(|error| Error::corrupt(key, error))?;
-        let path = self.objects.shape.named(key, 0, txid, txid);
-        match self.objects.create(&path, &file, header.timestamp_ms).await? {
-            Created::New(_) => Ok(()),
-            Created::Exists => Err(Error::PosMismatch(pos)),
-        }
+        made.map(|(_, file)| file).map_err(|error| Error::corrupt(key, error))
     }
 }

@@ -60,6 +60,15 @@ pub enum Error {
     /// A database of that name was dropped moments ago, and its files are still being removed.
     #[error("a database of that name was just dropped: try again in {} s", .0.as_secs().saturating_add(1))]
     Dropped(Duration),
+    /// The group was decided against.
+    #[error("the group was decided against: nothing of it was applied; run the transaction again")]
+    GroupAborted,
+    /// Other transactions were committed, or tried, under the id of the group.
+    #[error("that id is another group's: choose a new one at random for each")]
+    OtherGroup,
+    /// Others are faster all the time.
+    #[error("the databases change faster than this server can follow: try again")]
+    Busy,
     /// A file is not there any more: another one that was merged from it has what it had.
     #[error("{0} is gone")]
     Gone(String),

@@ -179,6 +179,7 @@ mod tests {
             post_apply_checksum: Checksum(Checksum::FLAG | 2),
             client_timestamp_ms: 4,
             span: 0,
+            group: None,
         };
         layout::stored_header(&header, &marks, pgnos.iter().filter_map(|&pgno| Pgno::new(pgno)))
     }

@@ -73,6 +73,7 @@ fn encode(
         post_apply_checksum,
         client_timestamp_ms: header.timestamp_ms,
         span: 0,
+        group: None,
     };
     let lock_pgno = shape.page_size.lock_pgno();
     let pgnos = (1..=shape.commit).filter_map(Pgno::new).filter(|&pgno| pgno != lock_pgno);

@@ -8,6 +8,7 @@
 //! | `.litevfs-cloud/proof/<random>` | the same | what the start-up tests the store with |
 //! | `.litevfs-cloud/claims/<kind>/<cluster>/<db>` | the same | who writes or compacts |
 //! | `.litevfs-cloud/clusters/<cluster>` | the same | a cluster that was made by name |
+//! | `.litevfs-cloud/groups/<cluster>/<16 hex>.json` | the same | how a group was decided |
 //!
 //! Names of clusters and databases do not start with a dot, so nothing of ours can lie under a
 //! database's prefix, nor a database under ours.
@@ -16,7 +17,9 @@
 //! layout. **What decides a commit is the creation of the level-0 file `<min>-<min>.ltx`**: of any
 //! number of writers one makes it. Of an upload that spans several transactions a second file,
 //! `<min>-<max>.ltx`, is made right after, so that Litestream sees no gap; the first says how far it
-//! spans, so that whoever finds it alone can make the second.
+//! spans, so that whoever finds it alone can make the second. Of a group of transactions in several
+//! databases the level-0 files are marked: they count once the group was decided for, by one more file
+//! that the mark leads to. See [`super::group`].
 //!
 //! A stored file is LTX v3, an LZ4 frame with a checksum for each page. Fields that nothing reads in
 //! such files carry what a server needs to trust one without reading it whole:
@@ -28,7 +31,7 @@
 //! | timestamp | the client's clock | the server's, never before that of the file before |
 //! | node id | the client's, or zero | the post-apply checksum |
 //! | WAL offset | of the client's WAL | bit 62 set; below, the pre-apply checksum's low 62 bits (note) |
-//! | WAL size | of the client's WAL | the upload's timestamp << 16, plus max TXID - min TXID of the upload |
+//! | WAL size | of the client's WAL | the upload's timestamp << 16, plus max TXID - min TXID of the upload; or bit 62 set, and below the first 62 bits of the id of the group |
 //! | WAL salts | of the client's WAL | the seal: a CRC-64 of the header without them, and of the page numbers |
 //!
 //! Note: before the first transaction there is no checksum; of a first upload the high bits of the span
@@ -58,6 +61,8 @@ pub const SNAPSHOT_LEVEL: u8 = 9;
 const LINK_FLAG: u64 = 1 << 62;
 /// The bits of a checksum that fit beside it.
 const LINK_MASK: u64 = LINK_FLAG.wrapping_sub(1);
+/// Set in the WAL size of a file that belongs to a group; what is below names it.
+const GROUP_FLAG: u64 = LINK_FLAG;
 /// The bits of the WAL size that tell the span of an upload.
 const SPAN_BITS: u32 = 16;
 /// The most transactions that an upload may span, beyond the first, unless it is a database's first.
@@ -129,6 +134,21 @@ pub fn claim(kind: &str, key: &DbKey) -> Path {
     Path::from_iter([PRIVATE, "claims", kind, key.cluster.as_str(), key.db.as_str()])
 }
 
+/// The folder with what groups came to, a folder for each cluster.
+pub fn all_groups() -> Path {
+    Path::from_iter([PRIVATE, "groups"])
+}
+
+/// The folder with what groups of a cluster came to.
+pub fn groups(cluster: &ClusterName) -> Path {
+    all_groups().join(cluster.as_str())
+}
+
+/// The object that decides a group.
+pub fn decision(cluster: &ClusterName, tag: Tag) -> Path {
+    groups(cluster).join(format!("{:016x}.json", tag.0))
+}
+
 /// The folder with the clusters that were made by name.
 pub fn clusters() -> Path {
     Path::from_iter([PRIVATE, "clusters"])
@@ -151,10 +171,24 @@ pub struct Marks {
     pub pre_apply_checksum: Checksum,
     /// The database checksum after it.
     pub post_apply_checksum: Checksum,
-    /// When the client says it was committed; 0 in merged files.
+    /// When the client says it was committed; 0 in merged files, and in those of groups.
     pub client_timestamp_ms: u64,
-    /// Transactions beyond the first that the upload has, although the name has one only.
+    /// Transactions beyond the first that the upload has, although the name has one only. A group's
+    /// files have none.
     pub span: u64,
+    /// The group it belongs to, and with which it counts or does not.
+    pub group: Option<Tag>,
+}
+
+/// Stands for a group in the header of a file: the first 62 bits of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tag(u64);
+
+impl Tag {
+    /// The tag of an id's first 64 bits.
+    pub const fn of(first: u64) -> Tag {
+        Tag(first >> 2)
+    }
 }
 
 /// The header of a stored file with those marks and pages. The times and TXIDs of `header` stay.
@@ -164,12 +198,13 @@ pub fn stored_header(header: &Header, marks: &Marks, pgnos: impl Iterator<Item =
         _ => marks.pre_apply_checksum.0,
     };
     let timestamp = marks.client_timestamp_ms.checked_shl(SPAN_BITS).unwrap_or(0) & LINK_MASK;
+    let upload = timestamp | (marks.span & MAX_SPAN);
     let mut stored = Header {
         pre_apply_checksum: Checksum::NONE,
         node_id: marks.post_apply_checksum.0,
         no_checksum: true,
         wal_offset: LINK_FLAG | (link & LINK_MASK),
-        wal_size: timestamp | (marks.span & MAX_SPAN),
+        wal_size: marks.group.map_or(upload, |Tag(tag)| GROUP_FLAG | tag),
         wal_salt: [0; 2],
         ..*header
     };
@@ -202,6 +237,7 @@ pub fn marks(
             post_apply_checksum: trailer,
             client_timestamp_ms: header.timestamp_ms,
             span: 0,
+            group: None,
         });
     }
     let post_apply_checksum = Checksum(header.node_id);
@@ -216,12 +252,15 @@ pub fn marks(
         Txid(1) => (Checksum::NONE.0, link.checked_shl(SPAN_BITS).unwrap_or(0)),
         _ => (link, 0),
     };
+    let group = (header.wal_size & GROUP_FLAG != 0).then_some(Tag(header.wal_size & LINK_MASK));
+    let upload = if group.is_some() { 0 } else { header.wal_size };
     Ok(Marks {
         // The bit that did not fit is known: a set checksum has the flag, and no other bit above.
         pre_apply_checksum: Checksum(pre_apply),
         post_apply_checksum,
-        client_timestamp_ms: header.wal_size >> SPAN_BITS,
-        span: high_span | (header.wal_size & MAX_SPAN),
+        client_timestamp_ms: upload >> SPAN_BITS,
+        span: high_span | (upload & MAX_SPAN),
+        group,
     })
 }
 
@@ -286,6 +325,7 @@ mod tests {
             post_apply_checksum: Checksum(Checksum::FLAG | 8),
             client_timestamp_ms: 1_700_000_000_123,
             span: 255,
+            group: None,
         };
         let stored = stored_header(&header(), &marks_in, pgnos(&[1, 3]));
         assert!(stored.validate(ltx::Version::V3).is_ok());
@@ -298,6 +338,11 @@ mod tests {
         let stored_first = stored_header(&first, &old, pgnos(&[1, 3]));
         assert!(stored_first.validate(ltx::Version::V3).is_ok());
         assert_eq!(marks(&stored_first, Checksum::NONE, pgnos(&[1, 3])), Ok(old));
+        let tag = Some(Tag::of(u64::MAX));
+        let grouped = Marks { client_timestamp_ms: 0, span: 0, group: tag, ..marks_in };
+        let stored_grouped = stored_header(&header(), &grouped, pgnos(&[1, 3]));
+        assert!(stored_grouped.validate(ltx::Version::V3).is_ok());
+        assert_eq!(marks(&stored_grouped, Checksum::NONE, pgnos(&[1, 3])).unwrap().group, tag);
         for list in [&[1, 2][..], &[1], &[1, 3, 4]] {
             assert!(marks(&stored, Checksum::NONE, pgnos(list)).is_err());
         }

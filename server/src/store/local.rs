@@ -101,7 +101,8 @@ fn settle(dir: &Path) -> io::Result<()> {
 fn is_staging_name(name: &str) -> bool {
     name.split_once('#').is_some_and(|(target, number)| {
         let numbered = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-        numbered && (target.ends_with(".ltx") || target == "id")
+        let ours = [".ltx", ".json"].iter().any(|end| target.ends_with(end)) || target == "id";
+        numbered && ours
     })
 }
 

@@ -1,17 +1,19 @@
 //! Sees what other servers did to a database: their commits, and files they merged or removed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use litevfs::ltx::Header;
 use litevfs::types::{Checksum, Pgno, Txid};
+use tokio::time::Instant;
 
 use super::create::Created;
 use super::database::Database;
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
+use super::group::{Standing, standing};
 use super::indexes::Indexes;
 use super::layout::{self, Marks};
 use super::objects::Objects;
@@ -71,6 +73,7 @@ impl Database {
         let looks: Vec<_> = new.into_iter().map(|file| self.look_into(file).boxed()).collect();
         let new: Vec<(LtxFile, Arc<FileIndex>)> =
             stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+        *self.doubt.lock() = None;
         for (file, index) in new {
             self.follow(file, &index).await?;
         }
@@ -97,8 +100,20 @@ impl Database {
         if is_tombstone(index) {
             return Err(self.replaced());
         }
+        let group = match standing(&self.objects, &self.key, index).await? {
+            Standing::Plain => None,
+            Standing::Counts(group) => Some(Arc::new(group)),
+            Standing::Open => {
+                *self.doubt.lock() = Some(file);
+                return Ok(());
+            }
+        };
         if index.marks.span == 0 {
-            self.state.write().append_after(tip.pos, file, index, &[]);
+            let mut state = self.state.write();
+            state.append_after(tip.pos, file, index, &[]);
+            if let Some(group) = group {
+                state.together.note(file.min_txid, &group);
+            }
             return Ok(());
         }
         let (whole, index) = complete_span(&self.objects, &self.indexes, &self.key, &file).await?;

@@ -6,7 +6,8 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | `commit`, `convert`, `page1`, `import`, `control` | ways to write: all end in one conditional create |
+//! | `commit`, `convert`, `same`, `page1`, `import`, `control` | ways to write: all end in one conditional create |
+//! | `group` | commits in several databases, all or none |
 //! | `drop` | how databases end |
 //! | `leases` | who may write |
 //! | `compact` | merges files in the background, and removes what was kept for long enough |
@@ -29,6 +30,7 @@ mod error;
 mod file_index;
 mod files;
 mod gauges;
+mod group;
 mod import;
 mod indexes;
 mod layout;
@@ -42,25 +44,27 @@ mod page1;
 mod points;
 mod proof;
 mod rewrite;
+mod same;
 mod snapshot;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]
 mod tests;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use litevfs::ltx::Crc64;
-use litevfs::types::{ClusterName, DbName, Pos};
+use litevfs::types::ClusterName;
 use parking_lot::Mutex;
 
 pub use database::{Changes, Database, Summary};
 pub use error::{Error, is_full};
+pub use group::together::Reading;
+pub use group::{GroupError, GroupId, GroupTx, MAX_MEMBERS, Outcome, Positions};
 pub use location::Settings;
 pub use objects::Objects;
 pub use points::{At, Nearest, RestorePoint};
@@ -95,6 +99,8 @@ pub struct Store {
     /// Leases of a store that is this server's alone.
     leases: Leases,
     slots: Mutex<Slots>,
+    /// The groups that are being committed here.
+    groups: Mutex<HashSet<(ClusterName, GroupId)>>,
     /// What is to be compacted.
     queue: compact::Queue,
     metrics: Metrics,
@@ -115,6 +121,8 @@ struct Slot {
     database: tokio::sync::Mutex<Option<Arc<Database>>>,
     /// A commit failed in a way that leaves open whether its file is still to appear.
     unsettled: AtomicBool,
+    /// A file after the last transaction that does not count, or not yet: see [`group`].
+    doubt: group::doubt::Doubt,
     /// The lease that this server granted, on a store that others share.
     lease: tokio::sync::Mutex<Option<leases::Granted>>,
 }
@@ -151,6 +159,7 @@ impl Store {
             server,
             leases: Leases::default(),
             slots: Mutex::default(),
+            groups: Mutex::default(),
             queue: compact::Queue::new(settings.schedule.clone()),
             metrics,
         }))
@@ -191,42 +200,48 @@ impl Store {
 
     /// A database with what other servers committed up to now, or moments ago.
     pub async fn fresh(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
-        let slot = self.slot(key)?;
-        let Some(database) = self.open(key, &slot).await? else {
-            return Ok(None);
-        };
-        match database.look(FRESH).await {
-            Ok(()) => Ok(Some(database)),
-            Err(Error::Replaced) => self.open(key, &slot).await,
-            Err(error) => Err(error),
-        }
+        self.fresh_within(key, FRESH).await
     }
 
-    /// The databases of a cluster and their positions. A damaged one is left out, and logged.
-    pub async fn databases(&self, cluster: &ClusterName) -> Result<Vec<(DbName, Pos)>, Error> {
-        let names = self.objects.databases(cluster).await?;
-        let found = stream::iter(names).map(async |db| {
-            let key = DbKey { cluster: cluster.clone(), db };
-            match self.fresh(&key).await {
-                Ok(database) => Ok(database.map(|database| (key.db, database.pos()))),
-                Err(error @ Error::Corrupt { .. }) => {
-                    tracing::error!(database = %key, %error, "left out of the list");
-                    Ok(None)
-                }
-                Err(error) => Err(error),
-            }
-        });
-        found.buffered(PARALLEL).try_filter_map(async |found| Ok(found)).try_collect().await
+    /// A database with what other servers committed up to so long ago.
+    async fn fresh_within(
+        &self,
+        key: &DbKey,
+        max_age: Duration,
+    ) -> Result<Option<Arc<Database>>, Error> {
+        let slot = self.slot(key)?;
+        let found = self.looked_at(key, &slot, max_age).await?;
+        if self.resolve_if_idle(key, &slot).await {
+            return self.looked_at(key, &slot, max_age).await;
+        }
+        Ok(found)
+    }
+
+    async fn looked_at(
+        &self,
+        key: &DbKey,
+        slot: &Slot,
+        max_age: Duration,
+    ) -> Result<Option<Arc<Database>>, Error> {
+        let Some(database) = self.open(key, slot).await? else {
+            return Ok(None);
+        };
+        match database.look(max_age).await {
+            Ok(()) => Ok(Some(database)),
+            Err(Error::Replaced) => self.open(key, slot).await,
+            Err(error) => Err(error),
+        }
     }
 
     async fn open(&self, key: &DbKey, slot: &Slot) -> Result<Option<Arc<Database>>, Error> {
         let mut opened = slot.database.lock().await;
         if opened.as_ref().is_none_or(|database| database.is_replaced()) {
-            let mut found = Database::open(&self.objects, &self.indexes, key).await;
+            let open = || Database::open(&self.objects, &self.indexes, key, &slot.doubt);
+            let mut found = open().await;
             for _ in 0..REOPENS {
                 // Files were merged and removed while they were looked at.
                 if matches!(found, Err(Error::Gone(_))) {
-                    found = Database::open(&self.objects, &self.indexes, key).await;
+                    found = open().await;
                 }
             }
             *opened = found?.map(Arc::new);

@@ -246,6 +246,15 @@ impl Objects {
         }
     }
 
+    /// Whether there is an object.
+    pub async fn exists(&self, path: &Path) -> Result<bool, Error> {
+        match self.again("head", || self.store.head(path)).await {
+            Ok(_) => Ok(true),
+            Err(Error::Gone(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes objects; one that is gone already is fine. Begins with none after the deadline.
     ///
     /// What was listed may have been dropped and made anew under the same name by the time that it is

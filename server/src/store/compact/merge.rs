@@ -93,6 +93,7 @@ fn header(view: &View, pgnos: &[Pgno], level: u8) -> Result<Header, Error> {
         post_apply_checksum: view.pos.post_apply_checksum,
         client_timestamp_ms: 0,
         span: 0,
+        group: None,
     };
     Ok(layout::stored_header(&header, &marks, pgnos.iter().copied()))
 }

@@ -143,7 +143,7 @@ impl Store {
                 self.queue.add(&DbKey { cluster: cluster.clone(), db }, Duration::ZERO);
             }
         }
-        Ok(())
+        self.sweep_decisions().await
     }
 
     async fn compact(&self, key: &DbKey) {

@@ -30,6 +30,9 @@ pub struct Faults {
     pub no_snapshots: AtomicBool,
 }
 
+/// How long a request is on its way.
+const TRIP: Duration = Duration::from_millis(1);
+
 async fn pause(ms: &AtomicU32) {
     let ms = ms.load(Ordering::SeqCst);
     if ms > 0 {
@@ -50,8 +53,9 @@ impl Faults {
         })
     }
 
-    pub fn set_rate(&self, one_in: u32) {
-        self.rate.store(one_in, Ordering::SeqCst);
+    /// Returns the rate so far.
+    pub fn set_rate(&self, one_in: u32) -> u32 {
+        self.rate.swap(one_in, Ordering::SeqCst)
     }
 
     /// A number below `limit`.
@@ -106,6 +110,8 @@ impl ObjectStore for Faulty {
             options.mode = PutMode::Overwrite;
         }
         let create = matches!(options.mode, PutMode::Create);
+        // So that work can be given up between any two requests, and no two are at one time.
+        tokio::time::sleep(TRIP).await;
         if path.as_ref().ends_with(".ltx") {
             pause(&self.faults.slow_puts).await;
         }
@@ -156,6 +162,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        tokio::time::sleep(TRIP).await;
         match self.faults.strike(1) {
             Some(_) => Err(failed("503")),
             None => self.inner.get_opts(path, options).await,
@@ -199,10 +206,15 @@ impl ObjectStore for Faulty {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        match self.faults.strike(1) {
-            Some(_) => futures_util::stream::iter([Err(failed("503"))]).boxed(),
-            None => self.inner.list(prefix),
+        if self.faults.strike(1).is_some() {
+            return futures_util::stream::iter([Err(failed("503"))]).boxed();
         }
+        let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
+        let listed = async move {
+            tokio::time::sleep(TRIP).await;
+            inner.list(prefix.as_ref())
+        };
+        futures_util::stream::once(listed).flatten().boxed()
     }
 
     fn list_with_offset(

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod faulty;
+mod groups;
 #[allow(dead_code, reason = "the tests through HTTP use the rest")]
 #[path = "../../../tests/api/model.rs"]
 mod model;

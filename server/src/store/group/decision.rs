@@ -1,0 +1,180 @@
+//! What a group came to: one small object that is made once and says it for good.
+//!
+//! Whoever makes it decides. A group that nothing is known of may still be decided against, so that an
+//! upload of it that comes later is in vain.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::time::Duration;
+
+use litevfs::types::{Checksum, ClusterName, DbName, Pos, Txid};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::store::error::Error;
+use crate::store::file_index::FileIndex;
+use crate::store::layout::{self, Tag};
+use crate::store::objects::Objects;
+
+/// How long it is tried to decide while it is not known what came of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Names a group: 32 lower-case hex digits, which its client chose at random.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GroupId(String);
+
+impl GroupId {
+    /// What stands for it in the header of a file.
+    pub(in crate::store) fn tag(&self) -> Tag {
+        let first = self.0.get(..16).and_then(|first| u64::from_str_radix(first, 16).ok());
+        // It was checked when the id was made.
+        Tag::of(first.unwrap_or_default())
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for GroupId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<GroupId, &'static str> {
+        let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        let good = text.len() == 32 && text.bytes().all(lower_hex);
+        let error = "the id of a group is 32 lower-case hex digits, chosen at random";
+        if good { Ok(GroupId(text.to_owned())) } else { Err(error) }
+    }
+}
+
+/// How a group was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+pub(in crate::store) enum Decision {
+    /// All of its transactions count.
+    Committed(Committed),
+    /// None does.
+    Aborted {},
+}
+
+/// A group that was decided for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::store) struct Committed {
+    /// Its whole id.
+    pub id: String,
+    /// In the order in which the client sent them.
+    pub members: Vec<Member>,
+}
+
+/// One transaction of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::store) struct Member {
+    #[serde(with = "text")]
+    pub db: DbName,
+    #[serde(with = "text")]
+    pub txid: Txid,
+    #[serde(with = "text")]
+    pub post_apply_checksum: Checksum,
+    /// Tells the uploaded file from another.
+    pub file: String,
+}
+
+impl Member {
+    /// The position of the database after it.
+    pub const fn pos(&self) -> Pos {
+        Pos { txid: self.txid, post_apply_checksum: self.post_apply_checksum }
+    }
+}
+
+impl Decision {
+    /// Whether a marked file of a database counts; if so, with what else.
+    pub(in crate::store) fn admits(self, db: &DbName, index: &FileIndex) -> Option<Committed> {
+        let Decision::Committed(committed) = self else {
+            return None;
+        };
+        let pos = Pos { txid: index.max_txid, post_apply_checksum: index.post_apply_checksum() };
+        // Should two ids begin alike, the one's decision does not make the other's files count.
+        let listed = committed.members.iter().any(|member| member.db == *db && member.pos() == pos);
+        listed.then_some(committed)
+    }
+}
+
+impl Objects {
+    /// The decision on a group; `None` when there is none yet.
+    pub(in crate::store) async fn read_decision(
+        &self,
+        cluster: &ClusterName,
+        tag: Tag,
+    ) -> Result<Option<Decision>, Error> {
+        let path = layout::decision(cluster, tag);
+        let Some(bytes) = self.get(&path).await? else {
+            return Ok(None);
+        };
+        self.settle(&layout::groups(cluster)).await?;
+        let decision = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::corrupt(&path, format!("not a decision: {error}")))?;
+        Ok(Some(decision))
+    }
+
+    /// Decides a group, unless it is decided; returns the decision that holds.
+    ///
+    /// After an error it is not known whether this one does, or will.
+    pub(in crate::store) async fn decide(
+        &self,
+        cluster: &ClusterName,
+        tag: Tag,
+        decision: &Decision,
+    ) -> Result<Decision, Error> {
+        let path = layout::decision(cluster, tag);
+        let text = serde_json::to_string(decision).map_err(io::Error::other)?;
+        let began = Instant::now();
+        loop {
+            let made = self.create_small(&path, text.clone()).await;
+            if matches!(made, Ok(true)) {
+                self.settle(&layout::groups(cluster)).await?;
+                return Ok(decision.clone());
+            }
+            // Whatever else the store said, what is there now stays.
+            let failure = match self.read_decision(cluster, tag).await {
+                Ok(Some(held)) => return Ok(held),
+                Ok(None) => Error::Io(io::Error::other("the store lost a group's decision")),
+                Err(error) => error,
+            };
+            if began.elapsed() >= PATIENCE || !self.is_shared() {
+                return Err(made.err().unwrap_or(failure));
+            }
+            tracing::warn!(file = %path, error = %failure, "deciding it again");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Values in JSON as their text.
+mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,199 @@
+//! Files of groups that do not count, or not yet, and what becomes of them.
+//!
+//! Such a file is the last of its database: it takes the next TXID, and what counts ends before it.
+//! Readers leave it where it is. A writer wants that TXID: it waits for the decision for a while, then
+//! decides against the group itself. A file of a group that was decided against is replaced by a
+//! transaction that changes nothing, or, where it would have been the first, by one that says that the
+//! database was dropped. Nothing else is ever put there, and only in place of that very file: so
+//! whoever does it, and however late, does no harm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use litevfs::types::{Pgno, Pos, Txid};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::decision::{Committed, Decision};
+use crate::key::DbKey;
+use crate::store::claim::now_ms;
+use crate::store::database::Database;
+use crate::store::error::Error;
+use crate::store::file_index::FileIndex;
+use crate::store::files::LtxFile;
+use crate::store::layout::Tag;
+use crate::store::objects::Objects;
+use crate::store::{Slot, Store};
+
+/// How long a writer waits for the decision on a group that has the TXID it wants.
+pub(in crate::store) const PATIENCE: Duration = Duration::from_secs(5);
+/// How old an undecided file must be for readers to have it decided.
+const ABANDONED: Duration = Duration::from_secs(60);
+/// How often it is asked whether a group was decided.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a writer finds another group in its way.
+const ROUNDS: usize = 8;
+
+/// The file after the last transaction that counts, as it was when somebody last looked.
+pub(in crate::store) type Doubt = Arc<Mutex<Option<LtxFile>>>;
+
+/// Whether a file counts.
+pub(in crate::store) enum Standing {
+    /// It belongs to no group.
+    Plain,
+    /// Its group was decided for.
+    Counts(Committed),
+    /// Its group was decided against, or not at all.
+    Open,
+}
+
+/// Finds out whether a file counts.
+pub(in crate::store) async fn standing(
+    objects: &Objects,
+    key: &DbKey,
+    index: &FileIndex,
+) -> Result<Standing, Error> {
+    let Some(tag) = index.marks.group else {
+        return Ok(Standing::Plain);
+    };
+    let decision = objects.read_decision(&key.cluster, tag).await?;
+    let committed = decision.and_then(|decision| decision.admits(&key.db, index));
+    Ok(committed.map_or(Standing::Open, Standing::Counts))
+}
+
+impl Store {
+    /// The database to commit to: [`Store::known_base`], without a file of a group in the way, but for
+    /// one of that group's. The gate is held.
+    pub(in crate::store) async fn base(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        own: Option<Tag>,
+    ) -> Result<Option<Arc<Database>>, Error> {
+        for _ in 0..ROUNDS {
+            let base = self.known_base(key, slot).await?;
+            if !self.resolve(key, slot, own, PATIENCE).await? {
+                return Ok(base);
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// Clears a file of a group out of the way, if that can be done at once. For readers.
+    pub(in crate::store) async fn resolve_if_idle(&self, key: &DbKey, slot: &Arc<Slot>) -> bool {
+        let Some(file) = *slot.doubt.lock() else {
+            return false;
+        };
+        let Ok(_gate) = slot.gate.try_lock() else {
+            return false;
+        };
+        let age = Duration::from_millis(now_ms().saturating_sub(file.written_ms));
+        let abandoned = age >= ABANDONED || !self.objects.is_shared();
+        let resolved = async {
+            if abandoned || self.is_decided(key, &file).await? {
+                return self.resolve(key, slot, None, Duration::ZERO).await;
+            }
+            Ok(false)
+        };
+        resolved.await.unwrap_or_else(|error: Error| {
+            tracing::debug!(database = %key, %error, "a file of a group stays for now");
+            false
+        })
+    }
+
+    async fn is_decided(&self, key: &DbKey, file: &LtxFile) -> Result<bool, Error> {
+        let index = self.indexes.get(&self.objects, &key.clone().into(), file).await?;
+        match index.marks.group {
+            Some(tag) => Ok(self.objects.read_decision(&key.cluster, tag).await?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// Brings a file of a group that is in the way to its end, but for one of that group's; whether
+    /// there was one. The group is decided against unless it is decided within `patience`. The gate is
+    /// held.
+    pub(in crate::store) async fn resolve(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        own: Option<Tag>,
+        patience: Duration,
+    ) -> Result<bool, Error> {
+        let Some(file) = *slot.doubt.lock() else {
+            return Ok(false);
+        };
+        let index = match self.indexes.get(&self.objects, &key.clone().into(), &file).await {
+            // Another server was faster.
+            Err(Error::Gone(_)) => return self.seen_again(slot).await,
+            index => index?,
+        };
+        let Some(tag) = index.marks.group.filter(|&tag| own != Some(tag)) else {
+            return Ok(false);
+        };
+        // On a store that is this server's alone, whoever has the gate knows that nobody else is at it.
+        let patience = if self.objects.is_shared() { patience } else { Duration::ZERO };
+        let decision = self.decision_within(key, tag, patience).await?;
+        if decision.admits(&key.db, &index).is_none() {
+            self.undo(key, slot, &file, &index).await?;
+        }
+        self.seen_again(slot).await
+    }
+
+    async fn decision_within(
+        &self,
+        key: &DbKey,
+        tag: Tag,
+        patience: Duration,
+    ) -> Result<Decision, Error> {
+        let began = Instant::now();
+        loop {
+            if let Some(decision) = self.objects.read_decision(&key.cluster, tag).await? {
+                return Ok(decision);
+            }
+            if began.elapsed() >= patience {
+                tracing::info!(database = %key, "deciding against a group that nobody went on with");
+                let decision = Decision::Aborted {};
+                return self.objects.decide(&key.cluster, tag, &decision).await;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Makes the next use see what became of a file.
+    async fn seen_again(&self, slot: &Slot) -> Result<bool, Error> {
+        *slot.doubt.lock() = None;
+        if self.objects.is_shared() {
+            slot.look_again().await;
+        } else {
+            slot.forget().await;
+        }
+        Ok(true)
+    }
+
+    /// Replaces a file of a group that was decided against.
+    async fn undo(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        file: &LtxFile,
+        index: &FileIndex,
+    ) -> Result<(), Error> {
+        let path = self.objects.shape.file(key, file);
+        // The same bytes, whichever server makes them.
+        let timestamp_ms = index.timestamp_ms;
+        if file.min_txid == Txid(1) {
+            let content = self.tombstone(key, index.page_size, Pos::EMPTY, timestamp_ms)?;
+            self.objects.replace(&path, file, &content, timestamp_ms).await?;
+            self.cleared_later(key);
+            return Ok(());
+        }
+        let database = self.open(key, slot).await?.ok_or(Error::NoDatabase)?;
+        let view = database.view(None).await?;
+        if view.pos.txid.next() == file.min_txid {
+            let page1 = vec![Pgno::ONE];
+            let seal = self.sound_from_view(&database, &view, &view, page1, timestamp_ms).await?;
+            self.objects.replace(&path, file, &seal.file, timestamp_ms).await?;
+        }
+        Ok(())
+    }
+}

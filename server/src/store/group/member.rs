@@ -1,0 +1,183 @@
+//! One transaction of a group, on its way from an upload to a file that waits for the decision.
+
+use std::fmt::Write;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use litevfs::ltx::TRAILER_LEN;
+use litevfs::types::{ClusterName, Pos};
+
+use super::GroupTx;
+use crate::key::DbKey;
+use crate::offload::offload;
+use crate::spool::Spool;
+use crate::store::claim::now_ms;
+use crate::store::commit::By;
+use crate::store::convert::{self, Converted, Sound};
+use crate::store::create::Created;
+use crate::store::database::Database;
+use crate::store::error::Error;
+use crate::store::file_index::FileIndex;
+use crate::store::files::LtxFile;
+use crate::store::layout::Tag;
+use crate::store::{Slot, Store};
+
+/// A member whose upload decodes.
+pub(super) struct Member {
+    pub(super) key: DbKey,
+    pub(super) slot: Arc<Slot>,
+    lease_id: Option<String>,
+    converted: Converted,
+}
+
+/// A member that may be the next transaction of its database.
+pub(super) struct Admitted {
+    key: DbKey,
+    slot: Arc<Slot>,
+    database: Option<Arc<Database>>,
+    sound: Sound,
+}
+
+/// A member whose file is there.
+pub(super) struct Prepared {
+    pub(super) key: DbKey,
+    pub(super) slot: Arc<Slot>,
+    /// The database as it was before; `None` when the file makes it.
+    pub(super) database: Option<Arc<Database>>,
+    pub(super) sound: Sound,
+    pub(super) file: LtxFile,
+    pub(super) index: Arc<FileIndex>,
+}
+
+/// A member whose file could not be made.
+pub(super) struct Failed {
+    pub(super) key: DbKey,
+    pub(super) slot: Arc<Slot>,
+    /// Why; `None` when its place is taken.
+    pub(super) error: Option<Error>,
+}
+
+/// What tells an uploaded file from another: its length and its trailer, with the file checksum.
+pub(super) fn recognised_by(upload: &Spool) -> io::Result<String> {
+    let mut text = format!("{:x}-", upload.len());
+    for byte in upload.tail::<TRAILER_LEN>()?.unwrap_or_default() {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
+
+impl Member {
+    /// Decodes an upload.
+    pub(super) async fn new(
+        store: &Store,
+        cluster: &ClusterName,
+        tag: Tag,
+        tx: GroupTx,
+    ) -> Result<Member, Error> {
+        let key = DbKey { cluster: cluster.clone(), db: tx.db };
+        let slot = store.slot(&key)?;
+        let scratch = store.objects.scratch().to_owned();
+        let len_bytes = usize::try_from(tx.upload.len()).unwrap_or(usize::MAX);
+        let now_ms = store.time_of_next(&slot).await;
+        let work = move || convert::convert(&tx.upload, &scratch, now_ms, Some(tag));
+        let converted = offload(len_bytes, work).await??;
+        if converted.header.min_txid != converted.header.max_txid {
+            let text = "a file of a group has one transaction: send what spans several by itself";
+            return Err(Error::BadFormat(text.to_owned()));
+        }
+        Ok(Member { key, slot, lease_id: tx.lease_id, converted })
+    }
+
+    /// Checks it against its database. The gate is held.
+    pub(super) async fn admit(self, store: &Store, tag: Tag) -> Result<Admitted, Error> {
+        let Member { key, slot, lease_id, converted: Converted { header, sound } } = self;
+        let by = By::Client(lease_id.as_deref());
+        let known = sound.as_ref().ok();
+        let database = store.checked(&key, &slot, &header, known, by, Some(tag)).await?;
+        Ok(Admitted { key, slot, database, sound: sound? })
+    }
+}
+
+impl Admitted {
+    /// The order in which files are made.
+    pub(super) fn rank(&self) -> u8 {
+        match (&self.database, self.sound.file.in_memory()) {
+            (None, _) => 2,
+            (Some(_), Some(_)) => 1,
+            (Some(_), None) => 0,
+        }
+    }
+
+    /// Makes its file. The gate is held.
+    pub(super) async fn prepare(self, store: &Store, tag: Tag) -> Result<Prepared, Failed> {
+        match self.make_file(store, tag).await {
+            Ok(Some((file, index))) => {
+                let Admitted { key, slot, database, sound } = self;
+                Ok(Prepared { key, slot, database, sound, file, index })
+            }
+            Ok(None) => Err(Failed { key: self.key, slot: self.slot, error: None }),
+            Err(error) => {
+                // It may be there all the same, or appear: only the files can tell.
+                leave_open(&self.slot).await;
+                Err(Failed { key: self.key, slot: self.slot, error: Some(error) })
+            }
+        }
+    }
+
+    /// Its file, unless its place is taken.
+    async fn make_file(
+        &self,
+        store: &Store,
+        tag: Tag,
+    ) -> Result<Option<(LtxFile, Arc<FileIndex>)>, Error> {
+        let Admitted { key, sound, .. } = self;
+        let txid = sound.header.min_txid;
+        let path = store.objects.shape.named(key, 0, txid, txid);
+        let created = store.objects.create(&path, &sound.file, sound.index.timestamp_ms).await?;
+        if self.database.is_none() {
+            store.objects.settle(&store.objects.shape.level(key, 0)).await?;
+        }
+        let db =
+            self.database.as_ref().map_or_else(|| Arc::new(key.clone()), |d| Arc::clone(&d.key));
+        if let Created::New(version) = created {
+            let (len, written_ms) = (sound.file.len(), now_ms());
+            let file =
+                LtxFile { level: 0, min_txid: txid, max_txid: txid, len, version, written_ms };
+            store.indexes.put(&db, &file, Arc::clone(&sound.index));
+            return Ok(Some((file, Arc::clone(&sound.index))));
+        }
+        // The same may have been sent before, to a server that died, or is at it too.
+        let listed = store.objects.committed_from(key, txid).await?;
+        let there = listed.into_iter().find(|f| (f.min_txid, f.max_txid) == (txid, txid));
+        let there = there.ok_or_else(|| Error::Gone(path.to_string()))?;
+        let index = store.indexes.get(&store.objects, &db, &there).await?;
+        if index.marks.group != Some(tag) {
+            return Ok(None);
+        }
+        if sound.is_file(&store.objects, &db, there, &index).await? {
+            Ok(Some((there, index)))
+        } else {
+            Err(Error::OtherGroup)
+        }
+    }
+}
+
+impl Prepared {
+    /// The position of the database after it.
+    pub(super) fn pos(&self) -> Pos {
+        let post_apply_checksum = self.sound.index.post_apply_checksum();
+        Pos { txid: self.sound.header.max_txid, post_apply_checksum }
+    }
+
+    /// Leaves it to the next who looks what became of it.
+    pub(super) async fn leave_open(&self) {
+        leave_open(&self.slot).await;
+    }
+}
+
+async fn leave_open(slot: &Slot) {
+    slot.forget().await;
+    slot.unsettled.store(true, Ordering::Release);
+}

@@ -1,0 +1,70 @@
+//! Removes decisions that nothing asks for any more.
+//!
+//! A client may ask for a while what became of its group. And a marked file needs its decision for as
+//! long as it is there: the last file of an idle database stays for ever. A decision against a group is
+//! needed by nothing else, because a file that nobody decided about does not count either.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use litevfs::types::ClusterName;
+use object_store::ObjectMeta;
+
+use super::decision::{Committed, Decision};
+use crate::key::DbKey;
+use crate::store::Store;
+use crate::store::claim::now_ms;
+use crate::store::error::Error;
+use crate::store::layout;
+
+/// How long decisions are kept at least.
+const KEEP: Duration = Duration::from_secs(24 * 3600);
+
+impl Store {
+    /// Removes decisions that are old and stand for no file.
+    pub(in crate::store) async fn sweep_decisions(&self) -> Result<(), Error> {
+        let clusters: Vec<ClusterName> = self.objects.names(Some(&layout::all_groups())).await?;
+        for cluster in clusters {
+            self.sweep_cluster(&cluster).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep_cluster(&self, cluster: &ClusterName) -> Result<(), Error> {
+        let mut listed = self.objects.store.list(Some(&layout::groups(cluster)));
+        while let Some(meta) = listed.try_next().await? {
+            if self.is_swept(cluster, &meta).await? {
+                self.objects.delete(&meta.location).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_swept(&self, cluster: &ClusterName, meta: &ObjectMeta) -> Result<bool, Error> {
+        let written_ms = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
+        if Duration::from_millis(now_ms().saturating_sub(written_ms)) < KEEP {
+            return Ok(false);
+        }
+        let bytes = self.objects.get(&meta.location).await?.unwrap_or_default();
+        match serde_json::from_slice(&bytes) {
+            Ok(Decision::Committed(group)) => Ok(!self.has_files(cluster, &group).await?),
+            Ok(Decision::Aborted {}) => Ok(true),
+            Err(error) => {
+                tracing::warn!(file = %meta.location, %error, "not a decision: it stays");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whether a file that a group made, or another of its name, is there.
+    async fn has_files(&self, cluster: &ClusterName, group: &Committed) -> Result<bool, Error> {
+        for member in &group.members {
+            let key = DbKey { cluster: cluster.clone(), db: member.db.clone() };
+            let path = self.objects.shape.named(&key, 0, member.txid, member.txid);
+            if self.objects.exists(&path).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

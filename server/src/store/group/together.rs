@@ -1,0 +1,269 @@
+//! Positions of several databases that are of one state, as far as groups go: of no group one database
+//! is shown with its transaction, and another without.
+//!
+//! What this server knows of each database is as old as its last look at it, and looks are apart. A
+//! database therefore remembers the last groups it took in. When one in an answer has a group's
+//! transaction and another does not, the other is looked at again: the group was decided before the
+//! first was looked at, so this time it shows. What is not remembered any more, or was not there when a
+//! database was opened, is made up for by the time: looks that began later see it in any case.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use litevfs::types::{ClusterName, DbName, Pos, Txid};
+use tokio::sync::MutexGuard;
+use tokio::time::Instant;
+
+use super::decision::Committed;
+use super::member::Prepared;
+use crate::key::DbKey;
+use crate::store::claim::now_ms;
+use crate::store::database::{Changes, Database, State};
+use crate::store::error::Error;
+use crate::store::files::Files;
+use crate::store::view::View;
+use crate::store::{FRESH, PARALLEL, Store};
+
+/// How many groups a database remembers.
+const MAX_GROUPS: usize = 16;
+/// How often databases are looked at again that have moved on meanwhile.
+const ROUNDS: usize = 32;
+
+/// A database whose last transaction is older than this has no group that others may lack.
+const SETTLED: Duration = Duration::from_secs(300);
+
+/// The last groups that a database took in.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Together {
+    /// Groups taken in until then may not be among them.
+    since: Option<Instant>,
+    groups: VecDeque<Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    at: Instant,
+    /// The database's own transaction.
+    txid: Txid,
+    group: Arc<Committed>,
+}
+
+impl Together {
+    /// What is known when a database was opened whose last transaction is of that time, in ms.
+    pub(in crate::store) fn when_opened(last_ms: u64) -> Together {
+        let age = Duration::from_millis(now_ms().saturating_sub(last_ms));
+        Together { since: (age < SETTLED).then(Instant::now), groups: VecDeque::new() }
+    }
+
+    /// Takes a group in, with the database's own transaction.
+    pub(in crate::store) fn note(&mut self, txid: Txid, group: &Arc<Committed>) {
+        if self.groups.len() >= MAX_GROUPS
+            && let Some(oldest) = self.groups.pop_front()
+        {
+            self.since = Some(oldest.at);
+        }
+        self.groups.push_back(Taken { at: Instant::now(), txid, group: Arc::clone(group) });
+    }
+}
+
+/// Which databases an answer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Those that were named.
+    Named,
+    /// All of a cluster: damaged ones are left out, and what groups made meanwhile is added.
+    Cluster,
+}
+
+/// A database, its position, and what changed since the position asked about.
+pub type Reading = (DbName, Pos, Changes);
+
+/// One database of an answer.
+struct Part {
+    /// What was there before is shown.
+    seen_at: Instant,
+    /// The database, if it is there, and what was read.
+    read: Option<(Arc<Database>, Pos, Changes)>,
+}
+
+impl Store {
+    /// The positions of those databases of a cluster that are there, which are of one state, and what
+    /// changed in each since a position.
+    pub async fn read_together(
+        &self,
+        cluster: &ClusterName,
+        asked: &BTreeMap<DbName, Pos>,
+    ) -> Result<Vec<Reading>, Error> {
+        let dbs = asked.keys().cloned().collect();
+        let parts = self.gather(cluster, dbs, |db| asked.get(db).copied(), Scope::Named).await?;
+        let whole =
+            |(db, part): (DbName, Part)| part.read.map(|(_, pos, changes)| (db, pos, changes));
+        Ok(parts.into_iter().filter_map(whole).collect())
+    }
+
+    /// The databases of a cluster and their positions, which are of one state. A damaged one is left
+    /// out, and logged.
+    pub async fn databases(&self, cluster: &ClusterName) -> Result<Vec<(DbName, Pos)>, Error> {
+        for _ in 0..ROUNDS {
+            let listed_at = Instant::now();
+            let dbs = self.objects.databases(cluster).await?;
+            let parts = self.gather(cluster, dbs, |_| None, Scope::Cluster).await?;
+            let opened = |part: &Part| part.read.as_ref()?.0.state.read().together.since;
+            // One that was opened since may have been written together with one that is not listed.
+            if parts.values().all(|part| opened(part) <= Some(listed_at)) {
+                let whole = |(db, part): (DbName, Part)| part.read.map(|(_, pos, _)| (db, pos));
+                return Ok(parts.into_iter().filter_map(whole).collect());
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// Reads databases until all are of one state.
+    async fn gather(
+        &self,
+        cluster: &ClusterName,
+        dbs: Vec<DbName>,
+        since: impl Fn(&DbName) -> Option<Pos>,
+        scope: Scope,
+    ) -> Result<BTreeMap<DbName, Part>, Error> {
+        let mut parts: BTreeMap<DbName, Part> = BTreeMap::new();
+        let (mut wanted, mut max_age) = (dbs, FRESH);
+        for _ in 0..ROUNDS {
+            let again = wanted.into_iter().map(|db| {
+                let since = since(&db);
+                self.part(DbKey { cluster: cluster.clone(), db }, since, scope, max_age).boxed()
+            });
+            let again = stream::iter(again.collect::<Vec<_>>()).buffered(PARALLEL);
+            parts.extend(again.try_collect::<Vec<_>>().await?);
+            wanted = behind(&parts, scope);
+            if wanted.is_empty() {
+                return Ok(parts);
+            }
+            max_age = Duration::ZERO;
+        }
+        Err(Error::Busy)
+    }
+
+    async fn part(
+        &self,
+        key: DbKey,
+        since: Option<Pos>,
+        scope: Scope,
+        max_age: Duration,
+    ) -> Result<(DbName, Part), Error> {
+        let began = Instant::now();
+        let database = match self.fresh_within(&key, max_age).await {
+            Ok(Some(database)) => database,
+            Ok(None) => return Ok((key.db, Part { seen_at: began, read: None })),
+            Err(error @ Error::Corrupt { .. }) if scope == Scope::Cluster => {
+                tracing::error!(database = %key, %error, "left out of the list");
+                return Ok((key.db, Part { seen_at: began, read: None }));
+            }
+            Err(error) => return Err(error),
+        };
+        let looked_at = *database.looked_at.lock().await;
+        // What this server has to itself it knows at every moment.
+        let shared = self.objects.is_shared();
+        let seen_at = if shared { looked_at.unwrap_or(began) } else { Instant::now() };
+        let (pos, changes) = match since {
+            Some(since) => database.changes(since).await?,
+            None => (database.pos(), Changes::Nothing),
+        };
+        Ok((key.db, Part { seen_at, read: Some((database, pos, changes)) }))
+    }
+
+    /// Takes in what a group has made, in all databases at one moment.
+    pub(super) async fn take_in_group(&self, prepared: &[Prepared], group: &Arc<Committed>) {
+        let mut new = Vec::new();
+        for member in prepared {
+            *member.slot.doubt.lock() = None;
+            if member.database.is_none()
+                && let Ok(database) = self.first_of(member).await
+            {
+                new.push((member.slot.database.lock().await, database));
+            }
+        }
+        take_in(prepared, new, group);
+        for member in prepared {
+            self.metrics.commit(member.file.len);
+            let open = member.slot.database.lock().await.clone();
+            if let Some(database) = &open
+                && database.state.read().lacks_snapshot()
+            {
+                self.begin_with_snapshot(database).await;
+            }
+            self.committed(&member.key, open.map_or(0, |database| database.plan_len()));
+        }
+    }
+
+    /// A database that a group has made.
+    async fn first_of(&self, member: &Prepared) -> Result<Arc<Database>, Error> {
+        let key = Arc::new(member.key.clone());
+        let mut files = Files::default();
+        files.insert(member.file);
+        let view = View::new(&self.objects, &self.indexes, &key, &[member.file]).await?;
+        let state = State::new(files, &view);
+        let doubt = &member.slot.doubt;
+        Ok(Arc::new(Database::new(key, &self.objects, &self.indexes, state, doubt)))
+    }
+}
+
+/// The place of a database that a group has made, and the database.
+type New<'a> = (MutexGuard<'a, Option<Arc<Database>>>, Arc<Database>);
+
+fn take_in(prepared: &[Prepared], new: Vec<New<'_>>, group: &Arc<Committed>) {
+    // All at once, so that nobody sees some with it and some without.
+    let known = prepared.iter().filter_map(|member| Some((member, member.database.as_ref()?)));
+    let mut states: Vec<_> = known.map(|(member, known)| (member, known.state.write())).collect();
+    for (member, state) in &mut states {
+        let base = state.tip.pos;
+        if base.txid.next() == member.file.min_txid {
+            state.append_after(base, member.file, &member.index, &member.sound.checksums);
+        }
+        state.together.note(member.file.min_txid, group);
+    }
+    for (mut place, database) in new {
+        database.state.write().together.note(Txid(1), group);
+        *place = Some(database);
+    }
+}
+
+/// The databases to look at again.
+fn behind(parts: &BTreeMap<DbName, Part>, scope: Scope) -> Vec<DbName> {
+    let mut behind: Vec<DbName> = Vec::new();
+    // For each database the others count: of the latest two times one is another's.
+    let (mut latest, mut second): (Option<(Instant, &DbName)>, Option<Instant>) = (None, None);
+    for (db, part) in parts {
+        let Some((database, pos, _)) = &part.read else {
+            continue;
+        };
+        let state = database.state.read();
+        let since = state.together.since;
+        if since > latest.map(|(at, _)| at) {
+            (latest, second) = (since.map(|at| (at, db)), latest.map(|(at, _)| at));
+        } else {
+            second = second.max(since);
+        }
+        for taken in state.together.groups.iter().filter(|taken| taken.txid <= pos.txid) {
+            behind.extend(taken.group.members.iter().filter_map(|member| {
+                let Some(other) = parts.get(&member.db) else {
+                    return (scope == Scope::Cluster).then(|| member.db.clone());
+                };
+                let lacks = other.read.as_ref().is_none_or(|(_, pos, _)| pos.txid < member.txid);
+                // Seen later and still without it, it was dropped meanwhile.
+                (lacks && other.seen_at <= taken.at).then(|| member.db.clone())
+            }));
+        }
+    }
+    for (db, part) in parts {
+        let others = latest.filter(|(_, latest)| *latest != db).map(|(at, _)| at).or(second);
+        if others.is_some_and(|others| part.seen_at <= others) {
+            behind.push(db.clone());
+        }
+    }
+    behind.sort_unstable();
+    behind.dedup();
+    behind
+}

@@ -1,0 +1,62 @@
+//! Whether a stored file is what an upload was made into: the same transaction, sent again.
+
+use std::sync::Arc;
+
+use litevfs::ltx::page_checksum;
+use litevfs::types::Pgno;
+
+use super::convert::Sound;
+use super::error::Error;
+use super::file_index::FileIndex;
+use super::files::LtxFile;
+use super::look::is_tombstone;
+use super::objects::Objects;
+use super::view::View;
+use crate::key::DbKey;
+
+/// How many pages are compared at the same time.
+const BATCH: usize = 256;
+
+impl Sound {
+    /// Whether it is that file, page for page. It is not when the file was merged and removed meanwhile:
+    /// that is too late to tell.
+    ///
+    /// Equal positions do not prove it: the database checksum is linear, so that the same change
+    /// made to two pages cancels out, and one writer's transaction could pass for another's. Nor do
+    /// equal pages without the time of the commit, or the group: the same change made by two clients to
+    /// the same base would be one transaction, acknowledged to both.
+    pub(super) async fn is_file(
+        &self,
+        objects: &Objects,
+        db: &DbKey,
+        file: LtxFile,
+        held: &Arc<FileIndex>,
+    ) -> Result<bool, Error> {
+        let upload = &self.index;
+        let same = held.marks.client_timestamp_ms == upload.marks.client_timestamp_ms
+            && held.marks.group == upload.marks.group
+            && held.marks.post_apply_checksum == upload.marks.post_apply_checksum
+            && held.marks.span == upload.marks.span
+            && held.marks.follows(upload.marks.pre_apply_checksum)
+            && held.commit == upload.commit
+            && held.page_size == upload.page_size
+            && !is_tombstone(held)
+            && held.pgnos().eq(upload.pgnos());
+        if !same {
+            return Ok(false);
+        }
+        let pgnos: Vec<Pgno> = held.pgnos().collect();
+        let view = View::of_file(file, Arc::clone(held));
+        for (batch, ours) in pgnos.chunks(BATCH).zip(self.checksums.chunks(BATCH)) {
+            let pages = match view.pages(objects, db, batch).await {
+                Err(Error::Gone(_)) => return Ok(false),
+                pages => pages?,
+            };
+            let theirs = batch.iter().zip(&pages).map(|(&pgno, data)| page_checksum(pgno, data));
+            if !theirs.eq(ours.iter().copied()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
