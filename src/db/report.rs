@@ -37,6 +37,8 @@ pub struct Report {
     pub sighting: Option<Sighting>,
     /// Page size and size in pages there; `None` when there is no page, or page 1 is not cached.
     pub size: Option<(PageSize, u32)>,
+    /// Why the connection can't write; `None` when it can.
+    pub read_only: Option<&'static str>,
     /// The write lease.
     pub lease: LeaseStanding,
     /// How long ago a poll or a commit confirmed the newest known position, in ms.
@@ -106,6 +108,7 @@ impl Connection {
             },
             sighting,
             size,
+            read_only: self.read_only,
             lease: state.lease_standing(self.id),
             poll_age_ms: state.confirmed.map(Tick::age_ms),
             cached_pages,

@@ -25,7 +25,13 @@ pub fn text(report: &Report, last_error: Option<&str>) -> String {
         ),
         ("confirmed", ago(report.sighting.and_then(|sighting| sighting.lag_ms))),
         ("last poll", ago(report.poll_age_ms)),
-        ("lease", lease(report.lease)),
+        (
+            "lease",
+            report.read_only.map_or_else(
+                || lease(report.lease),
+                |why| format!("not for this connection, which is read-only: {why}"),
+            ),
+        ),
         ("cache", format!("{} pages, {} bytes", report.cached_pages, report.cached_bytes)),
         ("page reads", format!("{} cached, {} fetched", pages.hits, pages.misses)),
         ("pages fetched", format!("{}, {} of them ahead", pages.fetched, pages.prefetched)),
