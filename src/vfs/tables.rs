@@ -149,12 +149,12 @@ unsafe fn open_database(
         let text = format!("{name}: no such database, and the mode does not allow to create it");
         return Err(Error::new(ErrorKind::NotFound, text));
     }
-    if flags & ffi::SQLITE_OPEN_READONLY != 0 {
-        connection.make_read_only("it was opened with mode=ro");
-    }
     if parameters.is_immutable {
         connection.make_read_only("it was opened with immutable=1");
         connection.pin()?;
+    }
+    if flags & ffi::SQLITE_OPEN_READONLY != 0 {
+        connection.make_read_only("it was opened with mode=ro");
     }
     let out_flags = match connection.refusal_to_write() {
         Some(_) => {
