@@ -38,3 +38,4 @@ pub mod reload;
 pub mod spool;
 pub mod sqlite_file;
 mod times;
+pub mod waiters;

@@ -6,11 +6,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::waiting;
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
+use crate::waiters;
 use crate::wire::rfc3339_in;
 
 #[derive(Serialize)]
@@ -19,29 +22,46 @@ pub(crate) struct LeaseBody {
     expires_at: String,
 }
 
-/// Grants or, with `id`, prolongs a lease for `duration` ms, at most a minute.
+/// Grants or, with `id`, prolongs a lease for `duration` ms, at most a minute. A client that gives its
+/// name as `waiter` keeps its place when it is refused.
 pub(crate) async fn acquire(
     State(app): State<Arc<App>>,
     access: Access,
-) -> Result<Json<LeaseBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let key = access.key(Permission::Write)?;
     let duration = duration(&access)?;
-    let (id, granted) = match access.parameter("id") {
-        Some(id) => (id.to_owned(), app.store.refresh_lease(&key, id, duration).await?),
-        None => app.store.acquire_lease(&key, duration).await?,
+    let (id, granted) = match (access.parameter("id"), waiter(&access)?) {
+        (Some(id), _) => (id.to_owned(), app.store.refresh_lease(&key, id, duration).await?),
+        (None, Some(waiter)) => app.store.acquire_lease_in_turn(&key, duration, waiter).await?,
+        (None, None) => app.store.acquire_lease(&key, duration).await?,
     };
-    Ok(Json(LeaseBody { id, expires_at: rfc3339_in(granted) }))
+    let body = LeaseBody { id, expires_at: rfc3339_in(granted) };
+    Ok((waiting(&app, &key), Json(body)).into_response())
 }
 
 /// Gives a lease back; an unknown one is gone already, which is fine.
 pub(crate) async fn release(
     State(app): State<Arc<App>>,
     access: Access,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let key = access.key(Permission::Write)?;
     let id = access.parameter("id").ok_or_else(|| ApiError::bad_input("name the lease: id=ID"))?;
     app.store.release_lease(&key, id).await?;
-    Ok(StatusCode::OK)
+    Ok((StatusCode::OK, waiting(&app, &key)).into_response())
+}
+
+fn waiter(access: &Access) -> Result<Option<&str>, ApiError> {
+    let waiter = access.parameter("waiter");
+    let usable = |name: &str| {
+        (1..=waiters::MAX_NAME_LEN).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_graphic())
+    };
+    match waiter {
+        Some(name) if !usable(name) => {
+            Err(ApiError::bad_input("waiter: give 1 to 64 printable ASCII characters"))
+        }
+        waiter => Ok(waiter),
+    }
 }
 
 fn duration(access: &Access) -> Result<Duration, ApiError> {

@@ -30,6 +30,8 @@ use crate::store::{At, Database, Error};
 
 /// The lease that the client writes under.
 const LEASE_ID: &str = "lfsc-lease-id";
+/// How many clients wait for the lease of the database that the request was about.
+const LEASE_WAITERS: HeaderName = HeaderName::from_static("lfsc-lease-waiters");
 /// How long [`linger`] reads on.
 const LINGER: Duration = Duration::from_secs(10);
 /// The position that an answer is from.
@@ -58,6 +60,11 @@ fn linger(body: Body) {
 /// The lease that a request is made under.
 fn lease_id(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(text_header(headers, LEASE_ID)?.map(str::to_owned))
+}
+
+/// How many clients wait for a database's lease: whoever holds it may like to know.
+fn waiting(app: &App, key: &DbKey) -> [(HeaderName, String); 1] {
+    [(LEASE_WAITERS, app.store.lease_waiters(key).to_string())]
 }
 
 /// A database, and its position at a moment.

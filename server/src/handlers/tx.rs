@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{lease_id, within};
+use super::{lease_id, waiting, within};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -28,8 +28,9 @@ pub(crate) async fn push(
     let upload = spool::receive(body.into_data_stream(), app.max_body, app.store.scratch()).await?;
     // A commit that has begun is brought to its end, whether the client still waits or not:
     // otherwise memory could miss a file that was made.
-    let commit =
-        tokio::spawn(async move { app.store.commit(&key, upload, lease_id.as_deref()).await });
+    let (store, db) = (Arc::clone(&app.store), key.clone());
+    let commit = tokio::spawn(async move { store.commit(&db, upload, lease_id.as_deref()).await });
     let pos = commit.await??;
-    Ok((StatusCode::OK, [(HWM, pos.txid.to_string())]).into_response())
+    let hwm = [(HWM, pos.txid.to_string())];
+    Ok((StatusCode::OK, hwm, waiting(&app, &key)).into_response())
 }

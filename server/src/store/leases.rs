@@ -88,6 +88,28 @@ impl Store {
         }
     }
 
+    /// The same for a client that, if it is refused, asks again under the same name: those that wait
+    /// are served in the order they came.
+    pub async fn acquire_lease_in_turn(
+        self: &Arc<Self>,
+        key: &DbKey,
+        duration: Duration,
+        waiter: &str,
+    ) -> Result<(String, Duration), Error> {
+        if let Err(wait) = self.waiters.ask(key, waiter, Moment::now()) {
+            self.metrics.lease_refused();
+            return Err(LeaseError::Held(wait).into());
+        }
+        let granted = self.acquire_lease(key, duration).await?;
+        self.waiters.leave(key, waiter);
+        Ok(granted)
+    }
+
+    /// How many clients wait for a lease, as far as this server knows.
+    pub fn lease_waiters(&self, key: &DbKey) -> usize {
+        self.waiters.count(key, Moment::now())
+    }
+
     /// Prolongs a live lease; returns how long it lasts from now.
     pub async fn refresh_lease(
         self: &Arc<Self>,

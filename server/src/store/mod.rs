@@ -74,6 +74,7 @@ use crate::key::DbKey;
 use crate::lease::Leases;
 use crate::metrics::Metrics;
 use crate::random;
+use crate::waiters::Waiters;
 use indexes::Indexes;
 
 /// How many databases are opened at the same time for one listing.
@@ -98,6 +99,7 @@ pub struct Store {
     server: String,
     /// Leases of a store that is this server's alone.
     leases: Leases,
+    waiters: Waiters,
     slots: Mutex<Slots>,
     /// The groups that are being committed here.
     groups: Mutex<HashSet<(ClusterName, GroupId)>>,
@@ -158,6 +160,7 @@ impl Store {
             id,
             server,
             leases: Leases::default(),
+            waiters: Waiters::default(),
             slots: Mutex::default(),
             groups: Mutex::default(),
             queue: compact::Queue::new(settings.schedule.clone()),
