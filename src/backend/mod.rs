@@ -126,8 +126,10 @@ pub trait Backend: Send + Sync {
     /// [`crate::error::ErrorKind::NotFound`].
     fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)>;
 
-    /// Appends a transaction. Durable when it succeeds.
-    fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str) -> core::result::Result<(), PushError>;
+    /// Appends a transaction. Durable when it succeeds. Answers how many clients wait for the lease, as
+    /// far as the server tells.
+    fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str)
+    -> core::result::Result<u32, PushError>;
 
     /// Appends transactions to several databases, to all of them or to none. Durable when it succeeds.
     /// `id` is 32 lower-case hex digits that no other group has; the same group may be pushed again.
@@ -141,11 +143,12 @@ pub trait Backend: Send + Sync {
         Err(Error::new(ErrorKind::Internal, format!("nothing can be known of {id}")))
     }
 
-    /// Takes the write lease for so long, and answers with its id.
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String>;
+    /// Takes the write lease for so long, and answers with its id. A `waiter` that is refused and asks
+    /// again under the same name gets it before those that came later.
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String>;
 
-    /// Prolongs a lease from now on.
-    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()>;
+    /// Prolongs a lease from now on. Answers how many clients wait for it, as far as the server tells.
+    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32>;
 
     /// Gives a lease back. One that is gone already is no error.
     fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()>;

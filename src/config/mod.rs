@@ -100,6 +100,7 @@ pub struct Environment {
     cluster: Option<ClusterName>,
     cache_dir: Option<String>,
     max_staleness_ms: u64,
+    auto_lease: bool,
 }
 
 impl Environment {
@@ -117,6 +118,12 @@ impl Environment {
         };
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let cluster = var("LITEFS_CLOUD_CLUSTER");
+        let auto_lease = var("LITEVFS_AUTO_LEASE").map_or(Ok(false), |text| {
+            let why = || {
+                refused("LITEVFS_AUTO_LEASE", &format!("'{text}' is neither on (1) nor off (0)"))
+            };
+            parse_switch(&text).ok_or_else(why)
+        })?;
         let host = var("LITEFS_CLOUD_HOST");
         let host = host.as_deref().unwrap_or(DEFAULT_HOST).trim();
         Ok(Environment {
@@ -128,7 +135,13 @@ impl Environment {
                 let why = "give off, or a time as 500ms, 5s, 1m, or a number of seconds";
                 parse_bound_ms(&text).ok_or_else(|| refused(MAX_STALENESS_VARIABLE, why))
             })?,
+            auto_lease,
         })
+    }
+
+    /// Whether connections take the write lease by themselves unless they are told otherwise.
+    pub fn auto_lease(&self) -> bool {
+        self.auto_lease
     }
 
     /// Whether there is a token for databases that do not bring one.
@@ -175,6 +188,17 @@ impl Environment {
 fn parse_cluster(text: Option<&str>, place: &str) -> Result<Option<ClusterName>> {
     let parse = |text: &str| text.parse().map_err(|e| refused(place, &format!("{e}")));
     text.map(parse).transpose()
+}
+
+/// Whether a text says on or off, in the words that SQLite takes for it.
+pub fn parse_switch(text: &str) -> Option<bool> {
+    let text = text.trim();
+    let is_one_of = |words: [&str; 4]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    if is_one_of(["1", "on", "true", "yes"]) {
+        Some(true)
+    } else {
+        is_one_of(["0", "off", "false", "no"]).then_some(false)
+    }
 }
 
 /// The error for a setting that can't be used.

@@ -121,3 +121,16 @@ fn the_identity_tells_apart_what_differs_and_hides_the_token() {
     assert_ne!(with("one", Some("east")), with("one", None));
     assert!(!with("one", None).contains("one"));
 }
+
+#[test]
+fn auto_lease_is_a_switch() {
+    let auto_lease = |text| {
+        let environment = environment(&[TOKEN, ("LITEVFS_AUTO_LEASE", text)]);
+        environment.map(|environment| environment.auto_lease())
+    };
+    for (text, on) in [("1", true), ("On", true), (" 0", false), ("off", false), ("", false)] {
+        assert_eq!(auto_lease(text), Ok(on), "{text}");
+    }
+    let error = auto_lease("maybe").unwrap_err();
+    assert!(error.message().contains("LITEVFS_AUTO_LEASE: 'maybe'"), "{error}");
+}

@@ -24,6 +24,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// How long the lease is taken for refused after it was: the lock for writing follows the one for reading
+/// at once, and need not ask again.
+const REFUSAL_LASTS_MS: u64 = 100;
+
 /// SQLite's locks, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
@@ -124,6 +128,10 @@ pub struct Connection {
     pub(super) is_pinned: bool,
     /// Whether SQLite keeps its locks between transactions (`locking_mode=exclusive`).
     pub(super) keeps_locks: bool,
+    /// Whether it takes the lease by itself.
+    auto_lease: bool,
+    /// Why the lease was not to be had when a write was expected, and when that was.
+    refused: Option<(Tick, Error)>,
     /// The journal mode that SQLite was last asked for.
     pub(super) journal_mode: Option<String>,
     /// The position at which SQLite last saw page 1.
@@ -152,6 +160,8 @@ impl Connection {
             read_only: None,
             is_pinned: false,
             keeps_locks: false,
+            auto_lease: false,
+            refused: None,
             journal_mode: None,
             seen: None,
             is_unlimited: false,
@@ -196,6 +206,16 @@ impl Connection {
         self.database.newest_view(self.settings.max_staleness_ms)
     }
 
+    /// Tells that SQLite is about to begin a statement that may write, here or elsewhere. With auto lease
+    /// the lease is taken now, because afterwards the view that the lock pins is the newest; later on it
+    /// might have become too old to write. Where that fails the lock for writing decides.
+    pub fn expect_write(&mut self) {
+        if self.auto_lease && !self.is_locked() && self.refusal_to_write().is_none() {
+            let refused = self.database.live_lease(self.id).err();
+            self.refused = refused.map(|error| (Tick::now(), error));
+        }
+    }
+
     /// Takes a stronger lock. Shared pins the newest view; reserved needs the lease and the newest
     /// view, and fails at once without.
     pub fn lock(&mut self, lock: Lock) -> Result<()> {
@@ -224,6 +244,11 @@ impl Connection {
 
     fn start_writing(&mut self, view: View) -> Result<()> {
         if let Some(error) = self.refusal_to_write() {
+            return Err(error);
+        }
+        if let Some((when, error)) = self.refused.take()
+            && when.age_ms() < REFUSAL_LASTS_MS
+        {
             return Err(error);
         }
         self.database.live_lease(self.id)?;
@@ -274,9 +299,7 @@ impl Connection {
             Phase::Reading(view) => *view,
             _ => return,
         };
-        let mut state = self.database.state();
-        state.writer.take_if(|writer| *writer == self.id);
-        drop(state);
+        self.refused = None;
         if lock == Lock::None {
             self.phase = Phase::Unlocked;
             self.old_pages.clear();
@@ -284,6 +307,7 @@ impl Connection {
             self.phase = Phase::Reading(view);
         }
         self.tell_group();
+        self.database.end_write(self.id);
     }
 
     /// Whether this connection has any lock.
@@ -330,6 +354,25 @@ impl Connection {
             return Err(self.database.error(ErrorKind::Busy, text));
         }
         self.database.release_lease(self.id);
+        Ok(())
+    }
+
+    /// Whether it takes the lease by itself.
+    pub fn auto_lease(&self) -> bool {
+        self.auto_lease
+    }
+
+    /// Has it take the lease by itself when it writes, or leave that to [`Connection::acquire_lease`].
+    pub fn set_auto_lease(&mut self, on: bool) -> Result<()> {
+        if on == self.auto_lease {
+            return Ok(());
+        }
+        if !on && let Phase::Writing(_) = &self.phase {
+            let text = "a transaction is open; commit or roll back before switching auto lease off";
+            return Err(self.database.error(ErrorKind::Busy, text));
+        }
+        self.database.set_auto_lease(self.id, on);
+        self.auto_lease = on;
         Ok(())
     }
 
@@ -410,6 +453,7 @@ impl Drop for Connection {
         if self.database.is_ours() {
             self.unlock(Lock::None);
             self.database.release_lease(self.id);
+            self.database.set_auto_lease(self.id, false);
         }
     }
 }

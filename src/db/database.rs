@@ -78,6 +78,8 @@ pub struct State {
     pub writer: Option<u64>,
     /// The lease and its holder.
     pub lease: Option<Lease>,
+    /// The connections that take the lease by themselves.
+    pub auto_lease: Vec<u64>,
     /// Whether the thread that prolongs leases runs.
     pub keeper_runs: bool,
     /// What pragmas set.
@@ -93,6 +95,9 @@ pub struct Database {
     traffic: Arc<Traffic>,
     /// The position that it stays at, of a past. Then nothing below is about what is newest.
     past: Option<Pos>,
+    /// To be held by whoever asks the server for the lease or gives it back, so that no connection is
+    /// refused it because another one is just giving it back.
+    pub lease_turn: Arc<sys::Mutex<()>>,
     /// The process that opened it, which a forked child is not.
     owner: u32,
     /// Keeps the temporary cache directory until the last database is closed.
@@ -146,13 +151,25 @@ impl Database {
             distrusted: false,
             writer: None,
             lease: None,
+            auto_lease: Vec::new(),
             keeper_runs: false,
             settings,
         };
         let (state, owner) = (sys::Mutex::new(state), sys::process_id());
         let traffic = origin.backend().traffic(Some(&name));
         let counters = PageCounters::default();
-        Database { origin, name, past, state, counters, traffic, owner, _private_dir: private_dir }
+        let lease_turn = Arc::default();
+        Database {
+            origin,
+            name,
+            past,
+            state,
+            counters,
+            traffic,
+            lease_turn,
+            owner,
+            _private_dir: private_dir,
+        }
     }
 
     /// The name.

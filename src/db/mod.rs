@@ -6,6 +6,7 @@
 //! database.rs     one of them: its cache and what its connections share
 //! poll.rs         asking for newer positions, for all open databases at once
 //! lease.rs        the remote right to write
+//! keeper.rs       the thread that prolongs leases, and gives back those that are not used
 //! connection.rs   one opening of it: locks, read view, open transaction
 //! read.rs         pages for a connection, from its transaction, the cache or the backend
 //! write.rs        what SQLite writes, into the open transaction
@@ -31,6 +32,7 @@ mod connection;
 mod counters;
 mod database;
 mod group;
+mod keeper;
 mod lease;
 mod make;
 mod origin;

@@ -12,6 +12,7 @@ use crate::types::{DbName, Pos};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
@@ -19,6 +20,8 @@ use alloc::vec::Vec;
 pub struct Origin {
     config: Config,
     backend: Box<dyn Backend>,
+    /// Tells this program from others that wait for a lease.
+    waiter: u64,
     open: sys::Mutex<Open>,
     /// The number of the last poll.
     together: sys::Mutex<u64>,
@@ -35,8 +38,11 @@ struct Open {
 impl Origin {
     /// The databases of a configuration, whose server `backend` reaches.
     pub fn new(config: Config, backend: Box<dyn Backend>) -> Arc<Origin> {
+        let mut waiter = [0; 8];
+        sys::random_bytes(&mut waiter);
+        let waiter = u64::from_le_bytes(waiter);
         let open = sys::Mutex::new(Open::default());
-        Arc::new(Origin { config, backend, open, together: sys::Mutex::new(0) })
+        Arc::new(Origin { config, backend, waiter, open, together: sys::Mutex::new(0) })
     }
 
     /// What decides which databases these are.
@@ -53,6 +59,11 @@ impl Origin {
     /// The way to the server.
     pub fn backend(&self) -> &dyn Backend {
         &*self.backend
+    }
+
+    /// As whom this process waits for leases. A forked child is another one.
+    pub fn waiter(&self) -> String {
+        format!("{:016x}-{}", self.waiter, sys::process_id())
     }
 
     /// Opens a connection to a database. Nothing is asked of the server yet.

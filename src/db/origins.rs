@@ -34,6 +34,11 @@ impl Origins {
         Ok(Origins { environment, reach, own, named: sys::Mutex::new(Vec::new()) })
     }
 
+    /// Whether connections take the write lease by themselves unless they are told otherwise.
+    pub fn auto_lease(&self) -> bool {
+        self.environment.auto_lease()
+    }
+
     /// The configuration that a URI with these parameters means.
     pub fn config(&self, parameters: &Parameters) -> Result<Config> {
         self.environment.config(parameters)

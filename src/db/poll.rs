@@ -16,6 +16,8 @@ use alloc::vec::Vec;
 
 /// The shortest pause between two polls of a server that is away.
 const MIN_AWAY_PAUSE_MS: u64 = 1_000;
+/// How often a poll is made again because another one overtook it.
+const MAX_RACES: usize = 16;
 
 impl Database {
     /// Polls if what is known of the newest position is older than the sync period, or than
@@ -73,11 +75,24 @@ impl Database {
         self.error(ErrorKind::TooOld, &text)
     }
 
-    /// Polls, for this and every other open database of its origin.
+    /// Polls, for this and every other open database of its origin. What is known of this one is then as
+    /// new as the server was when this began, or newer.
     pub fn poll_now(&self) -> Result<()> {
         if self.past().is_some() {
             return Ok(());
         }
+        for _ in 0..MAX_RACES {
+            if self.poll_once()? {
+                return Ok(());
+            }
+        }
+        let text = "other connections of this process poll all the time; try again";
+        Err(self.error(ErrorKind::Busy, text))
+    }
+
+    /// Whether the answer about this database could be used: not so when another poll's came first,
+    /// which may have been asked earlier.
+    fn poll_once(&self) -> Result<bool> {
         let all = self.origin().databases();
         let others =
             all.iter().map(|database| &**database).filter(|other| other.name() != self.name());
@@ -95,14 +110,17 @@ impl Database {
         };
         let sent = sys::Tick::now();
         let changes = self.backend().changes(&since)?;
+        let mut is_used = true;
         let _together = origin.together();
         for (((database, (name, pos)), poll), change) in
             asked.into_iter().zip(since).zip(polls).zip(changes)
         {
             log!(Debug, "{name}: polled, {pos} -> {}", change.pos);
-            database.state().apply(Since { pos, poll }, change, Answer { number, sent });
+            let answer = Answer { number, sent };
+            let applied = database.state().apply(Since { pos, poll }, change, answer);
+            is_used &= applied || name != *self.name();
         }
-        Ok(())
+        Ok(is_used)
     }
 }
 
@@ -142,16 +160,17 @@ impl State {
         period_ms != 0 && !fenced && confirmed.age_ms() >= period_ms
     }
 
-    /// Takes in what the server said of the changes since a position.
-    fn apply(&mut self, since: Since, change: Change, answer: Answer) {
+    /// Takes in what the server said of the changes since a position; `false` when that is not the known
+    /// one any more, and what is known instead may be older than the answer.
+    fn apply(&mut self, since: Since, change: Change, answer: Answer) -> bool {
         if self.cache.pos() != since.pos {
-            // Somebody else was faster; what he found is at least as new. If it was a commit of ours
+            // Somebody else was faster, but may have been answered earlier. If it was a commit of ours
             // that led on from there, we are where this answer and that commit lead.
             if change.pos == since.pos && self.poll == since.poll || change.pos == self.cache.pos()
             {
                 self.poll = answer.number;
             }
-            return;
+            return change.pos == since.pos || change.pos == self.cache.pos();
         }
         let went_back = change.pos != since.pos && change.pos.txid <= since.pos.txid;
         match change.pages {
@@ -166,5 +185,6 @@ impl State {
         self.confirmed = Some(answer.sent);
         self.away_since_poll = None;
         self.distrusted = false;
+        true
     }
 }

@@ -154,7 +154,9 @@ impl Push<'_> {
     }
 
     fn push(&self, lease_id: &str) -> core::result::Result<(), PushError> {
-        self.database.backend().push(self.database.name(), self.file, lease_id)
+        let waiters = self.database.backend().push(self.database.name(), self.file, lease_id)?;
+        self.database.note_waiters(waiters);
+        Ok(())
     }
 
     /// Whether the lease of the first push is live still, and nobody else can have written since. To be

@@ -34,6 +34,16 @@ pub struct SharedSettings {
     pub min_available_space: u64,
     /// Pages in the cache; 0 for any number.
     pub max_cached_pages: u32,
+    /// For how long a lease is asked for, in ms: the longest time that others wait for one whose holder
+    /// is gone.
+    pub lease_duration_ms: u64,
+}
+
+impl SharedSettings {
+    /// The shortest `lease_duration_ms`.
+    pub const MIN_LEASE_DURATION_MS: u64 = 100;
+    /// The longest `lease_duration_ms`; the server grants no longer ones.
+    pub const MAX_LEASE_DURATION_MS: u64 = 60_000;
 }
 
 impl Default for SharedSettings {
@@ -42,6 +52,7 @@ impl Default for SharedSettings {
             cache_sync_period_ms: 1_000,
             min_available_space: 10_000_000,
             max_cached_pages: 0,
+            lease_duration_ms: 1_000,
         }
     }
 }

@@ -68,6 +68,15 @@ impl Database {
         }
     }
 
+    /// Whether SQLite runs a statement on the connection that may write, to this database or another.
+    fn runs_a_write(&self) -> bool {
+        let (Some(functions), Some(db)) = (&self.sqlite().connections, self.sqlite3()) else {
+            return false;
+        };
+        // SAFETY: the connection that uses the file, in a call of one of the file's methods.
+        unsafe { functions.runs_a_write(db.as_ptr()) }
+    }
+
     /// Logs a failure, keeps its text, and maps it. What is no fault but a matter of waiting is not
     /// worth a line on a terminal.
     pub fn report(&mut self, what: &str, outcome: Result<(), Error>) -> c_int {
@@ -244,7 +253,12 @@ unsafe extern "C" fn x_file_size(p_file: *mut sqlite3_file, p_size: *mut sqlite3
 unsafe extern "C" fn x_lock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
     let lock = |database: &mut Database| {
         database.join_group();
-        let outcome = database.connection.lock(lock_of(e_lock));
+        let lock = lock_of(e_lock);
+        let asks = lock == Lock::Shared && database.connection.auto_lease();
+        if asks && database.runs_a_write() {
+            database.connection.expect_write();
+        }
+        let outcome = database.connection.lock(lock);
         database.report("lock", outcome)
     };
     // SAFETY: SQLite calls this with an open file of ours.

@@ -1,7 +1,8 @@
 //! The pragmas of a litevfs database.
 
 use super::status;
-use crate::db::{Connection, ReadSettings};
+use crate::config::parse_switch;
+use crate::db::{Connection, ReadSettings, SharedSettings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::units::{parse_bound_ms, parse_duration_ms, parse_size, show_duration_ms, show_size};
 use alloc::format;
@@ -18,7 +19,8 @@ pub enum Answer {
     Row(String),
 }
 
-const NAMES: &str = "litevfs_acquire_lease, litevfs_release_lease, litevfs_min_available_space, \
+const NAMES: &str = "litevfs_acquire_lease, litevfs_release_lease, litevfs_auto_lease, \
+                     litevfs_lease_duration, litevfs_min_available_space, \
                      litevfs_max_cached_pages, litevfs_max_reqs_per_query, \
                      litevfs_cache_sync_period, litevfs_max_prefetch_pages, litevfs_cache_db, \
                      litevfs_max_staleness, litevfs_last_error, litevfs_status";
@@ -47,6 +49,8 @@ pub fn run(
     match ours {
         "acquire_lease" => connection.acquire_lease().map(|()| Answer::Done),
         "release_lease" => connection.release_lease().map(|()| Answer::Done),
+        "auto_lease" => auto_lease(connection, value),
+        "lease_duration" => lease_duration(connection, value),
         "min_available_space" => min_available_space(connection, value),
         "max_cached_pages" => max_cached_pages(connection, value),
         "cache_sync_period" => cache_sync_period(connection, value),
@@ -104,6 +108,30 @@ fn journal_mode(connection: &mut Connection, value: Option<&str>) -> Answer {
         connection.set_journal_mode(mode);
     }
     Answer::NotOurs
+}
+
+fn auto_lease(connection: &mut Connection, value: Option<&str>) -> Result<Answer> {
+    let Some(value) = value else {
+        return Ok(Answer::Row(u8::from(connection.auto_lease()).to_string()));
+    };
+    let on = parse_switch(value)
+        .ok_or_else(|| out_of_range("litevfs_auto_lease", value, "on or off"))?;
+    connection.set_auto_lease(on)?;
+    Ok(Answer::Done)
+}
+
+fn lease_duration(connection: &Connection, value: Option<&str>) -> Result<Answer> {
+    let mut settings = connection.shared_settings();
+    let Some(value) = value else {
+        return Ok(Answer::Row(show_duration_ms(settings.lease_duration_ms)));
+    };
+    let range = SharedSettings::MIN_LEASE_DURATION_MS..=SharedSettings::MAX_LEASE_DURATION_MS;
+    let duration_ms = parse_duration_ms(value).filter(|ms| range.contains(ms));
+    settings.lease_duration_ms = duration_ms.ok_or_else(|| {
+        out_of_range("litevfs_lease_duration", value, "a time from 100ms to 1m, as 500ms or 5s")
+    })?;
+    connection.set_shared_settings(settings);
+    Ok(Answer::Done)
 }
 
 fn min_available_space(connection: &Connection, value: Option<&str>) -> Result<Answer> {

@@ -163,6 +163,9 @@ unsafe fn open_database(
         }
         None => flags,
     };
+    if connection.refusal_to_write().is_none() {
+        connection.set_auto_lease(origins.auto_lease())?;
+    }
     // SAFETY: the caller's promise.
     unsafe { MainFile::open(p_file, connection, registration) };
     Ok(out_flags)

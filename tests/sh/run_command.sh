@@ -13,7 +13,6 @@ servers_on_data() {
 }
 
 limited "$ROOT/scripts/run" >"$TMP/out" <<'SQL'
-PRAGMA litevfs_acquire_lease;
 CREATE TABLE t (x);
 INSERT INTO t VALUES ('first run');
 SELECT * FROM t;

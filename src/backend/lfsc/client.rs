@@ -12,7 +12,7 @@ use crate::backend::{
 };
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Method, Transport};
+use crate::http::{Method, Response, Transport};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::boxed::Box;
 use alloc::format;
@@ -35,6 +35,8 @@ const CONFLICT: u16 = 409;
 /// of its own.
 const NOT_FOUND: u16 = 404;
 const METHOD_NOT_ALLOWED: u16 = 405;
+/// How many other clients wait for the lease.
+const LEASE_WAITERS: &str = "Lfsc-Lease-Waiters";
 /// The longest lease id to take.
 const MAX_LEASE_ID_LEN: usize = 128;
 
@@ -126,11 +128,16 @@ impl Backend for LfscClient {
         Ok((pos, pages.pop().map(|(_, page)| page).unwrap_or_default()))
     }
 
-    fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str) -> core::result::Result<(), PushError> {
+    fn push(
+        &self,
+        db: &DbName,
+        ltx: &[u8],
+        lease_id: &str,
+    ) -> core::result::Result<u32, PushError> {
         let mut call = push_call("/db/tx", ltx.to_vec());
         call.headers.push(("Lfsc-Lease-Id", lease_id.to_string()));
-        match self.exchange.call(call.with_db(db)) {
-            Ok(_) => Ok(()),
+        match self.exchange.answer(call.with_db(db)) {
+            Ok(answer) => Ok(waiters(&answer)),
             Err(failure) => Err(push_error(failure)),
         }
     }
@@ -161,10 +168,14 @@ impl Backend for LfscClient {
         }
     }
 
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
-        let call = self.lease_call(Method::Post, db).with("duration", duration_ms);
-        let body = self.exchange.call(Call { repeatable: false, ..call }).map_err(lease_error)?;
-        let answer: LeaseResponse = self.exchange.json("POST /lease", &body)?;
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String> {
+        let mut call = self.lease_call(Method::Post, db).with("duration", duration_ms);
+        if let Some(waiter) = waiter {
+            call = call.with("waiter", waiter);
+        }
+        let answer =
+            self.exchange.answer(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        let answer: LeaseResponse = self.exchange.json("POST /lease", &answer.body)?;
         let usable = (1..=MAX_LEASE_ID_LEN).contains(&answer.id.len())
             && answer.id.bytes().all(|b| b.is_ascii_graphic());
         if !usable {
@@ -173,11 +184,12 @@ impl Backend for LfscClient {
         Ok(answer.id)
     }
 
-    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()> {
+    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {
         let call = self.lease_call(Method::Post, db);
         let call = call.with("duration", duration_ms).with("id", lease_id);
-        self.exchange.call(Call { repeatable: false, ..call }).map_err(lease_error)?;
-        Ok(())
+        let answer =
+            self.exchange.answer(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        Ok(waiters(&answer))
     }
 
     fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()> {
@@ -241,6 +253,11 @@ fn group_error(failure: Failure) -> GroupError {
         PushError::Lease(error) => GroupError::Lease(db, error),
         PushError::Failed(error) => GroupError::Failed(error),
     }
+}
+
+/// How many wait for a lease. Servers of other makes do not tell.
+fn waiters(answer: &Response) -> u32 {
+    answer.header(LEASE_WAITERS).and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 fn push_error(failure: Failure) -> PushError {

@@ -103,7 +103,7 @@ impl Backend for FaultyBackend {
         }
     }
 
-    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<(), PushError> {
+    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<u32, PushError> {
         match self.next(Operation::Push) {
             None => self.server.push(db, file, id),
             Some(Fault::Lost) => Err(PushError::Unknown(away())),
@@ -145,11 +145,11 @@ impl Backend for FaultyBackend {
         }
     }
 
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
-        self.server.acquire_lease(db, duration_ms)
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String> {
+        self.server.acquire_lease(db, duration_ms, waiter)
     }
 
-    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()> {
+    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {
         self.server.refresh_lease(db, lease_id, duration_ms)
     }
 

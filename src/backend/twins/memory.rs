@@ -19,7 +19,18 @@ type Pages = BTreeMap<Pgno, Vec<u8>>;
 struct History {
     versions: Vec<(Pos, Pages)>,
     lease: Option<(String, Tick, u64)>,
+    /// Who was refused the lease, in order, and when he asked last.
+    waiters: Vec<(String, Tick)>,
     files: Vec<Vec<u8>>,
+}
+
+/// How long a waiter keeps his place.
+const PLACE_MS: u64 = 300;
+
+impl History {
+    fn waiters(&self) -> u32 {
+        self.waiters.iter().filter(|(_, asked)| asked.age_ms() < PLACE_MS).count() as u32
+    }
 }
 
 /// See the module.
@@ -148,16 +159,16 @@ impl Backend for MemoryBackend {
         Ok((*pos, pages.get(&Pgno::ONE).expect("no page 1").clone()))
     }
 
-    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<(), PushError> {
+    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<u32, PushError> {
         self.note("push", file.len());
         let mut databases = self.databases.lock();
         let db = databases.entry(db.clone()).or_default();
         if db.files.iter().any(|held| held == file) {
-            return Ok(());
+            return Ok(db.waiters());
         }
         let version = db.after(file, id)?;
         db.append(file, version);
-        Ok(())
+        Ok(db.waiters())
     }
 
     fn push_group(&self, id: &str, txs: &[GroupTx<'_>]) -> core::result::Result<(), GroupError> {
@@ -195,24 +206,36 @@ impl Backend for MemoryBackend {
         Ok(*self.groups.lock().entry(id.into()).or_insert(GroupOutcome::Aborted))
     }
 
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String> {
         self.note("acquire_lease", 1);
         let mut databases = self.databases.lock();
         let db = databases.entry(db.clone()).or_default();
-        if db.lease.as_ref().is_some_and(|(_, since, ms)| since.age_ms() < *ms) {
+        let is_held = db.lease.as_ref().is_some_and(|(_, since, ms)| since.age_ms() < *ms);
+        db.waiters.retain(|(_, asked)| asked.age_ms() < PLACE_MS);
+        let is_next = |waiter| db.waiters.first().is_none_or(|(first, _)| first == waiter);
+        if is_held || !waiter.is_none_or(is_next) {
+            if let Some(waiter) = waiter {
+                match db.waiters.iter_mut().find(|(known, _)| known == waiter) {
+                    Some((_, asked)) => *asked = Tick::now(),
+                    None => db.waiters.push((waiter.into(), Tick::now())),
+                }
+            }
             return Err(Error::new(ErrorKind::LeaseHeld, "somebody else has it"));
         }
+        db.waiters.retain(|(known, _)| waiter != Some(known));
         let id = format!("lease-{}", self.calls.lock().len());
         db.lease = Some((id.clone(), Tick::now(), duration_ms));
         Ok(id)
     }
 
-    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<()> {
+    fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {
         let mut databases = self.databases.lock();
-        match databases.get_mut(db).and_then(|db| db.lease.as_mut()) {
+        let db = databases.entry(db.clone()).or_default();
+        let waiters = db.waiters();
+        match db.lease.as_mut() {
             Some((id, since, ms)) if id == lease_id && since.age_ms() < *ms => {
                 (*since, *ms) = (Tick::now(), duration_ms);
-                Ok(())
+                Ok(waiters)
             }
             _ => Err(Error::new(ErrorKind::LeaseHeld, "not your lease")),
         }

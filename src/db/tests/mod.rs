@@ -1,5 +1,6 @@
 //! Tests of connections against backends in memory: what SQLite would call, without SQLite.
 
+mod auto_lease;
 mod commits;
 mod groups;
 mod leases;
@@ -44,13 +45,13 @@ delegate! {
     changes(since: &[(DbName, crate::types::Pos)]) -> Result<Vec<crate::backend::Change>>;
     pages(db: &DbName, pos: crate::types::Pos, pgnos: &[Pgno]) -> Result<Vec<crate::backend::Page>>;
     page1_then(db: &DbName, moment: &crate::backend::Moment) -> Result<(crate::types::Pos, Vec<u8>)>;
-    push(db: &DbName, ltx: &[u8], id: &str) -> core::result::Result<(), crate::backend::PushError>;
+    push(db: &DbName, ltx: &[u8], id: &str) -> core::result::Result<u32, crate::backend::PushError>;
     push_group(
         id: &str, txs: &[crate::backend::GroupTx<'_>]
     ) -> core::result::Result<(), crate::backend::GroupError>;
     abort_group(id: &str) -> Result<crate::backend::GroupOutcome>;
-    acquire_lease(db: &DbName, duration_ms: u64) -> Result<alloc::string::String>;
-    refresh_lease(db: &DbName, id: &str, duration_ms: u64) -> Result<()>;
+    acquire_lease(db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<alloc::string::String>;
+    refresh_lease(db: &DbName, id: &str, duration_ms: u64) -> Result<u32>;
     release_lease(db: &DbName, id: &str) -> Result<()>;
 }
 

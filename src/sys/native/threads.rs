@@ -1,7 +1,11 @@
 //! Locks and the background thread.
 
-use std::sync::{self, PoisonError};
+use super::clock::{Tick, sleep_ms};
+use std::sync::{self, PoisonError, TryLockError};
 use std::time::Duration;
+
+/// Pause between two looks at a lock that is not waited for at any length.
+const LOCK_PAUSE_MS: u64 = 2;
 
 /// A lock whose contents stay usable when a holder panicked: the shield turns the panic into an
 /// error, and the guarded states are valid between any two statements.
@@ -20,6 +24,19 @@ impl<T> Mutex<T> {
     /// Waits for the lock.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the lock, but not for long.
+    pub fn lock_within(&self, max_ms: u64) -> Option<MutexGuard<'_, T>> {
+        let since = Tick::now();
+        loop {
+            match self.0.try_lock() {
+                Ok(guard) => return Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if since.age_ms() >= max_ms => return None,
+                Err(TryLockError::WouldBlock) => sleep_ms(LOCK_PAUSE_MS),
+            }
+        }
     }
 }
 

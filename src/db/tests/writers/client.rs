@@ -90,6 +90,12 @@ impl Client {
         Client { machine, connection, cache: PageCache::default(), doing: Doing::Nothing }
     }
 
+    /// The same, of an application that knows nothing of leases.
+    pub fn with_auto_lease(machine: usize, mut connection: Connection) -> Client {
+        connection.set_auto_lease(true).expect("no transaction is open");
+        Client::new(machine, connection)
+    }
+
     /// Goes on with what it does. An error ends a transaction.
     pub fn step(&mut self) {
         match core::mem::replace(&mut self.doing, Doing::Nothing) {
@@ -125,8 +131,13 @@ impl Client {
             return self.connection.release_lease().expect("no transaction is open");
         }
         let will_write = chance(600);
-        if will_write && !chance(50) && self.connection.acquire_lease().is_err() {
-            return;
+        // Now and then SQLite does not tell what it will do.
+        if will_write && !chance(50) {
+            if self.connection.auto_lease() {
+                self.connection.expect_write();
+            } else if self.connection.acquire_lease().is_err() {
+                return;
+            }
         }
         let floor = world(|world| *world.floor(self.machine));
         match self.first_page() {

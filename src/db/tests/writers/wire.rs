@@ -71,7 +71,7 @@ impl Backend for Wire {
         self.send(|error| error, |server| server.page1_then(db, moment), || None)
     }
 
-    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<(), PushError> {
+    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<u32, PushError> {
         let late = || {
             let (db, file, id) = (db.clone(), file.to_owned(), id.to_owned());
             let request = move |server: &MemoryBackend| drop(server.push(&db, &file, &id));
@@ -80,11 +80,11 @@ impl Backend for Wire {
         self.send(PushError::Unknown, |server| server.push(db, file, id), late)
     }
 
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64) -> Result<String> {
-        self.send(|error| error, |server| server.acquire_lease(db, duration_ms), || None)
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String> {
+        self.send(|error| error, |server| server.acquire_lease(db, duration_ms, waiter), || None)
     }
 
-    fn refresh_lease(&self, db: &DbName, id: &str, duration_ms: u64) -> Result<()> {
+    fn refresh_lease(&self, db: &DbName, id: &str, duration_ms: u64) -> Result<u32> {
         let late = || {
             let (db, id) = (db.clone(), id.to_owned());
             let request =

@@ -119,8 +119,15 @@ impl World {
 
     fn open_clients(&mut self, machine: usize) {
         let origin = &self.machines[machine].origin;
-        let clients = (0..CLIENTS_EACH).map(|_| Client::new(machine, origin.connect(&self.db)));
-        self.clients.extend(clients.map(Some));
+        for n in 0..CLIENTS_EACH {
+            let connection = origin.connect(&self.db);
+            // Machines where nobody, where all and where some know of leases.
+            let client = match n < machine {
+                true => Client::with_auto_lease(machine, connection),
+                false => Client::new(machine, connection),
+            };
+            self.clients.push(Some(client));
+        }
     }
 
     /// SplitMix64.

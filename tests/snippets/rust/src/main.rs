@@ -10,7 +10,7 @@ fn main() -> Result<()> {
     }
 
     let db = Connection::open("file:db1?vfs=litevfs")?;
-    db.execute_batch("PRAGMA litevfs_acquire_lease")?;
+    db.execute_batch("PRAGMA litevfs_auto_lease = on")?;
     db.execute_batch("CREATE TABLE IF NOT EXISTS visit (at TEXT, who TEXT)")?;
     db.execute("INSERT INTO visit VALUES (datetime('now'), ?1)", ["rust"])?;
     let mut visits = db.prepare("SELECT who, count(*) FROM visit GROUP BY who ORDER BY who")?;
