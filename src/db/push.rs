@@ -4,8 +4,9 @@
 //! the transaction was not applied, yet; at its own position it was, if nobody else can have written,
 //! which the lease says. Otherwise the same file is pushed again: our server knows one that it has,
 //! wherever in its history. Before COMMIT fails although a push may still be on its way, that push is
-//! fenced off by giving the lease back, and the server asked once more: it must refuse the file, and be
-//! at the base. Otherwise the error says that the outcome is not known.
+//! fenced off by giving the lease back, and the server asked once more: it must refuse the file and be at
+//! the base, or have another transaction in its place. Otherwise the error says that the outcome is not
+//! known.
 
 use super::database::Database;
 use crate::backend::PushError;
@@ -102,15 +103,17 @@ impl Push<'_> {
                 Next::Again(error)
             }
             PushError::PosMismatch(error) => {
-                let is_ours = self.server_pos().is_ok_and(|now| now == self.pos)
+                let now = self.server_pos();
+                let is_ours = now.as_ref().is_ok_and(|&now| now == self.pos)
                     && open_under.as_ref().is_some_and(|first| self.held_since(first, lease_id));
                 if is_ours {
                     return Next::Committed;
                 }
-                if open_under.is_some() {
+                if open_under.is_some() && !now.is_ok_and(|now| self.is_shut_out_at(now)) {
                     // The earlier push may be what it went on by, and too old for it to tell.
                     return Next::Fail(error);
                 }
+                *open_under = None;
                 let text = format!("{error}; another client has written");
                 Next::Fail(self.fail(ErrorKind::PosMismatch, &text))
             }
@@ -144,13 +147,19 @@ impl Push<'_> {
                 Err(PushError::Lease(_) | PushError::PosMismatch(_)) => true,
                 Err(_) => false,
             };
-        if refused && self.server_pos().is_ok_and(|now| now == self.base) {
+        let now = self.server_pos();
+        if now.is_ok_and(|now| self.is_shut_out_at(now) || refused && now == self.base) {
             return Err(lost);
         }
         let text = format!(
             "{error}; whether the transaction was applied is not known: look before you repeat it"
         );
         Err(self.fail(ErrorKind::Away, &text))
+    }
+
+    /// Whether the server has another transaction in the place of this one, which then never gets there.
+    fn is_shut_out_at(&self, now: Pos) -> bool {
+        now.txid == self.pos.txid && now != self.pos
     }
 
     fn push(&self, lease_id: &str) -> core::result::Result<(), PushError> {

@@ -31,6 +31,8 @@ pub enum Operation {
 pub enum Fault {
     /// The request does not arrive.
     Lost,
+    /// The same, and another client commits before anybody asks.
+    LostAndWrittenOver,
     /// The request takes effect, the answer does not arrive.
     AnswerLost,
     /// The same, and another client commits before anybody asks.
@@ -108,7 +110,9 @@ impl Backend for FaultyBackend {
             None => self.server.push(db, file, id),
             Some(Fault::Lost) => Err(PushError::Unknown(away())),
             Some(fault) => {
-                self.server.push(db, file, id)?;
+                if fault != Fault::LostAndWrittenOver {
+                    self.server.push(db, file, id)?;
+                }
                 if fault == Fault::AnswerLostAndMerged {
                     self.server.forget_files(db);
                 }

@@ -218,6 +218,23 @@ fn a_server_that_is_behind_is_not_taken_at_its_word() {
 }
 
 #[test]
+fn another_transaction_in_its_place_settles_the_outcome() {
+    // With the server's answer to a second push, and with its position alone.
+    for deaf in [0, 2] {
+        let fixture = Fixture::with_database();
+        let mut connection = writer(&fixture);
+        fixture.backend.plan(&[(Operation::Push, Fault::LostAndWrittenOver)]);
+        fixture.backend.plan(&[(Operation::Changes, Fault::Lost)].repeat(deaf));
+        let error = write(&mut connection, &[(2, 22)], 2, 3).unwrap_err();
+        assert!(!error.message().contains("not known"), "{error}");
+        assert_eq!((fixture.stored(2), fixture.stored(3), txid(&fixture)), (Some(2), Some(77), 2));
+        connection.unlock(Lock::None);
+        write(&mut connection, &[(2, 22)], 3, 3).unwrap();
+        assert_eq!((fixture.stored(2), txid(&fixture)), (Some(22), 3));
+    }
+}
+
+#[test]
 fn a_server_that_can_not_tell_any_more_leaves_the_outcome_open() {
     let fixture = Fixture::with_database();
     let mut connection = writer(&fixture);
