@@ -53,7 +53,7 @@ def fill(client):
     client.sql("CREATE INDEX t_y ON t (y)")
     client.sql("COMMIT")
     size = client.one("PRAGMA page_count") * 65536
-    check(size > PENDING_BYTE + (32 << 20), f"the database has {size} bytes only")
+    check(size > PENDING_BYTE + (16 << 20), f"the database has {size} bytes only")
 
 
 def past_the_lock_page():
