@@ -19,7 +19,7 @@ use core::ffi::{CStr, c_char, c_int};
 use libsqlite3_sys as ffi;
 
 /// Separates a full name's tag from the database's name, which can't have it.
-const TAG_MARK: char = '@';
+pub const TAG_MARK: char = '@';
 
 /// The parameters that are ours alone.
 const OURS: [&CStr; 6] = [c"host", c"token", c"cluster", c"cache_dir", c"txid", c"timestamp"];

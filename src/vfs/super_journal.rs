@@ -16,6 +16,7 @@
 //! written; otherwise ours refuses when it is announced, if it changed at all.
 
 use super::journal;
+use super::parameters::TAG_MARK;
 use super::registration::Registration;
 use super::shield::shielded;
 use crate::db::{Group, Groups, Round};
@@ -81,8 +82,9 @@ impl SuperJournals {
         };
         journals.split(|&byte| byte == 0).filter(|journal| !journal.is_empty()).all(|journal| {
             let journal = core::str::from_utf8(journal).unwrap_or_default();
-            let database = journal.strip_suffix("-journal").unwrap_or(journal);
-            let is_ours = groups.has(database.strip_prefix('/').unwrap_or(database));
+            let full_name = journal.strip_suffix("-journal").unwrap_or(journal);
+            let path = full_name.split(TAG_MARK).next().unwrap_or_default();
+            let is_ours = groups.has(path.strip_prefix('/').unwrap_or(path));
             let may_be_there = !(is_ours && entry.has_foreign);
             entry.has_foreign |= !is_ours;
             may_be_there
