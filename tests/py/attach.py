@@ -4,7 +4,7 @@ Money moves between databases, each transfer logged in both that take part, so e
 reads shows whether it is the sum of whole transfers: the total never changes, and each log row has its
 other half. Readers are another connection of the same process, other processes, and plain requests.
 
-ROUNDS=N kills client and server N times each (default 25).
+ROUNDS=N kills client and server N times each (default 15).
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from harness import (
     TOKEN, Client, Disconnected, Proxy, Server, SqlError, check, database_content, equal, main, raw, scratch)
 from harness.checks import content_of
 
-ROUNDS = int(os.environ.get("ROUNDS") or 25)
+ROUNDS = int(os.environ.get("ROUNDS") or 15)
 NAMES = ("a", "b", "c")
 START = 1000
 
