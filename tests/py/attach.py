@@ -1,145 +1,21 @@
-"""A transaction over several databases of one connection: all of it for everyone, or nothing for anyone.
+"""A transaction over several databases of one connection: what it does, and what is refused.
 
-Money moves between databases, each transfer logged in both that take part, so every state that anybody
-reads shows whether it is the sum of whole transfers: the total never changes, and each log row has its
-other half. Readers are another connection of the same process, other processes, and plain requests.
-
-ROUNDS=N kills client and server N times each (default 15).
+What becomes of it when something fails is in attach_faults.py.
 """
 
 import contextlib
 import itertools
-import json
-import os
-import random
 import sqlite3
-import threading
-import time
 
-from harness import (
-    TOKEN, Client, Disconnected, Proxy, Server, SqlError, check, database_content, equal, main, raw, scratch)
+from harness import TOKEN, Client, Proxy, Server, SqlError, check, database_content, equal, main, scratch
+from harness.banks import NAMES, Bank
 from harness.checks import content_of
 
-ROUNDS = int(os.environ.get("ROUNDS") or 15)
-NAMES = ("a", "b", "c")
-START = 1000
-
-SCHEMA = (
-    "CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)",
-    "CREATE TABLE log (n INTEGER PRIMARY KEY, other TEXT, amount INTEGER, filler BLOB)",
-    f"INSERT INTO account VALUES (1, {START}), (2, {START})",
-)
-
-
-def schema(i):
-    """SQLite's name for the i-th database of a bank."""
-    return NAMES[i] if i else "main"
-
-
-class Bank:
-    """A client's connection to the databases of a bank, the first as the main one."""
-
-    def __init__(self, client, names=NAMES, connection="main", memory=False):
-        self.client, self.names, self.connection = client, names, connection
-        self.schemas = list(names) if memory else ["main", *names[1:]]
-        client.open_uri("file::memory:" if memory else f"file:{names[0]}?vfs=litevfs", connection)
-        for name in names[0 if memory else 1:]:
-            self.sql(f"ATTACH 'file:{name}?vfs=litevfs' AS {name}")
-        for of in self.schemas:
-            self.sql(f"PRAGMA {of}.litevfs_max_reqs_per_query = 0")
-
-    def sql(self, sql, parameters=()):
-        return self.client.sql(sql, parameters, self.connection)
-
-    def acquire(self):
-        for of in self.schemas:
-            self.sql(f"PRAGMA {of}.litevfs_acquire_lease")
-
-    def acquire_when_free(self):
-        """The lease of a client that was killed runs out by itself."""
-        for _ in range(300):
-            try:
-                return self.acquire()
-            except SqlError:
-                time.sleep(0.05)
-        raise AssertionError(f"the lease never ran out: {self.client.log_tail()}")
-
-    def create(self):
-        self.acquire()
-        for of in self.schemas:
-            for statement in SCHEMA:
-                self.sql(statement.replace(" account", f" {of}.account").replace(" log", f" {of}.log"))
-
-    def transfer(self, n, rng, begin="BEGIN"):
-        source, target = rng.sample(range(len(self.names)), 2)
-        amount = rng.randint(1, 50)
-        self.sql(begin)
-        for one, other, delta in ((source, target, -amount), (target, source, amount)):
-            of = self.schemas[one]
-            self.sql(f"UPDATE {of}.account SET balance = balance + ? WHERE id = ?", (delta, rng.randint(1, 2)))
-            filler = rng.randbytes(rng.choice((5, 200, 6000)))
-            self.sql(f"INSERT INTO {of}.log VALUES (?, ?, ?, ?)", (n, self.names[other], delta, filler))
-        self.sql("COMMIT")
-
-    def give_up(self):
-        with contextlib.suppress(SqlError):  # SQLite has rolled back by itself
-            self.sql("ROLLBACK")
-
-    def state(self):
-        """Balances and logs as one read transaction sees them."""
-        self.sql("BEGIN")
-        try:
-            return {
-                name: (self.sql(f"SELECT sum(balance) FROM {of}.account")[0][0],
-                       self.sql(f"SELECT n, other, amount FROM {of}.log ORDER BY n"))
-                for name, of in zip(self.names, self.schemas)
-            }
-        finally:
-            self.give_up()
-
-
-def verify(state, what):
-    """Whole transfers only; returns their numbers."""
-    total = sum(balance for balance, _ in state.values())
-    halves = {(n, name, other): amount for name, (_, log) in state.items() for n, other, amount in log}
-    for (n, name, other), amount in halves.items():
-        equal(f"{what}: the other half of transfer {n}, {name} to {other}", halves.get((n, other, name)), -amount)
-    for name, (balance, log) in state.items():
-        equal(f"{what}: the balance of {name}", balance, 2 * START + sum(amount for _, _, amount in log))
-    equal(f"{what}: the total", total, 2 * START * len(state))
-    return sorted({n for n, _, _ in halves})
-
-
-def raw_state(url, names=NAMES):
-    """What plain requests say: positions that were answered together, and the databases there."""
-    zero = {"txid": "0" * 16, "postApplyChecksum": "0" * 16}
-    question = json.dumps({"positions": {name: zero for name in names}}).encode()
-    changes = json.loads(raw.ask(url, "POST", "/sync", question))["changes"]
-    state = {}
-    for name in names:
-        txid = changes[name]["pos"]["txid"]
-        image = raw.ask(url, "GET", "/db/snapshot", db=name, format="sqlite", txid=txid)
-        db = sqlite3.connect(":memory:")
-        db.deserialize(image)
-        equal(f"{name} at {txid}", db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
-        state[name] = (db.execute("SELECT sum(balance) FROM account").fetchone()[0],
-                       db.execute("SELECT n, other, amount FROM log ORDER BY n").fetchall())
-        db.close()
-    return state
-
-
-def opened(server, folder, names=NAMES, **environment):
-    """A client with a cache of its own, and the bank in it."""
-    client = Client(server, folder, folder / f"cache-{time.monotonic_ns()}", **environment)
-    return client, Bank(client, names)
-
-
 # What plain SQLite does with the same statements on local files.
-
 SCRIPTS = {
     "commit": ["BEGIN", "INSERT INTO main.t VALUES (1, 'x')", "INSERT INTO b.t VALUES (1, 'y')", "COMMIT"],
-    "three": ["BEGIN IMMEDIATE", "UPDATE main.t SET v = v || '+'", "DELETE FROM b.t", "INSERT INTO c.t SELECT * FROM main.t",
-              "COMMIT"],
+    "three": ["BEGIN IMMEDIATE", "UPDATE main.t SET v = v || '+'", "DELETE FROM b.t",
+              "INSERT INTO c.t SELECT * FROM main.t", "COMMIT"],
     "rollback": ["BEGIN", "INSERT INTO main.t VALUES (7, 'no')", "DELETE FROM b.t", "ROLLBACK"],
     "one of them": ["BEGIN IMMEDIATE", "INSERT INTO b.t VALUES (11, 'only')", "COMMIT"],
     "nothing": ["BEGIN EXCLUSIVE", "COMMIT"],
@@ -153,7 +29,8 @@ SCRIPTS = {
     "deferred": ["PRAGMA foreign_keys = on", "BEGIN", "INSERT INTO main.t VALUES (51, 'a')",
                  "INSERT INTO b.child VALUES (1, 99)", "COMMIT", "DELETE FROM b.child", "COMMIT",
                  "PRAGMA foreign_keys = off"],
-    "one statement": ["INSERT INTO main.t SELECT id + 60, v FROM b.t", "DELETE FROM c.t WHERE id IN (SELECT id FROM main.t)"],
+    "one statement": ["INSERT INTO main.t SELECT id + 60, v FROM b.t",
+                      "DELETE FROM c.t WHERE id IN (SELECT id FROM main.t)"],
     "large": ["PRAGMA main.cache_size = 5", "PRAGMA b.cache_size = 5", "BEGIN",
               "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1150)"
               " INSERT INTO main.t SELECT i, hex(zeroblob(900)) FROM n",
@@ -239,212 +116,6 @@ def one_mode(server, folder, prefix, what, journal, synchronous, locking, memory
             equal(f"{what}: {name} for others", image["tables"], database_content(f"{folder}/{name}.db")["tables"])
             equal(f"{what}: integrity", image["integrity"], [(b"ok",)])
     plain.close()
-
-
-def check_all(server, folder, acknowledged, what):
-    """Everybody sees whole transfers, with all that were acknowledged; returns the newest.
-
-    The last request of a client that was killed may arrive between two looks.
-    """
-    newest = acknowledged
-    client, bank = opened(server, folder)
-    with client:
-        for look in (lambda: raw_state(server.url), bank.state, lambda: raw_state(server.url)):
-            numbers = verify(look(), what)
-            equal(f"{what}: transfers", numbers, list(range(1, len(numbers) + 1)))
-            check(newest <= len(numbers) <= acknowledged + 1,
-                  f"{what}: {acknowledged} were acknowledged, {newest} were seen, the newest is {len(numbers)}")
-            newest = len(numbers)
-    return newest
-
-
-def kill_client():
-    """kill -9 of the client at a random moment, with and without a super-journal."""
-    rng = random.Random(1)
-    with scratch() as folder, Server(folder) as server:
-        with Client(server, folder) as client:
-            Bank(client).create()
-        acknowledged = 0
-        for i in range(ROUNDS):
-            client = Client(server, folder, folder / "cache")
-            bank = Bank(client, memory=i % 3 == 2)
-            bank.acquire_when_free()
-            equal(f"round {i}: the cache that was left", len(verify(bank.state(), f"round {i}")), acknowledged)
-            timer = threading.Timer(rng.uniform(0, 0.3), client.process.kill)
-            timer.start()
-            try:
-                while True:
-                    bank.transfer(acknowledged + 1, rng)
-                    acknowledged += 1
-            except Disconnected:
-                pass
-            finally:
-                timer.join()
-                client.kill()
-            acknowledged = check_all(server, folder, acknowledged, f"round {i}")
-        print(f"{ROUNDS} kills of the client, {acknowledged} transfers", flush=True)
-        check(acknowledged >= ROUNDS // 2, "too few transfers for a meaningful test")
-
-
-def kill_server():
-    """kill -9 of the server, which comes back; the client goes on. A refused transfer is in no database."""
-    rng = random.Random(2)
-    with scratch() as folder, Server(folder) as server:
-        client, bank = opened(server, folder)
-        bank.create()
-        acknowledged = 0
-        for i in range(ROUNDS):
-            back = threading.Event()
-
-            def crash():
-                time.sleep(rng.uniform(0, 0.2))
-                server.kill()
-                time.sleep(rng.uniform(0, 0.1))
-                server.start()
-                back.set()
-
-            crasher = threading.Thread(target=crash)
-            crasher.start()
-            while not back.is_set():
-                try:
-                    bank.transfer(acknowledged + 1, rng)
-                    acknowledged += 1
-                except SqlError:
-                    bank.give_up()
-                    acknowledged = after_failure(bank, acknowledged)
-            crasher.join()
-            bank.acquire_when_free()
-            acknowledged = check_all(server, folder, after_failure(bank, acknowledged), f"round {i}")
-        client.close()
-        print(f"{ROUNDS} kills of the server, {acknowledged} transfers", flush=True)
-        check(acknowledged >= ROUNDS // 2, "too few transfers for a meaningful test")
-
-
-def after_failure(bank, acknowledged):
-    """How many transfers there are after one that failed, once the server can be asked."""
-    texts = " ".join(bank.sql(f"PRAGMA {of}.litevfs_last_error")[0][0] or "" for of in bank.schemas)
-    for _ in range(600):
-        try:
-            bank.acquire()
-            newest = len(verify(bank.state(), "after a failure"))
-        except SqlError:
-            bank.give_up()
-            time.sleep(0.05)
-            continue
-        most = acknowledged + ("not known" in texts)
-        check(acknowledged <= newest <= most,
-              f"{acknowledged} were acknowledged, {newest} are there; {texts}")
-        return newest
-    raise AssertionError(f"the server is back, but: {bank.client.log_tail()}")
-
-
-def lost_answers():
-    """Requests and answers of every kind get lost; COMMIT tells the truth."""
-    def cut_before(exchange):
-        exchange.cut()
-
-    def cut_after(exchange):
-        exchange.forward()
-        exchange.cut()
-
-    def unavailable(exchange):
-        exchange.answer(503, b'{"code":"EINTERNAL","error":"try again"}')
-
-    def unavailable_after(exchange):
-        exchange.forward()
-        exchange.answer(502, b"<html>bad gateway</html>")
-
-    rng = random.Random(3)
-    with scratch() as folder, Server(folder) as server, Proxy(server) as proxy:
-        client, bank = opened(proxy, folder)
-        bank.create()
-        done = failed = 0
-        for i in range(4 * ROUNDS):
-            bank.acquire_when_free()
-            fault = rng.choice((cut_before, cut_after, unavailable, unavailable_after))
-            times = rng.randint(1, 4)
-            what = f"step {i}, {fault.__name__} {times} times"
-            proxy.break_with(fault, rng.choice(("/db/group", "/db/group", None)), times)
-            before = len(proxy.requests)
-            try:
-                bank.transfer(done + 1, rng, rng.choice(("BEGIN", "BEGIN IMMEDIATE")))
-                proxy.heal()
-                done += 1
-            except SqlError:
-                proxy.heal()
-                bank.give_up()
-                failed += 1
-                done = after_failure(bank, done)
-            check(len(proxy.requests) - before < 60, f"{what}: it spins")
-            equal(f"{what}: for others", len(verify(raw_state(server.url), what)), done)
-        client.close()
-        check_all(server, folder, done, "at the end")
-        print(f"{done} transfers, {failed} failed COMMITs", flush=True)
-        check(done >= 2 * ROUNDS, "too few transfers for a meaningful test")
-
-
-def readers_see_one_state():
-    """While a client moves money, nobody ever sees half a transfer: not in its process, not in others."""
-    with scratch() as folder, Server(folder) as server:
-        with Client(server, folder) as client:
-            Bank(client).create()
-        stop = threading.Event()
-        problems, seen = [], {}
-
-        def guarded(name, body):
-            try:
-                while not stop.is_set():
-                    seen.setdefault(name, set()).add(len(verify(body(), name)))
-            except Exception as problem:  # told by the main thread
-                problems.append(problem)
-                stop.set()
-
-        with contextlib.ExitStack() as clients:
-            threads = [threading.Thread(target=guarded, args=("plain requests", lambda: raw_state(server.url)))]
-            for name, memory in (("another process", False), ("another process with :memory:", True)):
-                client = clients.enter_context(Client(server, folder, folder / name.replace(":", "")))
-                bank = Bank(client, memory=memory)
-                bank.sql(f"PRAGMA {bank.schemas[0]}.litevfs_cache_sync_period = '1ms'")
-                bank.sql(f"PRAGMA {bank.schemas[1]}.litevfs_cache_sync_period = '1ms'")
-                bank.sql(f"PRAGMA {bank.schemas[2]}.litevfs_cache_sync_period = '1ms'")
-                threads.append(threading.Thread(target=guarded, args=(name, lambda bank=bank: patient(bank))))
-            writer = clients.enter_context(Client(server, folder, folder / "writer"))
-            bank, beside = Bank(writer), Bank(writer, connection="beside")
-            bank.acquire()
-            for thread in threads:
-                thread.start()
-            rng = random.Random(4)
-            for n in range(1, 8 * ROUNDS + 1):
-                # A reader of the same process that begins in one database before, in the others after.
-                beside.sql("BEGIN")
-                beside.sql("SELECT sum(balance) FROM main.account")
-                bank.transfer(n, rng)
-                state = {name: (beside.sql(f"SELECT sum(balance) FROM {of}.account")[0][0],
-                                beside.sql(f"SELECT n, other, amount FROM {of}.log"))
-                         for name, of in zip(beside.names, beside.schemas)}
-                count = len(verify(state, "the same process, begun before"))
-                check(count in (n - 1, n), f"it sees {count} of {n} transfers")
-                beside.give_up()
-                equal("the same process", len(verify(beside.state(), "the same process")), n)
-                if stop.is_set():
-                    break
-            stop.set()
-            for thread in threads:
-                thread.join()
-        if problems:
-            raise problems[0]
-        print({name: len(states) for name, states in seen.items()}, flush=True)
-        check(min(len(states) for states in seen.values()) >= 3, f"too few states were seen: {seen}")
-
-
-def patient(bank):
-    """A state, after as many tries as it takes; what fails is never half."""
-    for _ in range(100):
-        try:
-            return bank.state()
-        except SqlError as error:
-            check(error.primary in (5, 10), f"reading failed with {error.code}: {bank.client.log_tail()}")
-    raise AssertionError(f"a hundred tries to read: {bank.client.log_tail()}")
 
 
 def different_servers():
@@ -566,7 +237,8 @@ def one_request():
                 bank = Bank(client, [f"{name}{memory:d}" for name in NAMES], memory=memory)
                 bank.create()
                 first = bank.schemas[0]
-                for begin, changed, path in (("BEGIN", [first], "/db/tx"), ("BEGIN IMMEDIATE", ["b1" if memory else "b0"], "/db/tx"),
+                for begin, changed, path in (("BEGIN", [first], "/db/tx"),
+                                             ("BEGIN IMMEDIATE", [bank.schemas[1]], "/db/tx"),
                                              ("BEGIN", bank.schemas, "/db/group")):
                     proxy.requests.clear()
                     bank.sql(begin)
@@ -579,4 +251,4 @@ def one_request():
 
 
 if __name__ == "__main__":
-    main(every_mode, one_request, attached_twice, different_servers, with_local_files, readers_see_one_state, lost_answers, kill_client, kill_server)
+    main(every_mode, one_request, attached_twice, different_servers, with_local_files)
