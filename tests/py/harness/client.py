@@ -123,6 +123,10 @@ class Client:
         """Copies a database that lies in memory as bytes over this one."""
         self._ask("deserialize", name, image)
 
+    def in_transaction(self, name="main"):
+        """Whether SQLite has a transaction or savepoint open."""
+        return self._ask("in_transaction", name)
+
     def close_db(self, name="main"):
         self._ask("close", name)
 

@@ -54,6 +54,8 @@ def handle(connections, request):
         finally:
             source.close()
         return None
+    if verb == "in_transaction":
+        return connections[name].in_transaction
     if verb == "close":
         connections.pop(name).close()
         return None
