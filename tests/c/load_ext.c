@@ -2,21 +2,13 @@
 ** load_ext.c - makes any program with SQLite in it use LiteVFS, without a word of its own.
 **
 ** Linked with build/sqlite3.o, which calls litevfs_extra_init() when SQLite starts. With EXT in the
-** environment the extension of that name is loaded as the default VFS, and every connection acquires
-** the lease; without EXT the program is plain SQLite.
+** environment the extension of that name is loaded as the default VFS, and LITEVFS_AUTO_LEASE=1 lets
+** the program write; without EXT it is plain SQLite.
 */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "sqlite3.h"
-
-/* What SQLite runs on every new connection. On one of another VFS the pragma does nothing. */
-static int acquire(sqlite3 *db, char **pz_error, const struct sqlite3_api_routines *p_api){
-  (void)pz_error;
-  (void)p_api;
-  sqlite3_exec(db, "PRAGMA litevfs_acquire_lease", 0, 0, 0);
-  return SQLITE_OK;
-}
 
 int litevfs_extra_init(const char *z_unused){
   const char *z_ext = getenv("EXT");
@@ -32,6 +24,5 @@ int litevfs_extra_init(const char *z_unused){
   if( rc!=SQLITE_OK ) fprintf(stderr, "%s: %s\n", z_ext, z_error ? z_error : sqlite3_errmsg(db));
   sqlite3_free(z_error);
   sqlite3_close(db);
-  sqlite3_auto_extension((void(*)(void))acquire);
   return rc;
 }

@@ -12,6 +12,7 @@ cc -O1 -I"$ROOT/build/sqlite-source" -o "$TMP/shell" "$ROOT/build/shell.o" "$ROO
   "$ROOT/tests/c/load_ext.c" -lpthread -ldl -lm
 start_server "$TMP/data"
 scripts=0
+export LITEVFS_AUTO_LEASE=1
 
 # shell EXTENSION plain|ours: standard input through the shell, in a folder of its own, on the database
 # $name; then the exit code.
@@ -220,6 +221,23 @@ SELECT * FROM more;
 SELECT * FROM more;
 INSERT INTO more VALUES ('and written');
 .dbinfo
+SQL
+
+both into <<'SQL'
+PRAGMA auto_vacuum = full;
+CREATE TABLE t (id INTEGER PRIMARY KEY, x);
+INSERT INTO t SELECT value, zeroblob(value) FROM generate_series(1, 1000);
+DELETE FROM t WHERE id % 3;
+VACUUM INTO 'into2';
+VACUUM INTO 'into2';
+ATTACH 'into2' AS i;
+SELECT count(*), sum(length(x)) FROM i.t;
+PRAGMA i.integrity_check;
+SELECT count(*) FROM (SELECT * FROM t EXCEPT SELECT * FROM i.t);
+DETACH i;
+.open into2
+INSERT INTO t(x) VALUES ('more');
+SELECT count(*) FROM t;
 SQL
 
 echo "$scripts scripts print and leave what they do on plain SQLite"

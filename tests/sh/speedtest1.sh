@@ -7,6 +7,7 @@
 
 SIZE=${SIZE:-4}
 SPEEDTEST1=$TMP/speedtest1
+export LITEVFS_AUTO_LEASE=1
 source=$ROOT/build/sqlite-source
 SETS=(main orm cte fp trigger parsenumber rtree debug1)
 # How a database can be: each with the sets that write most.
