@@ -40,6 +40,13 @@ pub struct Held {
     version: UpdateVersion,
 }
 
+/// What became of a put.
+enum Put {
+    Done(Held),
+    /// The store's condition was not met; the claim that is there.
+    Refused(Option<Claim>),
+}
+
 impl Claim {
     /// A claim from now on.
     pub fn new(server: &str, id: &str, duration: Duration) -> Result<Claim, Error> {
@@ -96,22 +103,37 @@ impl Objects {
         claim: &Claim,
         over: Option<&Held>,
     ) -> Result<Option<Held>, Error> {
-        let text = serde_json::to_string(claim).map_err(std::io::Error::other)?;
         let mode = over.map_or(PutMode::Create, |held| PutMode::Update(held.version.clone()));
+        match (self.put_claim(path, claim, mode).await?, over) {
+            (Put::Done(held), _) => Ok(Some(held)),
+            // MinIO, where a put was broken off on one of its drives: it shows the claim, yet takes it for
+            // missing when it is put on. Then it can be made; on any other store it can not.
+            (Put::Refused(Some(now)), Some(over)) if now == over.claim => {
+                match self.put_claim(path, claim, PutMode::Create).await? {
+                    Put::Done(held) => Ok(Some(held)),
+                    Put::Refused(_) => Ok(None),
+                }
+            }
+            (Put::Refused(_), _) => Ok(None),
+        }
+    }
+
+    async fn put_claim(&self, path: &Path, claim: &Claim, mode: PutMode) -> Result<Put, Error> {
+        let text = serde_json::to_string(claim).map_err(std::io::Error::other)?;
         let put = self.store.put_opts(path, text.into(), mode.into());
         let failure = match self.timed("put", put).await {
-            Ok(put) => return Ok(Some(Held { claim: claim.clone(), version: put.into() })),
+            Ok(put) => return Ok(Put::Done(Held { claim: claim.clone(), version: put.into() })),
             Err(error) => error,
         };
         // The store may have done it before it failed, or before it was asked again.
-        match self.read_claim(path).await {
-            Ok(Some(held)) if held.claim == *claim => return Ok(Some(held)),
-            Ok(_) => {}
+        let now = match self.read_claim(path).await {
+            Ok(Some(held)) if held.claim == *claim => return Ok(Put::Done(held)),
+            Ok(now) => now.map(|held| held.claim),
             Err(_) => return Err(failure.into()),
-        }
+        };
         match failure {
             object_store::Error::AlreadyExists { .. }
-            | object_store::Error::Precondition { .. } => Ok(None),
+            | object_store::Error::Precondition { .. } => Ok(Put::Refused(now)),
             error => Err(error.into()),
         }
     }

@@ -26,6 +26,8 @@ pub struct Faults {
     /// How long a put of an LTX file is on its way, and how long each removal, in ms.
     pub slow_puts: AtomicU32,
     pub slow_deletes: AtomicU32,
+    /// How many claims, when next put on, are missing although they can be read.
+    pub torn_claims: AtomicU32,
     /// Whether no snapshot can be made.
     pub no_snapshots: AtomicBool,
 }
@@ -49,6 +51,7 @@ impl Faults {
             injected: AtomicU32::new(0),
             slow_puts: AtomicU32::new(0),
             slow_deletes: AtomicU32::new(0),
+            torn_claims: AtomicU32::new(0),
             no_snapshots: AtomicBool::new(false),
         })
     }
@@ -118,6 +121,15 @@ impl ObjectStore for Faulty {
         let is_snapshot = path.parts().any(|part| part.as_ref() == "0009");
         if is_snapshot && self.faults.no_snapshots.load(Ordering::SeqCst) {
             return Err(failed("no snapshots now"));
+        }
+        if path.as_ref().contains("/claims/") && self.faults.torn_claims.load(Ordering::SeqCst) > 0
+        {
+            if !create {
+                let source = "404 for what is there".into();
+                return Err(object_store::Error::Precondition { path: path.to_string(), source });
+            }
+            self.faults.torn_claims.fetch_sub(1, Ordering::SeqCst);
+            return self.inner.put_opts(path, payload, PutMode::Overwrite.into()).await;
         }
         match self.faults.strike(5) {
             None => self.inner.put_opts(path, payload, options).await,

@@ -146,6 +146,23 @@ fn what_is_late_is_shut_out_before_the_lease_is_another_clients() {
 }
 
 #[test]
+fn a_claim_that_the_store_shows_but_takes_for_missing_changes_hands_all_the_same() {
+    block_on(async {
+        let (_, faults, one, other) = pair(Schedule::default()).await;
+        let key = key("db");
+        let (first, _) = other.acquire_lease(&key, SECOND).await.unwrap();
+        other.release_lease(&key, &first).await.unwrap();
+        faults.torn_claims.store(1, Ordering::SeqCst);
+        let (id, _) = one.acquire_lease(&key, SECOND).await.unwrap();
+        let refused = other.acquire_lease(&key, SECOND).await;
+        assert!(matches!(refused, Err(Error::Fenced(LeaseError::Held(_)))), "{refused:?}");
+        faults.torn_claims.store(1, Ordering::SeqCst);
+        one.release_lease(&key, &id).await.unwrap();
+        other.acquire_lease(&key, SECOND).await.unwrap();
+    });
+}
+
+#[test]
 fn a_lease_lives_on_whatever_servers_its_client_goes_through() {
     block_on(async {
         let (inner, _, one, other) = pair(Schedule::default()).await;
