@@ -16,6 +16,7 @@ use crate::types::Pos;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// How often a transaction is pushed before COMMIT fails.
 const MAX_PUSHES: u32 = 3;
@@ -46,22 +47,22 @@ enum Next {
 impl Push<'_> {
     /// Pushes until the server has acknowledged, or it is clear that it will not.
     pub fn run(&self) -> Result<()> {
-        // The lease under which a push was made whose outcome is not known.
-        let mut open_under = None;
+        // The leases under which pushes were made whose outcome is not known.
+        let mut open_under = Vec::new();
         let Err(error) = self.try_often(&mut open_under) else { return Ok(()) };
-        match open_under {
-            Some(lease_id) => self.settle(&lease_id, error),
-            None => Err(error),
+        match open_under.is_empty() {
+            true => Err(error),
+            false => self.settle(&open_under, error),
         }
     }
 
-    fn try_often(&self, open_under: &mut Option<String>) -> Result<()> {
+    fn try_often(&self, open_under: &mut Vec<String>) -> Result<()> {
         let mut pushes_left = MAX_PUSHES;
         loop {
             pushes_left = pushes_left.saturating_sub(1);
             let lease_id = self.database.live_lease(self.connection)?;
             let newest = self.database.state().cache.pos();
-            if open_under.is_none() && newest != self.base {
+            if open_under.is_empty() && newest != self.base {
                 let text = "another client has written while the lease was lost; \
                             run the transaction again";
                 return Err(self.fail(ErrorKind::PosMismatch, text));
@@ -82,12 +83,14 @@ impl Push<'_> {
         }
     }
 
-    fn judge(&self, error: PushError, lease_id: &str, open_under: &mut Option<String>) -> Next {
+    fn judge(&self, error: PushError, lease_id: &str, open_under: &mut Vec<String>) -> Next {
         match error {
             PushError::Unknown(error) => {
-                let first = open_under.get_or_insert_with(|| lease_id.into()).clone();
+                if open_under.last().is_none_or(|last| last != lease_id) {
+                    open_under.push(lease_id.into());
+                }
                 match self.server_pos() {
-                    Ok(now) if now == self.pos && self.held_since(&first, lease_id) => {
+                    Ok(now) if now == self.pos && self.held_since(open_under, lease_id) => {
                         Next::Committed
                     }
                     Ok(now) => {
@@ -105,15 +108,15 @@ impl Push<'_> {
             PushError::PosMismatch(error) => {
                 let now = self.server_pos();
                 let is_ours = now.as_ref().is_ok_and(|&now| now == self.pos)
-                    && open_under.as_ref().is_some_and(|first| self.held_since(first, lease_id));
+                    && self.held_since(open_under, lease_id);
                 if is_ours {
                     return Next::Committed;
                 }
-                if open_under.is_some() && !now.is_ok_and(|now| self.is_shut_out_at(now)) {
+                if !open_under.is_empty() && !now.is_ok_and(|now| self.is_shut_out_at(now)) {
                     // The earlier push may be what it went on by, and too old for it to tell.
                     return Next::Fail(error);
                 }
-                *open_under = None;
+                open_under.clear();
                 let text = format!("{error}; another client has written");
                 Next::Fail(self.fail(ErrorKind::PosMismatch, &text))
             }
@@ -131,18 +134,23 @@ impl Push<'_> {
         }
     }
 
-    /// COMMIT fails, but a push may still be on its way: fences it off, and looks whether it arrived.
-    fn settle(&self, lease_id: &str, error: Error) -> Result<()> {
+    /// COMMIT fails, but pushes may still be on their way: fences them off, and looks whether one arrived.
+    fn settle(&self, open_under: &[String], error: Error) -> Result<()> {
+        let last = open_under.last().map_or("", String::as_str);
         let lost = self.fail(error.kind(), error.message());
         let is_there = self.server_pos().is_ok_and(|now| now == self.pos);
-        if is_there && self.held_since(lease_id, lease_id) {
+        if is_there && self.held_since(open_under, last) {
             return Ok(());
         }
-        let fenced = self.database.give_up_lease(lease_id);
+        let mut fenced = true;
+        for lease_id in open_under {
+            // The last one at the end: it is the one to remember where the server can't be told.
+            fenced &= self.database.give_up_lease(lease_id);
+        }
         // Under a lease that is gone nothing is applied any more, but our server still knows a file that
         // it has. The position alone does not tell: of several servers, one may be a moment behind.
         let refused = fenced
-            && match self.push(lease_id) {
+            && match self.push(last) {
                 Ok(()) => return Ok(()),
                 Err(PushError::Lease(_) | PushError::PosMismatch(_)) => true,
                 Err(_) => false,
@@ -168,11 +176,12 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// Whether the lease of the first push is live still, and nobody else can have written since. To be
-    /// asked after the position: without it, a database at our transaction's position may be there by
-    /// an equal transaction of somebody else's.
-    fn held_since(&self, first: &str, lease_id: &str) -> bool {
-        first == lease_id && self.database.prolong(lease_id).is_ok()
+    /// Whether the lease of the first push that is open is live still, and nobody else can have written
+    /// since. To be asked after the position: without it, a database at our transaction's position may be
+    /// there by an equal transaction of somebody else's.
+    fn held_since(&self, open_under: &[String], lease_id: &str) -> bool {
+        open_under.first().is_some_and(|first| first == lease_id)
+            && self.database.prolong(lease_id).is_ok()
     }
 
     /// An error after which the next transaction looks where the server is.

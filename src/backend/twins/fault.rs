@@ -29,8 +29,12 @@ pub enum Operation {
 /// How a call breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// Nothing breaks this time.
+    Fine,
     /// The request does not arrive.
     Lost,
+    /// The same, and meanwhile the lease runs out at the server.
+    LostWithTheLease,
     /// The same, and another client commits before anybody asks.
     LostAndWrittenOver,
     /// The request takes effect, the answer does not arrive.
@@ -107,7 +111,11 @@ impl Backend for FaultyBackend {
 
     fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<u32, PushError> {
         match self.next(Operation::Push) {
-            None => self.server.push(db, file, id),
+            None | Some(Fault::Fine) => self.server.push(db, file, id),
+            Some(Fault::LostWithTheLease) => {
+                self.server.break_lease(db);
+                Err(PushError::Unknown(away()))
+            }
             Some(Fault::Lost) => Err(PushError::Unknown(away())),
             Some(fault) => {
                 if fault != Fault::LostAndWrittenOver {

@@ -1,6 +1,7 @@
 //! Commits: all or nothing, at most once, and only when something changed.
 
 use super::*;
+use crate::backend::Backend;
 use crate::backend::twins::{Fault, Operation};
 use crate::error::ErrorKind;
 use crate::pager::header::Header;
@@ -191,6 +192,18 @@ fn before_a_commit_fails_the_late_push_is_fenced_off() {
     assert_eq!((fixture.stored(3), txid(&fixture)), (Some(3), 1));
     write(&mut connection, &[(2, 23)], 2, 3).unwrap();
     assert_eq!((fixture.stored(2), txid(&fixture)), (Some(23), 2));
+}
+
+#[test]
+fn late_pushes_under_several_leases_are_all_fenced_off() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    let faults = [Fault::LostWithTheLease, Fault::Fine, Fault::Lost];
+    fixture.backend.plan(&faults.map(|fault| (Operation::Push, fault)));
+    let error = write(&mut connection, &[(2, 22)], 2, 3).unwrap_err();
+    assert!(!error.message().contains("not known"), "{error}");
+    // Of the pushes the second met that the lease was gone. What the third left is not live either.
+    fixture.server.acquire_lease(&fixture.db, 1_000, None).unwrap();
 }
 
 #[test]
