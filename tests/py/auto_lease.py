@@ -12,7 +12,7 @@ import time
 
 from harness import EXT, TOKEN, Client, Server, check, equal, main, scratch
 
-COMMITS = int(os.environ.get("COMMITS", 40))
+COMMITS = int(os.environ.get("COMMITS") or 40)
 SQLITE3 = os.environ.get("SQLITE3", "sqlite3")
 WRITERS = pathlib.Path(__file__).with_name("harness") / "writers.py"
 HANG_S = 240
