@@ -27,6 +27,8 @@ use alloc::vec::Vec;
 /// How long the lease is taken for refused after it was: the lock for writing follows the one for reading
 /// at once, and need not ask again.
 const REFUSAL_LASTS_MS: u64 = 100;
+/// How often a lease is taken that is gone again before a transaction has begun under it.
+const LEASE_TRIES: u32 = 3;
 
 /// SQLite's locks, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -251,24 +253,7 @@ impl Connection {
         {
             return Err(error);
         }
-        self.database.live_lease(self.id)?;
-        let mut state = self.database.state();
-        if state.writer.is_some_and(|writer| writer != self.id) {
-            drop(state);
-            let text = "another connection of this process is writing";
-            return Err(self.database.error(ErrorKind::Busy, text));
-        }
-        if state.cache.pos() != view.pos {
-            drop(state);
-            let advice = match self.keeps_locks {
-                true => "run PRAGMA locking_mode=normal, read something, and begin again",
-                false => "roll back and begin again",
-            };
-            let text = "the database moved on since this transaction began to read";
-            return Err(self.database.error(ErrorKind::StaleView, &format!("{text}; {advice}")));
-        }
-        state.writer = Some(self.id);
-        drop(state);
+        self.become_writer(view.pos)?;
         self.phase = Phase::Writing(Transaction {
             view,
             dirty: None,
@@ -279,6 +264,37 @@ impl Connection {
             staging: None,
         });
         Ok(())
+    }
+
+    /// Makes this connection the one of the process that writes, if its view is the newest.
+    fn become_writer(&self, pos: Pos) -> Result<()> {
+        for _ in 0..LEASE_TRIES {
+            self.database.live_lease(self.id)?;
+            let mut state = self.database.state();
+            if state.writer.is_some_and(|writer| writer != self.id) {
+                drop(state);
+                let text = "another connection of this process is writing";
+                return Err(self.database.error(ErrorKind::Busy, text));
+            }
+            if state.cache.pos() != pos {
+                drop(state);
+                let advice = match self.keeps_locks {
+                    true => "run PRAGMA locking_mode=normal, read something, and begin again",
+                    false => "roll back and begin again",
+                };
+                let text = "the database moved on since this transaction began to read";
+                return Err(self
+                    .database
+                    .error(ErrorKind::StaleView, &format!("{text}; {advice}")));
+            }
+            // As long as nobody was writing, the lease may have been given back since it was looked at.
+            if state.live_lease_id(self.id).is_some() {
+                state.writer = Some(self.id);
+                return Ok(());
+            }
+        }
+        let text = "the write lease ran out as soon as it was there; try again";
+        Err(self.database.error(ErrorKind::Busy, text))
     }
 
     /// Goes back to a weaker lock. What a transaction wrote and did not commit is gone.

@@ -132,7 +132,7 @@ impl State {
     }
 
     /// The id of the lease if the connection may write under it and it is live.
-    fn live_lease_id(&mut self, connection: u64) -> Option<String> {
+    pub(super) fn live_lease_id(&mut self, connection: u64) -> Option<String> {
         let holder = self.holder_for(connection).ok()?;
         let lease =
             self.lease.as_mut().filter(|lease| lease.holder == holder && lease.is_live())?;
