@@ -3,14 +3,15 @@
 //! Nothing is visible to anybody before the server has acknowledged it; then the position moves and
 //! the pages enter the cache. An error leaves everything as it was, and SQLite rolls back.
 
-use super::change::Change;
 use super::connection::{AfterFailure, Connection, Phase};
-use super::database::Database;
+use super::database::{Database, State};
 use super::group::Membership;
 use super::make::{Announced, Made, make};
 use super::push::Push;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
+use crate::types::Pgno;
+use alloc::vec::Vec;
 
 impl Connection {
     /// Commits the open transaction. An error means that it is not committed, unless the text says
@@ -74,12 +75,10 @@ impl Connection {
                 if together {
                     return self.stage(made);
                 }
-                let Made { base, pos, file, .. } = &made;
-                let (base, pos) = (*base, *pos);
                 let database = &self.database;
                 let sent = sys::Tick::now();
-                Push { database, connection: self.id, base, pos, file }.run()?;
-                publish(database, &change, &made, sent);
+                Push { database, connection: self.id, made: &made }.run()?;
+                database.state().publish(&made, sent, |pgno| change.written_page(pgno));
                 made
             }
             outcome => {
@@ -147,16 +146,23 @@ pub(super) fn as_final(error: Error) -> Error {
     }
 }
 
-/// The transaction, acknowledged after `sent`, becomes what this process reads.
-fn publish(database: &Database, change: &Change, made: &Made, sent: sys::Tick) {
-    let mut state = database.state();
-    // A poll on another connection may have seen the transaction already, or even a later one.
-    let newest = state.cache.pos();
-    if newest != made.base && newest != made.pos {
-        return;
+impl State {
+    /// A transaction, acknowledged after `sent`, becomes what this process reads. Of its pages those
+    /// are cached that `page` knows.
+    pub(super) fn publish(
+        &mut self,
+        made: &Made,
+        sent: sys::Tick,
+        page: impl Fn(Pgno) -> Option<Vec<u8>>,
+    ) {
+        // A poll on another connection may have seen the transaction already, or even a later one.
+        let newest = self.cache.pos();
+        if newest != made.base && newest != made.pos {
+            return;
+        }
+        self.cache.set_page_size(made.page_size);
+        self.cache.apply(made.pos, made.commit, &made.changed, page);
+        self.cache.flush();
+        self.confirmed = Some(sent);
     }
-    state.cache.set_page_size(made.page_size);
-    state.cache.apply(made.pos, made.commit, &made.changed, |pgno| change.written_page(pgno));
-    state.cache.flush();
-    state.confirmed = Some(sent);
 }

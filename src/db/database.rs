@@ -224,6 +224,20 @@ impl Database {
         Error::new(kind, format!("{}: {text}", self.name))
     }
 
+    /// An error of the server's or of this database, with the name in front.
+    pub fn named(&self, error: Error) -> Error {
+        if self.is_named_by(&error) {
+            return error;
+        }
+        self.error(error.kind(), error.message())
+    }
+
+    /// Whether an error begins with the database's name.
+    pub fn is_named_by(&self, error: &Error) -> bool {
+        let rest = error.message().strip_prefix(self.name.as_str());
+        rest.is_some_and(|rest| rest.starts_with(": "))
+    }
+
     /// The error for an answer that makes no sense.
     pub fn bad_answer(&self, why: &str) -> Error {
         self.error(ErrorKind::BadAnswer, &format!("{}: {why}", self.backend().host()))

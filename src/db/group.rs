@@ -171,7 +171,7 @@ impl Membership {
                             "{error}; what is cached may not be of one state with what this \
                              transaction has read of other databases"
                         );
-                        Error::new(error.kind(), format!("{}: {text}", database.name()))
+                        database.named(Error::new(error.kind(), text))
                     })?;
                 }
             }

@@ -88,15 +88,20 @@ impl Lease {
     /// Tells the server that it is not needed any more. Not without a turn, see [`Database::lease_turn`].
     pub(super) fn give_back(self, backend: &dyn Backend, name: &DbName) {
         for id in [self.id, self.abandoned].into_iter().flatten() {
-            if let Err(error) = backend.release_lease(name, &id) {
-                log!(Warn, "the lease was not given back, it will expire: {error}");
-            }
+            release(backend, name, &id);
         }
     }
 
     /// For how long nobody has used it.
     pub(super) fn unused_ms(&self) -> u64 {
         self.used.age_ms()
+    }
+}
+
+/// Tells the server that a lease is not needed any more.
+fn release(backend: &dyn Backend, name: &DbName, id: &str) {
+    if let Err(error) = backend.release_lease(name, id) {
+        log!(Warn, "the lease was not given back, it will expire: {error}");
     }
 }
 
@@ -297,9 +302,7 @@ impl Database {
         })?;
         // Nobody may rely on the lease before the position is the newest one.
         if let Err(error) = self.poll_now() {
-            if let Err(error) = self.backend().release_lease(self.name(), &id) {
-                log!(Warn, "the lease was not given back, it will expire: {error}");
-            }
+            release(self.backend(), self.name(), &id);
             let mut state = self.state();
             state.lease.take_if(|lease| lease.is_auto() || lease.holder == holder);
             return Err(error);

@@ -9,6 +9,7 @@
 //! known.
 
 use super::database::Database;
+use super::make::Made;
 use crate::backend::PushError;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
@@ -19,9 +20,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// How often a transaction is pushed before COMMIT fails.
-const MAX_PUSHES: u32 = 3;
+pub(super) const MAX_PUSHES: u32 = 3;
 /// Pause between two pushes of a transaction.
-const PUSH_PAUSE_MS: u64 = 200;
+pub(super) const PUSH_PAUSE_MS: u64 = 200;
 
 /// A transaction to push.
 pub struct Push<'a> {
@@ -29,12 +30,8 @@ pub struct Push<'a> {
     pub database: &'a Arc<Database>,
     /// The connection that commits.
     pub connection: u64,
-    /// Position the transaction is based on.
-    pub base: Pos,
-    /// Position after it.
-    pub pos: Pos,
-    /// Its LTX file.
-    pub file: &'a [u8],
+    /// The transaction.
+    pub made: &'a Made,
 }
 
 /// What is to be done after a push that did not succeed.
@@ -61,19 +58,14 @@ impl Push<'_> {
         loop {
             pushes_left = pushes_left.saturating_sub(1);
             let lease_id = self.database.live_lease(self.connection)?;
-            let newest = self.database.state().cache.pos();
-            if open_under.is_empty() && newest != self.base {
-                let text = "another client has written while the lease was lost; \
-                            run the transaction again";
-                return Err(self.fail(ErrorKind::PosMismatch, text));
+            if open_under.is_empty() {
+                self.database.expect_at(self.made.base).map_err(|error| self.fail(error))?;
             }
             let Err(error) = self.push(&lease_id) else { return Ok(()) };
             match self.judge(error, &lease_id, open_under) {
                 Next::Committed => return Ok(()),
                 Next::Fail(error) => return Err(error),
-                Next::Again(error) if pushes_left == 0 => {
-                    return Err(self.fail(error.kind(), error.message()));
-                }
+                Next::Again(error) if pushes_left == 0 => return Err(self.fail(error)),
                 Next::Again(error) => {
                     log!(Info, "{}: pushing again: {error}", self.database.name());
                     self.database.count_retry();
@@ -90,12 +82,12 @@ impl Push<'_> {
                     open_under.push(lease_id.into());
                 }
                 match self.server_pos() {
-                    Ok(now) if now == self.pos && self.held_since(open_under, lease_id) => {
+                    Ok(now) if now == self.made.pos && self.held_since(open_under, lease_id) => {
                         Next::Committed
                     }
                     Ok(now) => {
                         // Somebody else has written: what we know will be old in any case.
-                        self.database.state().distrusted |= now != self.base;
+                        self.database.state().distrusted |= now != self.made.base;
                         Next::Again(error)
                     }
                     Err(_) => Next::Fail(error),
@@ -107,7 +99,7 @@ impl Push<'_> {
             }
             PushError::PosMismatch(error) => {
                 let now = self.server_pos();
-                let is_ours = now.as_ref().is_ok_and(|&now| now == self.pos)
+                let is_ours = now.as_ref().is_ok_and(|&now| now == self.made.pos)
                     && self.held_since(open_under, lease_id);
                 if is_ours {
                     return Next::Committed;
@@ -118,18 +110,13 @@ impl Push<'_> {
                 }
                 open_under.clear();
                 let text = format!("{error}; another client has written");
-                Next::Fail(self.fail(ErrorKind::PosMismatch, &text))
+                Next::Fail(self.fail(Error::new(ErrorKind::PosMismatch, text)))
             }
             // It did not get there: perhaps the server is just being restarted.
             PushError::Failed(error) if error.kind() == ErrorKind::Away => Next::Again(error),
             PushError::Failed(error) => {
-                if error.kind() == ErrorKind::Refused {
-                    // Perhaps for a checksum: then what the cache holds is not to be trusted.
-                    let mut state = self.database.state();
-                    let pos = state.cache.pos();
-                    state.cache.reset(pos);
-                }
-                Next::Fail(self.fail(error.kind(), error.message()))
+                self.database.note_refusal(&error);
+                Next::Fail(self.fail(error))
             }
         }
     }
@@ -137,8 +124,8 @@ impl Push<'_> {
     /// COMMIT fails, but pushes may still be on their way: fences them off, and looks whether one arrived.
     fn settle(&self, open_under: &[String], error: Error) -> Result<()> {
         let last = open_under.last().map_or("", String::as_str);
-        let lost = self.fail(error.kind(), error.message());
-        let is_there = self.server_pos().is_ok_and(|now| now == self.pos);
+        let error = self.fail(error);
+        let is_there = self.server_pos().is_ok_and(|now| now == self.made.pos);
         if is_there && self.held_since(open_under, last) {
             return Ok(());
         }
@@ -156,22 +143,20 @@ impl Push<'_> {
                 Err(_) => false,
             };
         let now = self.server_pos();
-        if now.is_ok_and(|now| self.is_shut_out_at(now) || refused && now == self.base) {
-            return Err(lost);
+        if now.is_ok_and(|now| self.is_shut_out_at(now) || refused && now == self.made.base) {
+            return Err(error);
         }
-        let text = format!(
-            "{error}; whether the transaction was applied is not known: look before you repeat it"
-        );
-        Err(self.fail(ErrorKind::Away, &text))
+        Err(self.fail(outcome_unknown(&error)))
     }
 
     /// Whether the server has another transaction in the place of this one, which then never gets there.
     fn is_shut_out_at(&self, now: Pos) -> bool {
-        now.txid == self.pos.txid && now != self.pos
+        now.txid == self.made.pos.txid && now != self.made.pos
     }
 
     fn push(&self, lease_id: &str) -> core::result::Result<(), PushError> {
-        let waiters = self.database.backend().push(self.database.name(), self.file, lease_id)?;
+        let waiters =
+            self.database.backend().push(self.database.name(), &self.made.file, lease_id)?;
         self.database.note_waiters(waiters);
         Ok(())
     }
@@ -184,16 +169,45 @@ impl Push<'_> {
             && self.database.prolong(lease_id).is_ok()
     }
 
-    /// An error after which the next transaction looks where the server is.
-    fn fail(&self, kind: ErrorKind, text: &str) -> Error {
+    /// An error after which the next transaction looks where the server is. It begins with the name.
+    fn fail(&self, error: Error) -> Error {
         self.database.state().distrusted = true;
-        self.database.error(kind, text)
+        self.database.named(error)
     }
 
     fn server_pos(&self) -> Result<Pos> {
-        let since = (self.database.name().clone(), self.base);
+        let since = (self.database.name().clone(), self.made.base);
         let changes = self.database.backend().changes(&[since])?;
         let change = changes.into_iter().next();
         change.map(|change| change.pos).ok_or_else(|| self.database.bad_answer("no position"))
     }
+}
+
+impl Database {
+    /// Fails unless the database is where a transaction began that is about to be pushed.
+    pub(super) fn expect_at(&self, base: Pos) -> Result<()> {
+        if self.state().cache.pos() == base {
+            return Ok(());
+        }
+        let text = "another client has written while the lease was lost; run the transaction again";
+        Err(self.error(ErrorKind::PosMismatch, text))
+    }
+
+    /// Takes in why a transaction was not applied.
+    pub(super) fn note_refusal(&self, error: &Error) {
+        if error.kind() == ErrorKind::Refused {
+            // Perhaps for a checksum: then what the cache holds is not to be trusted.
+            let mut state = self.state();
+            let pos = state.cache.pos();
+            state.cache.reset(pos);
+        }
+    }
+}
+
+/// The error of a COMMIT that nobody has answered.
+pub(super) fn outcome_unknown(error: &Error) -> Error {
+    let text = format!(
+        "{error}; whether the transaction was applied is not known: look before you repeat it"
+    );
+    Error::new(ErrorKind::Away, text)
 }

@@ -6,6 +6,7 @@
 //! the transactions go out under another id.
 
 use super::database::Database;
+use super::push::{MAX_PUSHES, PUSH_PAUSE_MS, outcome_unknown};
 use super::round::Staged;
 use crate::backend::{GroupError, GroupOutcome, GroupTx};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,10 +18,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-/// How often transactions are pushed, under one id and under different ones.
-const MAX_PUSHES: u32 = 3;
-/// Pause between two pushes.
-const PUSH_PAUSE_MS: u64 = 200;
 /// Past this time nothing is pushed again that was not answered.
 const MAX_UNANSWERED_MS: u64 = 20_000;
 
@@ -56,12 +53,7 @@ impl GroupPush<'_> {
         let mut lease_ids = Vec::with_capacity(self.txs.len());
         for tx in self.txs {
             lease_ids.push(tx.database.live_lease(tx.connection)?);
-            let newest = tx.database.state().cache.pos();
-            if newest != tx.made.base {
-                let text = "another client has written while the lease was lost; \
-                            run the transaction again";
-                return Err(self.fail(tx.database.error(ErrorKind::PosMismatch, text)));
-            }
+            tx.database.expect_at(tx.made.base).map_err(|error| self.fail(error))?;
         }
         Ok(lease_ids)
     }
@@ -128,14 +120,7 @@ impl GroupPush<'_> {
                 Next::Fail(self.fail(Error::new(ErrorKind::Unsupported, text)))
             }
             GroupError::Unknown(error) | GroupError::Failed(error) => {
-                if error.kind() == ErrorKind::Refused {
-                    // Perhaps for a checksum: then what the caches hold is not to be trusted.
-                    for tx in self.txs {
-                        let mut state = tx.database.state();
-                        let pos = state.cache.pos();
-                        state.cache.reset(pos);
-                    }
-                }
+                self.txs.iter().for_each(|tx| tx.database.note_refusal(&error));
                 Next::Fail(self.fail(error))
             }
         }
@@ -147,13 +132,7 @@ impl GroupPush<'_> {
         match backend.map(|backend| backend.abort_group(id)) {
             Some(Ok(GroupOutcome::Committed)) => Ok(()),
             Some(Ok(GroupOutcome::Aborted)) => Err(Next::Fail(self.fail(error))),
-            Some(Err(_)) | None => {
-                let text = format!(
-                    "{error}; whether the transaction was applied is not known: look before you \
-                     repeat it"
-                );
-                Err(Next::Fail(self.fail(Error::new(ErrorKind::Away, text))))
-            }
+            Some(Err(_)) | None => Err(Next::Fail(outcome_unknown(&self.fail(error)))),
         }
     }
 
@@ -162,7 +141,7 @@ impl GroupPush<'_> {
         for tx in self.txs {
             tx.database.state().distrusted = true;
         }
-        if self.txs.iter().any(|tx| error.message().starts_with(tx.database.name().as_str())) {
+        if self.txs.iter().any(|tx| tx.database.is_named_by(&error)) {
             return error;
         }
         Error::new(error.kind(), format!("{}: {error}", self.names()))

@@ -113,9 +113,8 @@ impl Round {
         let outcome = match &*staged {
             [] => Ok(()),
             [alone] => {
-                let (base, pos, file) = (alone.made.base, alone.made.pos, &*alone.made.file);
-                let (database, connection) = (&alone.database, alone.connection);
-                Push { database, connection, base, pos, file }.run()
+                let Staged { database, connection, made } = &**alone;
+                Push { database, connection: *connection, made }.run()
             }
             several => GroupPush { txs: several }.run(),
         };
@@ -135,17 +134,8 @@ fn publish(staged: &[Arc<Staged>], sent: sys::Tick) {
     let mut together = origin.together();
     for staged in staged {
         let made = &staged.made;
-        let mut state = staged.database.state();
-        // A poll on another connection may have seen the transaction already, or even a later one.
-        let newest = state.cache.pos();
-        if newest != made.base && newest != made.pos {
-            continue;
-        }
-        state.cache.set_page_size(made.page_size);
         let page1 = |pgno| (pgno == Pgno::ONE).then(|| made.page1.clone());
-        state.cache.apply(made.pos, made.commit, &made.changed, page1);
-        state.cache.flush();
-        state.confirmed = Some(sent);
+        staged.database.state().publish(made, sent, page1);
     }
     let polls: Vec<u64> = staged.iter().map(|staged| staged.database.state().poll).collect();
     if polls.windows(2).any(|pair| matches!(pair, [a, b] if a != b)) {
