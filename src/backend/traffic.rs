@@ -27,15 +27,19 @@ pub struct TrafficCounts {
     pub retries: u64,
     /// Bytes of the requests' bodies.
     pub bytes_out: u64,
-    /// Bytes of the answers' bodies, of those that arrived whole.
+    /// Bytes of the answers' bodies.
     pub bytes_in: u64,
 }
 
 impl Traffic {
-    /// Counts a request with a body of so many bytes, and the bytes of its answer's.
-    pub fn count_request(&self, bytes_out: usize, bytes_in: usize) {
+    /// Counts a request with a body of so many bytes.
+    pub fn count_request(&self, bytes_out: usize) {
         self.requests.fetch_add(1, Relaxed);
         self.bytes_out.fetch_add(bytes_out as u64, Relaxed);
+    }
+
+    /// Counts bytes of an answer's body.
+    pub fn count_bytes_in(&self, bytes_in: usize) {
         self.bytes_in.fetch_add(bytes_in as u64, Relaxed);
     }
 
@@ -107,7 +111,8 @@ mod tests {
         let (a, b) = (ledger.of_database(&names[0]), ledger.of_database(&names[1]));
         for counters in [&names[..], &names[..1], &names[2..], &[]] {
             for traffic in ledger.counters(counters) {
-                traffic.count_request(10, 3);
+                traffic.count_request(10);
+                traffic.count_bytes_in(3);
             }
         }
         let counts = |requests| TrafficCounts {

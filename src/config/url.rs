@@ -6,13 +6,14 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
+use core::net::Ipv6Addr;
 
 /// The server's base URL in its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
     /// `https` instead of `http`.
     pub https: bool,
-    /// Host with the port, if one was given: `localhost:20202`.
+    /// Host with the port, if one was given: `localhost:20202`, `[::1]:20202`.
     pub authority: String,
     /// Path prefix without a slash at its end; empty for none.
     pub prefix: String,
@@ -36,11 +37,15 @@ impl BaseUrl {
         if authority.contains('@') {
             return bad("the URL holds a user name, but a server is told a token");
         }
-        if authority.starts_with('[') {
-            return bad("an IPv6 address can't be used; give a host name");
-        }
         let host_ok = |b: u8| b.is_ascii_alphanumeric() || b".-_:".contains(&b);
-        if authority.is_empty() || !authority.bytes().all(host_ok) {
+        let is_usable = match authority.strip_prefix('[').map(|rest| rest.split_once(']')) {
+            Some(Some((address, port))) => {
+                address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || port.starts_with(':'))
+            }
+            Some(None) => false,
+            None => !authority.is_empty() && authority.bytes().all(host_ok),
+        };
+        if !is_usable {
             return bad("the URL has no usable host name");
         }
         if path.bytes().any(|b| !b.is_ascii_graphic()) {
@@ -55,19 +60,19 @@ impl BaseUrl {
         }
     }
 
-    /// The host without its port.
+    /// The host without its port; an IPv6 address without brackets.
     pub fn host(&self) -> &str {
-        match self.port_text() {
-            Some(port) => {
-                let len = self.authority.len().saturating_sub(port.len().saturating_add(1));
-                self.authority.get(..len).unwrap_or(&self.authority)
-            }
-            None => &self.authority,
+        let address = self.authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        match (address, self.authority.rsplit_once(':')) {
+            (Some((address, _)), _) => address,
+            (None, Some((host, _))) => host,
+            (None, None) => &self.authority,
         }
     }
 
     fn port_text(&self) -> Option<&str> {
-        self.authority.rsplit_once(':').map(|(_, port)| port)
+        let after_address = self.authority.rsplit(']').next()?;
+        after_address.rsplit_once(':').map(|(_, port)| port)
     }
 }
 
@@ -91,6 +96,8 @@ mod tests {
         let url = parse("https://a.example:8443/some/prefix/?q=1#f");
         assert_eq!((url.host(), url.prefix.as_str()), ("a.example", "/some/prefix"));
         assert_eq!(url.to_string(), "https://a.example:8443/some/prefix");
+        assert_eq!(parse("http://[::1]:8080").host(), "::1");
+        assert_eq!(parse("http://[fe80::1]").to_string(), "http://[fe80::1]");
         for bad in [
             "",
             "localhost",
@@ -99,7 +106,10 @@ mod tests {
             "http://a b",
             "http://u:p@h",
             "http://h:x",
-            "http://[::1]",
+            "http://[::1",
+            "http://[::1]80",
+            "http://[::1]:x",
+            "http://[a.example]",
         ] {
             let error = BaseUrl::parse(bad, "LITEFS_CLOUD_HOST").unwrap_err();
             assert!(error.message().starts_with("LITEFS_CLOUD_HOST: "), "{bad}: {error}");

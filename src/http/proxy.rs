@@ -8,61 +8,96 @@ use crate::error::{Error, ErrorKind, Result};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-/// A proxy, and its address for messages, without the password.
+/// What a proxy's port is where nobody says.
+const DEFAULT_PORT: u16 = 8080;
+
+/// A proxy.
 #[derive(Debug, Clone)]
-pub struct NamedProxy {
-    /// For minreq.
-    pub proxy: minreq::Proxy,
-    /// `HOST:PORT`.
+pub struct Proxy {
+    /// `HOST[:PORT]`, for messages too: without the password.
     pub address: String,
+    /// The port, if the address has none.
+    pub port: u16,
+    /// The value of `Proxy-Authorization`.
+    pub authorization: Option<String>,
 }
 
 /// The proxy for a server, as `[http://][USER[:PASSWORD]@]HOST[:PORT]`; `None` to connect directly.
 /// Fails when a proxy is named that can't be used.
-pub fn proxy_for(
-    base: &BaseUrl,
-    var: impl Fn(&str) -> Option<String>,
-) -> Result<Option<NamedProxy>> {
-    let all_vars = var;
-    let var = |name: &str| all_vars(name).filter(|value| !value.is_empty());
+pub fn proxy_for(base: &BaseUrl, var: impl Fn(&str) -> Option<String>) -> Result<Option<Proxy>> {
+    let var = |name: &str| var(name).filter(|value| !value.is_empty());
     let names: &[&str] = if base.https {
         &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
     } else {
         &["http_proxy", "all_proxy", "ALL_PROXY"]
     };
     let Some((name, proxy)) = names.iter().find_map(|name| Some((name, var(name)?))) else {
-        return go_direct(base, &all_vars);
+        return Ok(None);
     };
     let exempt = var("no_proxy").or_else(|| var("NO_PROXY")).unwrap_or_default();
     if is_exempt(base.host(), &exempt) {
-        return go_direct(base, &all_vars);
+        return Ok(None);
     }
-    let proxy = proxy.trim_end_matches('/');
-    let authority = proxy.rsplit_once("://").map_or(proxy, |(_, authority)| authority);
-    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
-    let named = |proxy| Some(NamedProxy { proxy, address: address.to_owned() });
-    minreq::Proxy::new(proxy).map(named).map_err(|_| {
+    parse(&proxy).map(Some).ok_or_else(|| {
         let message = format!("{name}: only HTTP proxies, as http://[USER:PASSWORD@]HOST:PORT");
         Error::new(ErrorKind::Config, message)
     })
 }
 
-/// No proxy is to be used. minreq can't be told so: where it is given none, it takes what these
-/// variables say, without a look at `NO_PROXY`. Going through a proxy against the user's word would be
-/// worse than not starting.
-fn go_direct(base: &BaseUrl, var: impl Fn(&str) -> Option<String>) -> Result<Option<NamedProxy>> {
-    let taken: &[&str] = if base.https { &["https_proxy"] } else { &["http_proxy", "all_proxy"] };
-    match taken.iter().find(|name| var(name).is_some()) {
-        Some(name) => {
-            let text = format!(
-                "{name}: in small letters it can't be combined with NO_PROXY or be empty; unset it, \
-                 or use HTTPS_PROXY or ALL_PROXY in capitals"
-            );
-            Err(Error::new(ErrorKind::Config, text))
-        }
-        None => Ok(None),
+fn parse(text: &str) -> Option<Proxy> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let authority = rest.split('/').next()?;
+    let (user, address) = match rest.rsplit_once('@') {
+        Some((user, address)) => (Some(user), address.split('/').next()?),
+        None => (None, authority),
+    };
+    let usable = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+    if !scheme.eq_ignore_ascii_case("http") || address.is_empty() || !address.bytes().all(usable) {
+        return None;
     }
+    let authorization = user.map(|user| {
+        let colon = if user.contains(':') { "" } else { ":" };
+        format!("Basic {}", base64(&percent_decode(&format!("{user}{colon}"))))
+    });
+    Some(Proxy { address: address.to_owned(), port: DEFAULT_PORT, authorization })
+}
+
+/// Bytes with `%41` for `A`; what is no such code stays.
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        match after.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |bits: u32| DIGITS.get((bits & 63) as usize).map_or('A', |&b| char::from(b));
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let last = [digit(bits >> 6), digit(bits)];
+        text.extend([digit(bits >> 18), digit(bits >> 12)]);
+        text.extend(last.iter().take(three.len().saturating_sub(1)));
+        text.extend(core::iter::repeat_n('=', 3_usize.saturating_sub(three.len())));
+    }
+    text
 }
 
 /// Whether `no_proxy` lists the host: `*`, the host itself, or a domain that it is in.
@@ -116,31 +151,30 @@ mod tests {
     }
 
     #[test]
-    fn what_the_http_client_would_do_against_our_word_is_an_error() {
-        let base = BaseUrl::parse("https://a.example", "host").unwrap();
-        for value in ["", "http://p:1"] {
-            let var = |name: &str| match name {
-                "https_proxy" => Some(value.to_string()),
-                "NO_PROXY" => Some("a.example".to_string()),
-                _ => None,
-            };
-            assert!(proxy_for(&base, var).unwrap_err().message().contains("https_proxy"));
-        }
-    }
-
-    #[test]
     fn its_address_is_without_the_password() {
         let base = BaseUrl::parse("https://a", "host").unwrap();
         let var = |name: &str| {
             (name == "HTTPS_PROXY").then(|| "http://user:p@ssword@proxy.example:8080/".to_string())
         };
-        assert_eq!(proxy_for(&base, var).unwrap().unwrap().address, "proxy.example:8080");
+        let proxy = proxy_for(&base, var).unwrap().unwrap();
+        assert_eq!(proxy.address, "proxy.example:8080");
+        assert_eq!(proxy.authorization.as_deref(), Some("Basic dXNlcjpwQHNzd29yZA=="));
+    }
+
+    #[test]
+    fn user_names_may_be_encoded() {
+        for (user, encoded) in [("a:b", "YTpi"), ("a", "YTo="), ("a%40b:%zz", "YUBiOiV6eg==")] {
+            let proxy = parse(&format!("{user}@p")).unwrap();
+            assert_eq!(proxy.authorization, Some(format!("Basic {encoded}")), "{user}");
+        }
     }
 
     #[test]
     fn an_unusable_proxy_is_an_error_that_names_the_variable() {
         let base = BaseUrl::parse("https://a", "host").unwrap();
-        let var = |name: &str| (name == "HTTPS_PROXY").then(|| "socks5://p:1".to_string());
-        assert!(proxy_for(&base, var).unwrap_err().message().contains("HTTPS_PROXY"));
+        for bad in ["socks5://p:1", "http://", "http://p q", "user@"] {
+            let var = |name: &str| (name == "HTTPS_PROXY").then(|| bad.to_string());
+            assert!(proxy_for(&base, var).unwrap_err().message().contains("HTTPS_PROXY"), "{bad}");
+        }
     }
 }

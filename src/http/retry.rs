@@ -49,7 +49,8 @@ pub fn is_overloaded(status: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Method;
+    use crate::http::{Body, Method};
+    use alloc::boxed::Box;
     use alloc::string::String;
     use alloc::vec::Vec;
 
@@ -57,13 +58,21 @@ mod tests {
     struct Script(sys::Mutex<Vec<Result<u16, bool>>>);
 
     impl Transport for Script {
-        fn send(&self, _: &Request) -> Result<Response, TransportError> {
+        fn open(&self, _: &Request) -> Result<Response<Box<dyn Body>>, TransportError> {
             match self.0.lock().pop().expect("an unexpected request") {
-                Ok(status) => Ok(Response { status, ..Response::default() }),
+                Ok(status) => Ok(Response { status, headers: Vec::new(), body: Box::new(Empty) }),
                 Err(retryable) => {
                     Err(TransportError { maybe_sent: true, retryable, reason: String::new() })
                 }
             }
+        }
+    }
+
+    struct Empty;
+
+    impl Body for Empty {
+        fn read(&mut self, _: &mut [u8], _: u64) -> Result<usize, TransportError> {
+            Ok(0)
         }
     }
 

@@ -5,7 +5,7 @@ use crate::backend::traffic::{Ledger, Traffic};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::retry::{self, is_overloaded};
-use crate::http::{Method, Request, Response, Transport, TransportError};
+use crate::http::{Body, Method, Request, Response, Transport, TransportError};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
 use alloc::borrow::ToOwned;
@@ -166,8 +166,6 @@ impl Exchange {
         let mut headers = call.headers;
         headers.push(("Authorization", self.config.token.reveal().to_owned()));
         headers.push(("User-Agent", concat!("litevfs/", env!("CARGO_PKG_VERSION")).to_owned()));
-        // One request a connection: without this a server would wait for more.
-        headers.push(("Connection", "close".to_owned()));
         if let Some(instance) = &*self.instance.lock() {
             headers.push((INSTANCE_TO_SERVER, instance.clone()));
         }
@@ -281,20 +279,44 @@ struct Counting<'a> {
 }
 
 impl Transport for Counting<'_> {
-    fn send(&self, request: &Request) -> core::result::Result<Response, TransportError> {
+    fn open(
+        &self,
+        request: &Request,
+    ) -> core::result::Result<Response<Box<dyn Body>>, TransportError> {
         let is_retry = self.is_retry.swap(true, Relaxed);
-        let outcome = self.transport.send(request);
+        let outcome = self.transport.open(request);
         let maybe_sent = outcome.as_ref().map_or_else(|error| error.maybe_sent, |_| true);
-        let bytes_in = outcome.as_ref().map_or(0, |response| response.body.len());
         for traffic in &self.counters {
             if is_retry {
                 traffic.count_retry();
             }
             if maybe_sent {
-                traffic.count_request(request.body.len(), bytes_in);
+                traffic.count_request(request.body.len());
             }
         }
-        outcome
+        let Response { status, headers, body } = outcome?;
+        let counters = self.counters.clone();
+        Ok(Response { status, headers, body: Box::new(CountedBody { body, counters }) })
+    }
+}
+
+/// A body whose bytes are counted as they come.
+struct CountedBody {
+    body: Box<dyn Body>,
+    counters: Vec<Arc<Traffic>>,
+}
+
+impl Body for CountedBody {
+    fn read(
+        &mut self,
+        bytes: &mut [u8],
+        max_wait_ms: u64,
+    ) -> core::result::Result<usize, TransportError> {
+        let len = self.body.read(bytes, max_wait_ms)?;
+        for traffic in &self.counters {
+            traffic.count_bytes_in(len);
+        }
+        Ok(len)
     }
 }
 

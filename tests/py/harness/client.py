@@ -43,7 +43,7 @@ class Client:
     def __init__(self, url, folder, cache=None, db=None, ext=None, **environment):
         self.log = folder / f"client-{next(_COUNT)}.log"
         env = {k: v for k, v in os.environ.items()
-               if not k.startswith(("LITEFS_", "LITEVFS_", "RUST_LOG")) and not k.upper().endswith("_PROXY")}
+               if not k.startswith(("LITEFS_", "LITEVFS_", "RUST_LOG", "SSL_CERT_")) and not k.upper().endswith("_PROXY")}
         env |= {
             "LITEFS_CLOUD_HOST": getattr(url, "url", url),
             "LITEFS_CLOUD_TOKEN": TOKEN,

@@ -1,0 +1,249 @@
+//! HTTP/1.1 over connections that are kept for the next request; TLS by rustls with ring.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `dial` | addresses, and a connection to the first that answers |
+//! | `socket` | a connection on which nothing lasts past a deadline |
+//! | `tls`, `roots` | encryption, and whose certificates count |
+//! | `line` | a connection with what was read from it and not yet used |
+//! | `pool` | the lines that wait for the next request |
+//! | `head`, `body` | the parts of an answer |
+
+mod body;
+mod dial;
+mod head;
+mod line;
+mod pool;
+#[cfg(feature = "tls")]
+mod roots;
+mod socket;
+#[cfg(feature = "tls")]
+mod tls;
+
+use super::proxy::{Proxy, proxy_for};
+use super::{Body, Method, Request, Response, Transport, TransportError};
+use crate::config::BaseUrl;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use body::{LineBody, after_ms};
+use core::fmt::Write as _;
+use dial::Host;
+use head::Head;
+use line::{Line, Stream};
+use pool::Pool;
+use socket::{Socket, lasting, retryable};
+use std::time::Instant;
+#[cfg(feature = "tls")]
+use tls::Tls;
+
+type Outcome<T> = core::result::Result<T, TransportError>;
+
+/// Headers that only announce another one, before an answer.
+const MAX_INTERIM_HEADS: usize = 8;
+/// A proxy wants to know who asks.
+const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
+
+/// See the module.
+pub struct NativeTransport {
+    /// `http[s]://HOST[:PORT]`, what all URLs begin with.
+    origin: String,
+    authority: String,
+    server: Host,
+    proxy: Option<(Proxy, Host)>,
+    pool: Arc<Pool>,
+    /// Made with the first connection: it reads files.
+    #[cfg(feature = "tls")]
+    tls: sys::Mutex<Option<Arc<rustls::ClientConfig>>>,
+}
+
+impl NativeTransport {
+    /// The transport to a server, by the proxy that the environment names for it.
+    pub fn new(base: &BaseUrl) -> Result<NativeTransport> {
+        #[cfg(not(feature = "tls"))]
+        if base.https {
+            let message = "this build has no TLS: \
+                           use an http:// URL as host, or a build with the feature `tls`";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let (scheme, port) = if base.https { ("https", 443) } else { ("http", 80) };
+        let authority = base.authority.clone();
+        let unusable = |what: &str| {
+            Error::new(ErrorKind::Config, format!("{what} is not HOST, HOST:PORT or [IPV6]:PORT"))
+        };
+        let server = Host::new(&authority, port).ok_or_else(|| unusable(&authority))?;
+        let proxy = match proxy_for(base, sys::env_var)? {
+            Some(proxy) => {
+                let host = Host::new(&proxy.address, proxy.port);
+                Some((proxy, host.ok_or_else(|| unusable("the proxy"))?))
+            }
+            None => None,
+        };
+        let origin = format!("{scheme}://{authority}");
+        Ok(NativeTransport {
+            origin,
+            authority,
+            server,
+            proxy,
+            pool: Arc::default(),
+            #[cfg(feature = "tls")]
+            tls: sys::Mutex::default(),
+        })
+    }
+}
+
+impl Transport for NativeTransport {
+    fn open(&self, request: &Request) -> Outcome<Response<Box<dyn Body>>> {
+        self.exchange(request).map_err(|error| match &self.proxy {
+            Some((proxy, _)) => {
+                let reason = format!("by the proxy {}: {}", proxy.address, error.reason);
+                TransportError { reason, ..error }
+            }
+            None => error,
+        })
+    }
+}
+
+impl NativeTransport {
+    fn exchange(&self, request: &Request) -> Outcome<Response<Box<dyn Body>>> {
+        let deadline = after_ms(request.timeout_ms);
+        let head = self.head(request)?;
+        if let Some(mut line) = self.pool.take() {
+            line.set_deadline(deadline);
+            match ask(&mut line, &head, &request.body) {
+                // The server ended the connection without a look at what was sent last, as it seems.
+                Err(error)
+                    if error.retryable
+                        && (request.method == Method::Get || !error.maybe_sent)
+                        && !line.has_unused()
+                        && Instant::now() < deadline => {}
+                outcome => return self.answer(request, line, outcome?),
+            }
+        }
+        let mut line = self.dial(deadline)?;
+        let outcome = ask(&mut line, &head, &request.body);
+        self.answer(request, line, outcome?)
+    }
+
+    /// The header of a request, its end included.
+    fn head(&self, request: &Request) -> Outcome<Vec<u8>> {
+        let strange = || lasting("the request is not for this server");
+        let path = request.url.strip_prefix(&self.origin).ok_or_else(strange)?;
+        let mut head = String::new();
+        let _ = write!(head, "{} ", request.method);
+        if self.proxy.is_some() && !self.is_https() {
+            head.push_str(&self.origin);
+        }
+        head.push_str(if path.is_empty() { "/" } else { path });
+        head.push_str(" HTTP/1.1");
+        push_field(&mut head, "Host", &self.authority);
+        for (name, value) in &request.headers {
+            push_field(&mut head, name, value);
+        }
+        if let Some((proxy, _)) = self.proxy.as_ref().filter(|_| !self.is_https()) {
+            push_authorization(&mut head, proxy);
+        }
+        if request.method == Method::Post || !request.body.is_empty() {
+            push_field(&mut head, "Content-Length", &request.body.len().to_string());
+        }
+        head.push_str("\r\n\r\n");
+        Ok(head.into_bytes())
+    }
+
+    fn answer(
+        &self,
+        request: &Request,
+        line: Line,
+        head: Head,
+    ) -> Outcome<Response<Box<dyn Body>>> {
+        let Response { status, headers, .. } = head.response;
+        if self.proxy.is_some() && status == PROXY_AUTHENTICATION_REQUIRED {
+            return Err(refused_by_proxy());
+        }
+        let pool = head.keeps.then(|| Arc::clone(&self.pool));
+        let body = LineBody::new(line, head.framing, pool, request.max_answer_len)?;
+        Ok(Response { status, headers, body: Box::new(body) })
+    }
+
+    fn is_https(&self) -> bool {
+        self.origin.starts_with("https")
+    }
+
+    /// A new connection to the server.
+    fn dial(&self, deadline: Instant) -> Outcome<Line> {
+        let Some((proxy, host)) = &self.proxy else {
+            return self.line(self.server.connect(deadline)?);
+        };
+        let socket = host.connect(deadline)?;
+        if !self.is_https() {
+            return self.line(socket);
+        }
+        let authority = self.server.authority();
+        let mut head = format!("CONNECT {authority} HTTP/1.1");
+        push_field(&mut head, "Host", &authority);
+        push_authorization(&mut head, proxy);
+        head.push_str("\r\n\r\n");
+        let mut line = Line::new(Stream::Plain(socket));
+        let answer = ask(&mut line, head.as_bytes(), &[]);
+        // What the proxy got, the server did not.
+        let status = answer.map_err(|e| TransportError { maybe_sent: false, ..e })?.response.status;
+        match (status, line.into_socket()) {
+            (200..300, Some(socket)) => self.line(socket),
+            (PROXY_AUTHENTICATION_REQUIRED, _) => Err(refused_by_proxy()),
+            _ => Err(retryable(format!("it does not connect: status {status}"))),
+        }
+    }
+
+    fn line(&self, socket: Socket) -> Outcome<Line> {
+        #[cfg(feature = "tls")]
+        if self.is_https() {
+            let known = self.tls.lock().clone();
+            let config = match known {
+                Some(config) => config,
+                None => self.tls.lock().insert(tls::config()?).clone(),
+            };
+            let tls = Tls::new(config, self.server.name(), socket)?;
+            return Ok(Line::new(Stream::Tls(Box::new(tls))));
+        }
+        Ok(Line::new(Stream::Plain(socket)))
+    }
+}
+
+/// Sends a request and reads the header of its answer.
+fn ask(line: &mut Line, head: &[u8], body: &[u8]) -> Outcome<Head> {
+    let (written, wrote) = line.write(head, body);
+    let mut read = line.read_head();
+    for _ in 0..MAX_INTERIM_HEADS {
+        match &read {
+            Ok(head) if head.response.status < 200 => read = line.read_head(),
+            _ => break,
+        }
+    }
+    let outcome = match (written, read) {
+        (Ok(()), read) => read,
+        // A server may refuse what it has not read to the end; then it ends the connection.
+        (Err(_), Ok(head)) => Ok(Head { keeps: false, ..head }),
+        (Err(error), Err(_)) => Err(error),
+    };
+    outcome.map_err(|error| TransportError { maybe_sent: wrote, ..error })
+}
+
+fn push_field(head: &mut String, name: &str, value: &str) {
+    for part in ["\r\n", name, ": ", value] {
+        head.push_str(part);
+    }
+}
+
+fn push_authorization(head: &mut String, proxy: &Proxy) {
+    if let Some(authorization) = &proxy.authorization {
+        push_field(head, "Proxy-Authorization", authorization);
+    }
+}
+
+fn refused_by_proxy() -> TransportError {
+    lasting("it refuses the user name or password")
+}

@@ -1,0 +1,121 @@
+//! TLS over a connection, as client: 1.2 and 1.3, by rustls with ring.
+
+use super::roots;
+use super::socket::{Socket, cut, describe, lasting};
+use crate::http::TransportError;
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, ClientConnection, Error, crypto::ring};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+/// Servers whose sessions are remembered: there is one, in two versions of the protocol.
+const SESSIONS: usize = 8;
+
+/// A connection whose handshake is over.
+pub struct Tls {
+    session: ClientConnection,
+    /// What it runs on.
+    pub socket: Socket,
+}
+
+/// What all connections of a transport have in common. Reads the certificates that are trusted.
+pub fn config() -> Result<Arc<ClientConfig>, TransportError> {
+    let roots = roots::load()?;
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(describe_tls)?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    Ok(Arc::new(config))
+}
+
+impl Tls {
+    /// Shakes hands with the server of that name.
+    pub fn new(
+        config: Arc<ClientConfig>,
+        host: &str,
+        socket: Socket,
+    ) -> Result<Tls, TransportError> {
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| lasting(format!("'{host}' can't be in a certificate")))?;
+        let session = ClientConnection::new(config, name).map_err(describe_tls)?;
+        let mut tls = Tls { session, socket };
+        while tls.session.is_handshaking() {
+            if tls.session.wants_write() { tls.send()? } else { tls.receive()? }
+        }
+        Ok(tls)
+    }
+
+    /// Reads bytes, 0 when the server said that it ends the connection.
+    pub fn read(&mut self, bytes: &mut [u8]) -> Result<usize, TransportError> {
+        loop {
+            match self.session.reader().read(bytes) {
+                Ok(len) => return Ok(len),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.receive()?,
+                Err(_) => return Err(cut()),
+            }
+        }
+    }
+
+    /// Writes all bytes.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), TransportError> {
+        while !bytes.is_empty() {
+            let len = self.session.writer().write(bytes).map_err(describe)?;
+            bytes = bytes.get(len..).unwrap_or_default();
+            self.send()?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), TransportError> {
+        while self.session.wants_write() {
+            self.session.write_tls(&mut self.socket).map_err(describe)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<(), TransportError> {
+        let len = self.session.read_tls(&mut self.socket).map_err(describe)?;
+        match self.session.process_new_packets() {
+            Ok(_) if len == 0 && self.session.is_handshaking() => Err(cut()),
+            Ok(_) => self.send(),
+            Err(error) => {
+                // The alert that tells the server; if it does not get there, so be it.
+                let _ = self.send();
+                Err(describe_tls(error))
+            }
+        }
+    }
+}
+
+/// What does not hold now does not hold in a second either.
+fn describe_tls(error: Error) -> TransportError {
+    use CertificateError as C;
+    let reason = match error {
+        Error::InvalidCertificate(error) => match error {
+            C::Expired | C::ExpiredContext { .. } => "has expired",
+            C::NotValidYet | C::NotValidYetContext { .. } => {
+                "is not valid yet; is the clock right?"
+            }
+            C::NotValidForName | C::NotValidForNameContext { .. } => "is for another host name",
+            // The second one where somebody of the issuer's name is trusted.
+            C::UnknownIssuer | C::BadSignature => {
+                "is signed by nobody whom this machine trusts; \
+                 to trust a CA of your own, set SSL_CERT_FILE to its certificate"
+            }
+            C::Revoked => "was revoked",
+            _ => "can't be verified",
+        },
+        Error::AlertReceived(alert) => {
+            return lasting(format!("TLS: the server gave up with alert {}", u8::from(alert)));
+        }
+        Error::PeerIncompatible(_) => {
+            return lasting("TLS: the server has no TLS 1.2 or 1.3 that suits");
+        }
+        Error::InvalidMessage(_) => {
+            return lasting("TLS: the answer is not TLS; is it an http:// server?");
+        }
+        _ => return lasting("TLS: the server's messages can't be used"),
+    };
+    lasting(format!("the server's certificate {reason}"))
+}
