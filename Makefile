@@ -6,6 +6,7 @@
 #   make test-sql    tests/sql: SQL scripts through the sqlite3 shell, against the real server
 #   make test-sh     tests/sh and tests/py: crashes, faults, caches, other clients, random SQL
 #   make test-slow   tests/slow: speedtest1, random SQL, several writers at full size, more than 1 GiB; takes hours
+#   make bench       the extension beside its peers and plain SQLite, a quarter of an hour; see docs/bench.md
 #   make bench-server  the server under load beside the bare disk and bucket; see docs/bench-server.md
 #   make lint        format, clippy, no_std, imports, unsafe, ASCII, file lengths
 #   make extension   target/release/liblitevfs.so
@@ -18,7 +19,8 @@
 # tests), COMMITS, FAULTS and POINTS (size of the tests with buckets, with a store that fails, of the
 # points in a history: full are 10000, 10000 and 100), SIZE (of speedtest1; full 100), WRITER_ROUNDS
 # (of several writers against a model; full 100000), TRANSFERS (of several databases), SECONDS_EACH
-# and SPARSE_GB (of the loads), TESTS ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
+# and SPARSE_GB (of the loads), RUNS, LATENCY, ROWS, SCENARIOS, TARGETS, GROWTH and TURBOLITE (of `make
+# bench`; see tests/bench/compare.py), TESTS ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
 # SQLITE_SRC (an unpacked SQLite source for `make sqlite3`), CARGO_TARGET_DIR.
 
 CARGO_TARGET_DIR ?= target
@@ -28,8 +30,9 @@ EXT              ?= $(abspath $(CARGO_TARGET_DIR))/release/liblitevfs.so
 SERVER           ?= $(abspath $(CARGO_TARGET_DIR))/release/litevfs-cloud
 export CARGO_TARGET_DIR SEEDS ROUNDS EXT SERVER
 export SQLITE3 PYTHON TESTS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POINTS SECONDS_EACH SPARSE_GB SIZE
+export RUNS LATENCY ROWS SCENARIOS TARGETS GROWTH TURBOLITE
 
-.PHONY: help run test test-unit test-sql test-sh test-slow lint bench-server extension server sqlite3 clean
+.PHONY: help run test test-unit test-sql test-sh test-slow lint bench bench-server extension server sqlite3 clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -54,6 +57,10 @@ test-sql test-sh test-slow:
 lint:
 	@scripts/setup lint
 	@scripts/lint
+
+bench:
+	@scripts/setup bench
+	@scripts/bench
 
 bench-server:
 	@scripts/setup test

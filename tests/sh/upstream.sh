@@ -3,15 +3,7 @@
 # reads databases, reads ours, and ours reads its. The other direction of "any client ever written".
 . "$(dirname "$0")/lib.sh"
 
-BUILD=$ROOT/build/upstream
-PACKAGE=litevfs-linux-x64-gnu@0.1.1
-UPSTREAM=$BUILD/node_modules/litevfs-linux-x64-gnu/lib/liblitevfs.so
-
-if [ ! -f "$UPSTREAM" ]; then
-  mkdir -p "$BUILD"
-  HOME=$BUILD npm install --silent --no-save --prefix "$BUILD" "$PACKAGE" >"$TMP/npm.log" 2>&1 ||
-    { tail "$TMP/npm.log" >&2; fail "npm could not install $PACKAGE"; }
-fi
+UPSTREAM=$("$ROOT/scripts/upstream") || fail "no upstream"
 
 start_server "$TMP/data"
 OURS=$EXT
