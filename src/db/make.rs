@@ -209,17 +209,12 @@ fn encode(change: &Change, changed: &[Pgno], pos: Pos) -> Result<Vec<u8>> {
         Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
     };
     let header = ltx::Header {
-        page_size: change.page_size,
         commit: change.commit,
         min_txid: pos.txid,
         max_txid: pos.txid,
         timestamp_ms: sys::unix_ms(),
         pre_apply_checksum: change.base.pos.post_apply_checksum,
-        wal_offset: 0,
-        wal_size: 0,
-        wal_salt: [0; 2],
-        node_id: 0,
-        no_checksum: false,
+        ..ltx::Header::new(change.page_size)
     };
     let format = ltx::Format::V1Lz4;
     let mut encoder = ltx::Encoder::new(Vec::new(), format, header).map_err(|e| failed(&e))?;

@@ -64,6 +64,23 @@ pub struct Header {
 }
 
 impl Header {
+    /// A header to be filled in: of no transactions, WAL or node.
+    pub const fn new(page_size: PageSize) -> Header {
+        Header {
+            page_size,
+            commit: 0,
+            min_txid: Txid::ZERO,
+            max_txid: Txid::ZERO,
+            timestamp_ms: 0,
+            pre_apply_checksum: Checksum::NONE,
+            wal_offset: 0,
+            wal_size: 0,
+            wal_salt: [0; 2],
+            node_id: 0,
+            no_checksum: false,
+        }
+    }
+
     /// Whether the file holds every page of the database.
     pub const fn is_snapshot(&self) -> bool {
         self.min_txid.0 == 1

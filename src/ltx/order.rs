@@ -85,17 +85,10 @@ mod tests {
 
     fn header(min_txid: u64, commit: u32) -> Header {
         Header {
-            page_size: PageSize::new(65_536).unwrap(),
             commit,
             min_txid: Txid(min_txid),
             max_txid: Txid(min_txid),
-            timestamp_ms: 0,
-            pre_apply_checksum: Checksum::NONE,
-            wal_offset: 0,
-            wal_size: 0,
-            wal_salt: [0, 0],
-            node_id: 0,
-            no_checksum: false,
+            ..Header::new(PageSize::new(65_536).unwrap())
         }
     }
 

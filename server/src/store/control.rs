@@ -76,17 +76,12 @@ impl Store {
         let txid = now.pos.txid.next();
         let timestamp_ms = at_ms.max(now.timestamp_ms);
         let header = Header {
-            page_size: then.page_size,
             commit: then.commit,
             min_txid: txid,
             max_txid: txid,
             timestamp_ms,
             pre_apply_checksum: now.pos.post_apply_checksum,
-            wal_offset: 0,
-            wal_size: 0,
-            wal_salt: [0; 2],
-            node_id: 0,
-            no_checksum: false,
+            ..Header::new(then.page_size)
         };
         let marks = Marks {
             pre_apply_checksum: now.pos.post_apply_checksum,

@@ -197,17 +197,12 @@ impl Store {
     ) -> Result<Arc<Spool>, Error> {
         let txid = pos.txid.next();
         let header = Header {
-            page_size,
             commit: 0,
             min_txid: txid,
             max_txid: txid,
             timestamp_ms,
-            pre_apply_checksum: Checksum::NONE,
-            wal_offset: 0,
-            wal_size: 0,
-            wal_salt: [0; 2],
-            node_id: 0,
             no_checksum: true,
+            ..Header::new(page_size)
         };
         let marks = Marks {
             pre_apply_checksum: pos.post_apply_checksum,

@@ -162,17 +162,11 @@ mod tests {
 
     fn header(commit: u32, pgnos: &[u32]) -> Header {
         let header = Header {
-            page_size: PageSize::new(512).unwrap(),
             commit,
             min_txid: Txid(2),
             max_txid: Txid(2),
             timestamp_ms: 5,
-            pre_apply_checksum: Checksum::NONE,
-            wal_offset: 0,
-            wal_size: 0,
-            wal_salt: [0; 2],
-            node_id: 0,
-            no_checksum: false,
+            ..Header::new(PageSize::new(512).unwrap())
         };
         let marks = Marks {
             pre_apply_checksum: Checksum(Checksum::FLAG | 1),

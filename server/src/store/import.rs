@@ -38,17 +38,12 @@ pub(super) fn sound_from_sqlite(
     let shape = read_shape(file)?;
     let txid = base.txid.next();
     let header = Header {
-        page_size: shape.page_size,
         commit: shape.commit,
         min_txid: txid,
         max_txid: txid,
         timestamp_ms,
         pre_apply_checksum: base.post_apply_checksum,
-        wal_offset: 0,
-        wal_size: 0,
-        wal_salt: [0; 2],
-        node_id: 0,
-        no_checksum: false,
+        ..Header::new(shape.page_size)
     };
     encode(file, shape, header, scratch).map_err(|error| match error {
         StreamError::Io(error) => Error::Io(error),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use litevfs::ltx::Header;
-use litevfs::types::{Checksum, Pgno, Txid};
+use litevfs::types::{Pgno, Txid};
 use tokio::time::Instant;
 
 use super::create::Created;
@@ -160,17 +160,12 @@ pub(super) async fn complete_span(
     let index = indexes.get(objects, db, guard).await?;
     let max_txid = Txid(guard.min_txid.0.saturating_add(index.marks.span));
     let header = Header {
-        page_size: index.page_size,
         commit: index.commit,
         min_txid: guard.min_txid,
         max_txid,
         timestamp_ms: index.timestamp_ms,
-        pre_apply_checksum: Checksum::NONE,
-        wal_offset: 0,
-        wal_size: 0,
-        wal_salt: [0; 2],
-        node_id: 0,
         no_checksum: true,
+        ..Header::new(index.page_size)
     };
     let marks = Marks { span: 0, ..index.marks };
     let header = layout::stored_header(&header, &marks, index.pgnos());

@@ -38,17 +38,11 @@ impl Snapshot {
     /// The header of the snapshot as an LTX file.
     pub fn header(&self) -> Header {
         Header {
-            page_size: self.view.page_size,
             commit: self.view.commit,
             min_txid: Txid(1),
             max_txid: self.view.pos.txid,
             timestamp_ms: self.view.timestamp_ms,
-            pre_apply_checksum: Checksum::NONE,
-            wal_offset: 0,
-            wal_size: 0,
-            wal_salt: [0; 2],
-            node_id: 0,
-            no_checksum: false,
+            ..Header::new(self.view.page_size)
         }
     }
 

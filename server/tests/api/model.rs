@@ -50,17 +50,12 @@ impl Model {
         let after = applied(&self.pages, &pages, commit);
         let min_txid = self.pos.txid.next();
         let header = Header {
-            page_size: self.page_size,
             commit,
             min_txid,
             max_txid: Txid(self.pos.txid.0 + txids),
             timestamp_ms: 1_700_000_000_000 + min_txid.0,
             pre_apply_checksum: self.pos.post_apply_checksum,
-            wal_offset: 0,
-            wal_size: 0,
-            wal_salt: [0; 2],
-            node_id: 0,
-            no_checksum: false,
+            ..Header::new(self.page_size)
         };
         Tx { header, pages, post: checksum(&after) }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use litevfs::ltx::Header;
-use litevfs::types::{Checksum, Pgno, Txid};
+use litevfs::types::{Pgno, Txid};
 
 use super::schedule::Merge;
 use crate::store::Store;
@@ -75,18 +75,13 @@ fn header(view: &View, pgnos: &[Pgno], level: u8) -> Result<Header, Error> {
         [] => return Err(Error::NoDatabase),
     };
     let header = Header {
-        page_size: view.page_size,
         commit: view.commit,
         // Of what was before the page size changed nothing is left.
         min_txid: if level == SNAPSHOT_LEVEL { Txid(1) } else { first.file.min_txid },
         max_txid: last.file.max_txid,
         timestamp_ms: view.timestamp_ms,
-        pre_apply_checksum: Checksum::NONE,
-        wal_offset: 0,
-        wal_size: 0,
-        wal_salt: [0; 2],
-        node_id: 0,
         no_checksum: true,
+        ..Header::new(view.page_size)
     };
     let marks = Marks {
         pre_apply_checksum: first.index.marks.pre_apply_checksum,
