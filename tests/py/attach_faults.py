@@ -12,8 +12,9 @@ import random
 import threading
 import time
 
-from harness import Client, Disconnected, Proxy, Server, SqlError, check, equal, main, scratch
+from harness import Client, Proxy, Server, SqlError, check, equal, main, scratch
 from harness.banks import Bank, opened, raw_state, verify
+from harness.kills import killed, restarted
 
 ROUNDS = max(1, int(os.environ.get("ROUNDS") or 100) // 7)
 
@@ -47,17 +48,10 @@ def kill_client():
             bank = Bank(client, memory=i % 3 == 2)
             bank.acquire_when_free()
             equal(f"round {i}: the cache that was left", len(verify(bank.state(), f"round {i}")), acknowledged)
-            timer = threading.Timer(rng.uniform(0, 0.3), client.process.kill)
-            timer.start()
-            try:
+            with killed(client, rng.uniform(0, 0.3)):
                 while True:
                     bank.transfer(acknowledged + 1, rng)
                     acknowledged += 1
-            except Disconnected:
-                pass
-            finally:
-                timer.join()
-                client.kill()
             acknowledged = check_all(server, folder, acknowledged, f"round {i}")
         print(f"{ROUNDS} kills of the client, {acknowledged} transfers", flush=True)
         check(acknowledged >= ROUNDS // 2, "too few transfers for a meaningful test")
@@ -71,25 +65,14 @@ def kill_server():
         bank.create()
         acknowledged = 0
         for i in range(ROUNDS):
-            back = threading.Event()
-
-            def crash():
-                time.sleep(rng.uniform(0, 0.2))
-                server.kill()
-                time.sleep(rng.uniform(0, 0.1))
-                server.start()
-                back.set()
-
-            crasher = threading.Thread(target=crash)
-            crasher.start()
-            while not back.is_set():
-                try:
-                    bank.transfer(acknowledged + 1, rng)
-                    acknowledged += 1
-                except SqlError:
-                    bank.give_up()
-                    acknowledged = after_failure(bank, acknowledged)
-            crasher.join()
+            with restarted(server, rng.uniform(0, 0.2), rng.uniform(0, 0.1)) as back:
+                while not back.is_set():
+                    try:
+                        bank.transfer(acknowledged + 1, rng)
+                        acknowledged += 1
+                    except SqlError:
+                        bank.give_up()
+                        acknowledged = after_failure(bank, acknowledged)
             bank.acquire_when_free()
             acknowledged = check_all(server, folder, after_failure(bank, acknowledged), f"round {i}")
         client.close()

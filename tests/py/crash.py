@@ -11,11 +11,11 @@ ROUNDS=N kills each N times (default 100). A round is reproducible in what is wr
 
 import os
 import random
-import threading
 import time
 import zlib
 
-from harness import Client, Disconnected, Server, SqlError, check, equal, main, scratch
+from harness import Client, Server, SqlError, check, equal, main, scratch
+from harness.kills import killed, restarted
 
 ROUNDS = int(os.environ.get("ROUNDS") or 100)
 ROWS = 4  # rows a transaction
@@ -110,17 +110,10 @@ def kill_client():
             writer = Writer(client)
             wait_for_lease(writer)
             acknowledged = writer.newest()
-            timer = threading.Timer(rng.uniform(0, 0.15), client.process.kill)
-            timer.start()
-            try:
+            with killed(client, rng.uniform(0, 0.15)):
                 while True:
                     writer.add(acknowledged + 1)
                     acknowledged += 1
-            except Disconnected:
-                pass
-            finally:
-                timer.join()
-                client.kill()
             acknowledged = verify_both(server, folder, acknowledged, f"round {i}")
         print(f"{ROUNDS} kills of the client, {acknowledged} commits", flush=True)
         check(acknowledged >= ROUNDS // 2, "too few commits for a meaningful test")
@@ -136,19 +129,8 @@ def kill_server():
         acknowledged = 0
         retried = 0
         for i in range(ROUNDS):
-            stop = threading.Event()
-
-            def crash():
-                time.sleep(rng.uniform(0, 0.15))
-                server.kill()
-                time.sleep(rng.uniform(0, 0.1))
-                server.start()
-                stop.set()
-
-            crasher = threading.Thread(target=crash)
-            crasher.start()
-            try:
-                while not stop.is_set():
+            with restarted(server, rng.uniform(0, 0.15), rng.uniform(0, 0.1)) as back:
+                while not back.is_set():
                     try:
                         writer.add(acknowledged + 1)
                         acknowledged += 1
@@ -157,8 +139,6 @@ def kill_server():
                         writer.give_up()
                         time.sleep(0.02)
                         acknowledged = applied(writer, acknowledged)
-            finally:
-                crasher.join()
             wait_for_lease(writer)
             # The writer itself goes on: what it sees is what it acknowledged.
             acknowledged = verify(client, applied(writer, acknowledged), f"round {i}, writer")

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from harness import EXT, TOKEN, Client, Recorder, Server, SqlError, check, equal, main, scratch
+from harness import EXT, TOKEN, Client, Recorder, Server, check, equal, main, scratch
 
 # For each cluster a token of its own, none of them the environment's.
 EAST, WEST = "east-token-that-must-not-leak", "west-token+with/odd =characters"
@@ -29,20 +29,6 @@ def fill(client, name, text):
 
 def texts(client, name, table="t"):
     return [x for (x,) in client.sql(f"SELECT x FROM {table} ORDER BY rowid", name=name)]
-
-
-def not_opened(client, db, more, *words):
-    """The database can't be opened, as SQLite says it, and the log says why."""
-    before = len(client.log.read_text())
-    try:
-        client.open(db, "refused", more)
-    except SqlError as error:
-        equal(f"{db}{more}: the message", str(error), "unable to open database file")
-    else:
-        raise AssertionError(f"{db}{more} was opened")
-    said = client.log.read_text()[before:]
-    for word in words:
-        check(word in said, f"{db}{more}: the log does not say {word!r}: {said!r}")
 
 
 def several_servers():
@@ -105,7 +91,7 @@ def a_token_for_each_database():
     """With an empty LITEFS_CLOUD_TOKEN loading works, and a database needs its own."""
     with scratch() as folder, Server(folder, options=CLUSTERS) as server:
         with Client(server, folder, folder / "c", LITEFS_CLOUD_TOKEN="") as client:
-            not_opened(client, "db", "", "token=")
+            client.not_opened("db", "", "token=")
             client.open("db", "east", parameters(token=EAST))
             fill(client, "east", "with its own")
             equal("the row", texts(client, "east"), ["with its own"])
@@ -115,7 +101,7 @@ def the_environment_s_token_stays_home():
     """Another host is not told LITEFS_CLOUD_TOKEN: it needs a token= beside it."""
     stranger = Recorder()
     with scratch() as folder, Server(folder) as server, Client(server, folder, folder / "c") as client:
-        not_opened(client, "db", parameters(host=stranger.url), "URI parameter host", "token=")
+        client.not_opened("db", parameters(host=stranger.url), "URI parameter host", "token=")
         client.open("db", "strange", parameters(host=stranger.url, token="theirs"))
         client.error("SELECT * FROM t", name="strange")
         check(stranger.seen, "the host was not asked at all")
@@ -129,8 +115,8 @@ def bad_values():
     with scratch() as folder, Server(folder) as server, Client(server, folder, folder / "c") as client:
         for name, value in (("host", "ftp://x"), ("host", ""), ("host", "http://u:p@h"), ("token", ""),
                             ("token", "two\nlines"), ("cluster", ".hidden"), ("cluster", "a/b")):
-            not_opened(client, "db", parameters(**{name: value}), f"URI parameter {name}")
-        not_opened(client, "db", "&host=%ff", "URI parameter host", "UTF-8")
+            client.not_opened("db", parameters(**{name: value}), f"URI parameter {name}")
+        client.not_opened("db", "&host=%ff", "URI parameter host", "UTF-8")
         client.open("db", "fine", "&nobody=knows&psow=0&modeof=/&hosts=x")
         equal("tables", client.one("SELECT count(*) FROM sqlite_schema", name="fine"), 0)
 
@@ -145,8 +131,8 @@ def names_and_paths():
             equal(path, texts(client, "path"), ["it"])
             equal(f"{path}: its name", client.sql("PRAGMA database_list", name="path"), [(0, "main", "db")])
         for path in ("a/db", "///a/db", "db/", "db@0123456789abcdef", "db@"):
-            not_opened(client, path, "", "a database name is")
-            not_opened(client, path, parameters(cluster="east"), "a database name is")
+            client.not_opened(path, "", "a database name is")
+            client.not_opened(path, parameters(cluster="east"), "a database name is")
 
 
 def tokens_do_not_leak():
@@ -164,8 +150,8 @@ def tokens_do_not_leak():
                 client.open("db", "wrong", parameters(token=token + " wrong"))
                 shown.append(repr(client.error("SELECT * FROM t", name="wrong")))
                 shown.append(client.last_error("wrong"))
-                not_opened(client, "db", parameters(token=token, cluster=".x"), "URI parameter cluster")
-                not_opened(client, "db", parameters(token=token, host="x"), "URI parameter host")
+                client.not_opened("db", parameters(token=token, cluster=".x"), "URI parameter cluster")
+                client.not_opened("db", parameters(token=token, host="x"), "URI parameter host")
         shown.append(client.log.read_text())
         check(len(shown[-1]) > 1000, "there is no log")
         for path in (folder / "cache").rglob("*"):

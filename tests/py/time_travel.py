@@ -22,20 +22,6 @@ def then(**moment):
     return "".join(f"&{name}={urllib.parse.quote(str(value))}" for name, value in moment.items())
 
 
-def not_opened(client, db, more, *words):
-    """There is no such past, as SQLite says it, and the log says why."""
-    before = len(client.log.read_text())
-    try:
-        client.open(db, "refused", more)
-    except SqlError as error:
-        equal(f"{db}{more}", str(error), "unable to open database file")
-    else:
-        raise AssertionError(f"{db}{more} was opened")
-    said = client.log.read_text()[before:]
-    for word in words:
-        check(word in said, f"{db}{more}: the log does not say {word!r}: {said!r}")
-
-
 def each_transaction():
     """A transaction's id, in hex or decimal, opens exactly the database that it left."""
     with scratch() as folder, Server(folder, options=KEEP_ALL) as server:
@@ -55,12 +41,12 @@ def each_transaction():
             equal(f"files kept of all that: {kept}", len(kept), 2)
             newest = len(history.copies)
             for txid in (0, newest + 1, "f" * 16):
-                not_opened(client, "db", then(txid=txid), "db: txid=", "ENOTXID", "held")
-            not_opened(client, "db", then(txid=newest + 1), txid_of(newest - 1))
+                client.not_opened("db", then(txid=txid), "db: txid=", "ENOTXID", "held")
+            client.not_opened("db", then(txid=newest + 1), txid_of(newest - 1))
             for txid in ("", "x", "-1", "+1", "1.5", "0x10", "1" * 15 + "g", "9" * 30):
-                not_opened(client, "db", then(txid=txid), "URI parameter txid")
-            not_opened(client, "db", then(txid=1, timestamp="now"), "URI parameter txid")
-            not_opened(client, "none", then(txid=1), "ENODB")
+                client.not_opened("db", then(txid=txid), "URI parameter txid")
+            client.not_opened("db", then(txid=1, timestamp="now"), "URI parameter txid")
+            client.not_opened("none", then(txid=1), "ENODB")
 
 
 def each_moment():
@@ -81,12 +67,12 @@ def each_moment():
             for text in ("now", "0 seconds ago", "9999-12-31T23:59:59Z"):
                 client.open("db", "past", then(timestamp=text))
                 equal(f"the content of {text}", client.content("past"), content_of(history.now.image))
-            not_opened(client, "db", then(timestamp=rfc3339(times[0] - 1)), "ENOTIMESTAMP", txid_of(0))
-            not_opened(client, "db", then(timestamp="10 minutes ago"), "ENOTIMESTAMP", txid_of(0))
-            not_opened(client, "db", then(timestamp="2 days ago"), "ENOTIMESTAMP", txid_of(0))
+            client.not_opened("db", then(timestamp=rfc3339(times[0] - 1)), "ENOTIMESTAMP", txid_of(0))
+            client.not_opened("db", then(timestamp="10 minutes ago"), "ENOTIMESTAMP", txid_of(0))
+            client.not_opened("db", then(timestamp="2 days ago"), "ENOTIMESTAMP", txid_of(0))
             for text in ("yesterday", "5 minutes", "2026-01-31", "2026-13-01T00:00:00Z", "x ago"):
-                not_opened(client, "db", then(timestamp=text), f"timestamp={text}", "5 minutes ago")
-            not_opened(client, "db", then(timestamp=""), "URI parameter timestamp")
+                client.not_opened("db", then(timestamp=text), f"timestamp={text}", "5 minutes ago")
+            client.not_opened("db", then(timestamp=""), "URI parameter timestamp")
 
 
 def so_long_ago():
@@ -166,7 +152,7 @@ def after_compaction():
                 else:
                     held += 1
                     equal(f"the content after {i + 1}", content, content_of(history.copies[i].image))
-            not_opened(client, "db", then(txid=1), "ENOTXID", "the oldest held is")
+            client.not_opened("db", then(txid=1), "ENOTXID", "the oldest held is")
             # A past whose files go away while it is open: what was read stays, the rest is an error.
             history.commit()
             newest = len(history.copies) - 1

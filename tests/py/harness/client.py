@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 
+from .checks import check, equal
 from .server import ROOT, TOKEN
 
 EXT = os.environ.get("EXT") or str(ROOT / "target/release/liblitevfs.so")
@@ -75,6 +76,19 @@ class Client:
         """
         self._ask("open", name, f"file:{db}?vfs=litevfs{parameters}")
         self.sql("PRAGMA litevfs_max_reqs_per_query = 0", name=name)
+
+    def not_opened(self, db, parameters, *words):
+        """Opens a database that can't be opened: SQLite says that, and the log why."""
+        before = len(self.log.read_text())
+        try:
+            self.open(db, "refused", parameters)
+        except SqlError as error:
+            equal(f"{db}{parameters}: the message", str(error), "unable to open database file")
+        else:
+            raise AssertionError(f"{db}{parameters} was opened")
+        said = self.log.read_text()[before:]
+        for word in words:
+            check(word in said, f"{db}{parameters}: the log does not say {word!r}: {said!r}")
 
     def open_uri(self, uri, name="main"):
         self._ask("open", name, uri)
