@@ -50,7 +50,7 @@ impl<'a> Parameters<'a> {
         let is_uri = flags & ffi::SQLITE_OPEN_URI != 0;
         // SAFETY: the caller's promise.
         if sqlite.connections.is_none() && is_uri && unsafe { says_anything(z_name) } {
-            let text = "this SQLite is older than 3.8.7: the parameters of a URI can't be read";
+            let text = "this SQLite is older than 3.9: the parameters of a URI can't be read";
             return Err(Error::new(ErrorKind::Config, text));
         }
         let text = |parameter: &CStr| {

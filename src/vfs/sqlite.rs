@@ -27,7 +27,7 @@ pub struct Sqlite {
     pub vfs_find: unsafe extern "C" fn(*const c_char) -> *mut sqlite3_vfs,
     /// `sqlite3_vfs_register`.
     pub vfs_register: unsafe extern "C" fn(*mut sqlite3_vfs, c_int) -> c_int,
-    /// What there is to do with connections; `None` where SQLite is older than 3.8.7.
+    /// What there is to do with connections; `None` where SQLite is older than 3.9.
     pub connections: Option<ConnectionFunctions>,
 }
 
