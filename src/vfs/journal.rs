@@ -54,7 +54,9 @@ fn real(p_file: *mut sqlite3_file) -> *mut sqlite3_file {
     p_file.wrapping_byte_add(mem::size_of::<JournalFile>())
 }
 
-static METHODS: sqlite3_io_methods = sqlite3_io_methods {
+/// Those that close, read, write, cut and measure a journal look at the file; the others do not, and
+/// serve any file that is no database.
+pub(super) static METHODS: sqlite3_io_methods = sqlite3_io_methods {
     iVersion: 1,
     xClose: Some(x_close),
     xRead: Some(x_read),
@@ -120,7 +122,7 @@ unsafe extern "C" fn x_truncate(p_file: *mut sqlite3_file, size: sqlite3_int64) 
     forward!(p_file.xTruncate(size), SQLITE_IOERR_TRUNCATE)
 }
 
-pub(super) unsafe extern "C" fn x_sync(_: *mut sqlite3_file, _: c_int) -> c_int {
+unsafe extern "C" fn x_sync(_: *mut sqlite3_file, _: c_int) -> c_int {
     ffi::SQLITE_OK
 }
 
@@ -128,31 +130,24 @@ unsafe extern "C" fn x_file_size(p_file: *mut sqlite3_file, p_size: *mut sqlite3
     forward!(p_file.xFileSize(p_size), SQLITE_IOERR_FSTAT)
 }
 
-pub(super) unsafe extern "C" fn x_lock(_: *mut sqlite3_file, _: c_int) -> c_int {
+unsafe extern "C" fn x_lock(_: *mut sqlite3_file, _: c_int) -> c_int {
     ffi::SQLITE_OK
 }
 
-pub(super) unsafe extern "C" fn x_check_reserved_lock(
-    _: *mut sqlite3_file,
-    p_res: *mut c_int,
-) -> c_int {
+unsafe extern "C" fn x_check_reserved_lock(_: *mut sqlite3_file, p_res: *mut c_int) -> c_int {
     // SAFETY: SQLite's place for the answer.
     unsafe { p_res.write(0) };
     ffi::SQLITE_OK
 }
 
-pub(super) unsafe extern "C" fn x_file_control(
-    _: *mut sqlite3_file,
-    _: c_int,
-    _: *mut c_void,
-) -> c_int {
+unsafe extern "C" fn x_file_control(_: *mut sqlite3_file, _: c_int, _: *mut c_void) -> c_int {
     ffi::SQLITE_NOTFOUND
 }
 
-pub(super) unsafe extern "C" fn x_sector_size(_: *mut sqlite3_file) -> c_int {
+unsafe extern "C" fn x_sector_size(_: *mut sqlite3_file) -> c_int {
     4096
 }
 
-pub(super) unsafe extern "C" fn x_device_characteristics(_: *mut sqlite3_file) -> c_int {
+unsafe extern "C" fn x_device_characteristics(_: *mut sqlite3_file) -> c_int {
     ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE
 }

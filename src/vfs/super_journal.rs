@@ -180,25 +180,13 @@ pub unsafe fn open(
 }
 
 static METHODS: sqlite3_io_methods = sqlite3_io_methods {
-    iVersion: 1,
     xClose: Some(x_close),
     xRead: Some(x_read),
     xWrite: Some(x_write),
     xTruncate: Some(x_truncate),
-    xSync: Some(journal::x_sync),
     xFileSize: Some(x_file_size),
-    xLock: Some(journal::x_lock),
-    xUnlock: Some(journal::x_lock),
-    xCheckReservedLock: Some(journal::x_check_reserved_lock),
-    xFileControl: Some(journal::x_file_control),
-    xSectorSize: Some(journal::x_sector_size),
-    xDeviceCharacteristics: Some(journal::x_device_characteristics),
-    xShmMap: None,
-    xShmLock: None,
-    xShmBarrier: None,
-    xShmUnmap: None,
-    xFetch: None,
-    xUnfetch: None,
+    // Those that do not look at the file.
+    ..journal::METHODS
 };
 
 unsafe extern "C" fn x_close(p_file: *mut sqlite3_file) -> c_int {
