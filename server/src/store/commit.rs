@@ -265,8 +265,7 @@ impl Store {
         version: u64,
     ) -> Result<Pos, Error> {
         let txid = sound.header.min_txid;
-        let (len, written_ms) = (sound.file.len(), now_ms());
-        let guard = LtxFile { level: 0, min_txid: txid, max_txid: txid, len, version, written_ms };
+        let guard = LtxFile::stored(0, (txid, txid), sound.file.len(), version);
         let db = database.as_ref().map_or_else(|| Arc::new(key.clone()), |d| Arc::clone(&d.key));
         self.indexes.put(&db, &guard, Arc::clone(&sound.index));
         let (file, index) = if sound.index.marks.span == 0 {
@@ -284,14 +283,24 @@ impl Store {
             }
             return Ok(pos);
         }
+        let database = self.made_by(db, slot, file).await?;
+        database.state.write().files.insert(guard);
+        *slot.database.lock().await = Some(database);
+        Ok(pos)
+    }
+
+    /// The database that a first file makes.
+    pub(super) async fn made_by(
+        &self,
+        db: Arc<DbKey>,
+        slot: &Slot,
+        file: LtxFile,
+    ) -> Result<Arc<Database>, Error> {
         let mut files = Files::default();
-        files.insert(guard);
         files.insert(file);
         let view = View::new(&self.objects, &self.indexes, &db, &[file]).await?;
         let state = State::new(files, &view);
-        let database = Database::new(db, &self.objects, &self.indexes, state, &slot.doubt);
-        *slot.database.lock().await = Some(Arc::new(database));
-        Ok(pos)
+        Ok(Arc::new(Database::new(db, &self.objects, &self.indexes, state, &slot.doubt)))
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use litevfs::types::Txid;
 
+use super::claim::now_ms;
 use super::layout::SNAPSHOT_LEVEL;
 
 /// One stored LTX file.
@@ -28,6 +29,16 @@ pub struct LtxFile {
 }
 
 impl LtxFile {
+    /// A file that was stored just now.
+    pub(super) fn stored(
+        level: u8,
+        (min_txid, max_txid): (Txid, Txid),
+        len: u64,
+        version: u64,
+    ) -> LtxFile {
+        LtxFile { level, min_txid, max_txid, len, version, written_ms: now_ms() }
+    }
+
     /// What tells it from every other file of its database, whoever's clock said when it was stored.
     pub const fn identity(&self) -> (u8, Txid, Txid, u64) {
         (self.level, self.min_txid, self.max_txid, self.version)

@@ -18,11 +18,9 @@ use super::indexes::Indexes;
 use super::layout::{self, Marks};
 use super::objects::Objects;
 use super::rewrite::rewrite;
-use super::view::View;
+use super::view::{PARALLEL_FILES, View};
 use crate::key::DbKey;
 
-/// How many files are looked into at the same time.
-const PARALLEL: usize = 16;
 /// With more new commits than this, opening a database anew takes less: its files are merged.
 const MAX_NEW: usize = 512;
 
@@ -72,7 +70,7 @@ impl Database {
         }
         let looks: Vec<_> = new.into_iter().map(|file| self.look_into(file).boxed()).collect();
         let new: Vec<(LtxFile, Arc<FileIndex>)> =
-            stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+            stream::iter(looks).buffered(PARALLEL_FILES).try_collect().await?;
         *self.doubt.lock() = None;
         for (file, index) in new {
             self.follow(file, &index).await?;
@@ -180,9 +178,7 @@ pub(super) async fn complete_span(
             return Err(Error::corrupt(whole, "it is not the file before it, whole"));
         }
     };
-    let written_ms = super::claim::now_ms();
-    let len = spool.len();
-    let file = LtxFile { level: 0, min_txid: guard.min_txid, max_txid, len, version, written_ms };
+    let file = LtxFile::stored(0, (guard.min_txid, max_txid), spool.len(), version);
     indexes.put(db, &file, Arc::clone(&index));
     Ok((file, index))
 }

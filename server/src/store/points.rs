@@ -9,9 +9,8 @@ use super::database::Database;
 use super::error::Error;
 use super::files::LtxFile;
 use super::layout::SNAPSHOT_LEVEL;
+use super::view::PARALLEL_FILES;
 
-/// How many files are looked into at the same time.
-const PARALLEL: usize = 16;
 /// How many commits that are not merged yet, or were just now, are restore points.
 const MAX_COMMITS: usize = 1000;
 /// How many restore points are listed when not all are asked for.
@@ -79,7 +78,7 @@ impl Database {
         let files = self.restorable(if all { usize::MAX } else { LISTED });
         let points = files.into_iter().map(|file| self.point_after(file).boxed());
         stream::iter(points.collect::<Vec<_>>())
-            .buffered(PARALLEL)
+            .buffered(PARALLEL_FILES)
             .try_filter_map(async |point| Ok(point))
             .try_collect()
             .await

@@ -16,7 +16,7 @@ use crate::key::DbKey;
 use crate::offload::offload;
 
 /// How many files are read at the same time.
-const PARALLEL: usize = 16;
+pub(super) const PARALLEL_FILES: usize = 16;
 /// How often pages are read that do not hold together.
 const TRIES: u32 = 3;
 
@@ -164,7 +164,8 @@ impl View {
         });
         let mut pages = vec![Vec::new(); pgnos.len()];
         let fetches = groups.map(|(layer, group)| layer.pages(objects, db, group).boxed());
-        let mut fetched = stream::iter(fetches.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
+        let mut fetched =
+            stream::iter(fetches.collect::<Vec<_>>()).buffer_unordered(PARALLEL_FILES);
         while let Some(group) = fetched.try_next().await? {
             for (place, data) in group {
                 if let Some(page) = pages.get_mut(place) {
@@ -197,7 +198,7 @@ impl Layer {
         files: &[LtxFile],
     ) -> Result<Vec<Layer>, Error> {
         let opened = files.iter().map(|&file| Layer::open(objects, indexes, db, file).boxed());
-        let opened = stream::iter(opened.collect::<Vec<_>>()).buffered(PARALLEL);
+        let opened = stream::iter(opened.collect::<Vec<_>>()).buffered(PARALLEL_FILES);
         let layers: Vec<Layer> = opened.try_collect().await?;
         for pair in layers.windows(2) {
             if let [before, after] = pair {

@@ -7,7 +7,6 @@ use litevfs::types::{Pgno, Txid};
 
 use super::schedule::Merge;
 use crate::store::Store;
-use crate::store::claim::now_ms;
 use crate::store::create::Created;
 use crate::store::database::Database;
 use crate::store::error::Error;
@@ -37,14 +36,8 @@ impl Store {
             Created::Exists => return Ok(None),
         };
         self.metrics.compaction(merge.level, content.len());
-        let file = LtxFile {
-            level: merge.level,
-            min_txid: header.min_txid,
-            max_txid: header.max_txid,
-            len: content.len(),
-            version,
-            written_ms: now_ms(),
-        };
+        let txids = (header.min_txid, header.max_txid);
+        let file = LtxFile::stored(merge.level, txids, content.len(), version);
         self.indexes.put(&database.key, &file, Arc::clone(&index));
         Ok(Some(file))
     }

@@ -12,7 +12,6 @@ use super::GroupTx;
 use crate::key::DbKey;
 use crate::offload::offload;
 use crate::spool::Spool;
-use crate::store::claim::now_ms;
 use crate::store::commit::By;
 use crate::store::convert::{self, Converted, Sound};
 use crate::store::create::Created;
@@ -142,9 +141,7 @@ impl Admitted {
         let db =
             self.database.as_ref().map_or_else(|| Arc::new(key.clone()), |d| Arc::clone(&d.key));
         if let Created::New(version) = created {
-            let (len, written_ms) = (sound.file.len(), now_ms());
-            let file =
-                LtxFile { level: 0, min_txid: txid, max_txid: txid, len, version, written_ms };
+            let file = LtxFile::stored(0, (txid, txid), sound.file.len(), version);
             store.indexes.put(&db, &file, Arc::clone(&sound.index));
             return Ok(Some((file, Arc::clone(&sound.index))));
         }

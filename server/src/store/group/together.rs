@@ -20,10 +20,8 @@ use super::decision::Committed;
 use super::member::Prepared;
 use crate::key::DbKey;
 use crate::store::claim::now_ms;
-use crate::store::database::{Changes, Database, State};
+use crate::store::database::{Changes, Database};
 use crate::store::error::Error;
-use crate::store::files::Files;
-use crate::store::view::View;
 use crate::store::{FRESH, PARALLEL, Store};
 
 /// How many groups a database remembers.
@@ -180,7 +178,8 @@ impl Store {
         for member in prepared {
             *member.slot.doubt.lock() = None;
             if member.database.is_none()
-                && let Ok(database) = self.first_of(member).await
+                && let Ok(database) =
+                    self.made_by(Arc::new(member.key.clone()), &member.slot, member.file).await
             {
                 new.push((member.slot.database.lock().await, database));
             }
@@ -196,17 +195,6 @@ impl Store {
             }
             self.committed(&member.key, open.map_or(0, |database| database.plan_len()));
         }
-    }
-
-    /// A database that a group has made.
-    async fn first_of(&self, member: &Prepared) -> Result<Arc<Database>, Error> {
-        let key = Arc::new(member.key.clone());
-        let mut files = Files::default();
-        files.insert(member.file);
-        let view = View::new(&self.objects, &self.indexes, &key, &[member.file]).await?;
-        let state = State::new(files, &view);
-        let doubt = &member.slot.doubt;
-        Ok(Arc::new(Database::new(key, &self.objects, &self.indexes, state, doubt)))
     }
 }
 
