@@ -18,7 +18,6 @@ impl Connection {
     /// Fills `bytes` from the database file. Answers how many bytes the file has there, at most
     /// `bytes.len()`; the rest is zero.
     pub fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> Result<usize> {
-        bytes.fill(0);
         let is_version = offset == VERSION_OFFSET && bytes.len() == VERSION_LEN;
         if is_version {
             self.start_transaction_under_lock()?;
@@ -35,11 +34,13 @@ impl Connection {
             }
         };
         let Some(page_size) = page_size else {
+            bytes.fill(0);
             return Ok(0);
         };
         let available = usize::try_from(size_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let filled = bytes.len().min(available);
-        let wanted = bytes.get_mut(..filled).unwrap_or_default();
+        let (wanted, past_end) = bytes.split_at_mut(filled);
+        past_end.fill(0);
         self.read_pages(view, page_size, offset, wanted)?;
         if offset <= VERSION_OFFSET {
             self.show_page1(view, is_version, bytes);
@@ -130,10 +131,12 @@ impl Connection {
             }
             if pgno.get() > transaction.view.commit {
                 // Past the committed end and not written: a hole.
+                page.fill(0);
                 return Ok(());
             }
         }
         if pgno == page_size.lock_pgno() {
+            page.fill(0);
             return Ok(());
         }
         if self.database.state().read_cached(pgno, view, page) {
