@@ -108,7 +108,7 @@ def idle(bench):
     time.sleep(2)
     before = [network.counts()["requests"] for *_, network in running]
     time.sleep(IDLE_SECONDS)
-    bench.extras["idle"] = found = {}
+    found = {}
     for (name, role, shell, network), first in zip(running, before):
         alive = shell.poll() is None
         found[name, role] = (network.counts()["requests"] - first) / IDLE_SECONDS if alive else None
@@ -116,6 +116,7 @@ def idle(bench):
         shell.wait(30)
         network.close()
         say(f"  {name}, {role}: {found[name, role]} requests a second")
+    bench.extras["idle"] = found
 
 
 STEPS = [

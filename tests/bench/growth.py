@@ -23,7 +23,7 @@ from harness.server import COMMAND
 
 GROWTH = [int(mb) for mb in os.environ.get("GROWTH", "1 95 1000").replace(",", " ").split()]
 SPARSE_GB = int(os.environ.get("SPARSE_GB") or 10)
-CONNECTIONS = (1, 8, 64)
+CONNECTIONS = (1, 4, 16, 64)
 WORKER = pathlib.Path(__file__).with_name("connections.py")
 # Nothing is merged while something is measured: these databases do not change.
 QUIET = ("--compact", "1=30d:60d", "--snapshot", "60d:90d")
@@ -54,7 +54,7 @@ def large(bench):
     """Opening a database of many pages, and a small one."""
     files = {"1 MB": databases.grown(1), f"{SPARSE_GB} GB": databases.sparse(SPARSE_GB)}
     say(f"opening {SPARSE_GB} GB")
-    found = bench.extras["large"] = {}
+    found = {}
     with _grown_server(files.values()) as place:
         target = ours(place)
         for ms in LATENCIES:
@@ -64,13 +64,14 @@ def large(bench):
                     found.setdefault((size, ms), []).append(sample)
             for size in files:
                 _report(size, ms, found[size, ms])
+    bench.extras["large"] = found
 
 
 def growth(bench):
     """The same work on databases of several sizes."""
     files = {mb: databases.grown(mb) for mb in GROWTH}
     say("growth with the database")
-    found = bench.extras["growth"] = {}
+    found = {}
     with _grown_server(files.values()) as place:
         target = ours(place)
         far = max(LATENCIES)
@@ -87,6 +88,7 @@ def growth(bench):
                     text, ms, _ = make(number)
                     samples.append(target.run(fresh(bench.folder, "run"), file.stem, text, ms, limit=120))
                 _report(f"{mb} MB, {name}", make(0)[1], samples)
+    bench.extras["growth"] = found
 
 
 def _report(what, ms, samples):
@@ -99,7 +101,7 @@ def _report(what, ms, samples):
 def connections(bench):
     """Connections of one process, each in a thread; and processes at the same time."""
     say("growth with connections")
-    found = bench.extras["connections"] = {}
+    found = {}
     ms = max(LATENCIES)
     for count in CONNECTIONS:
         for name in ("plain", "ours"):
@@ -116,6 +118,7 @@ def connections(bench):
     for count in CONNECTIONS:
         found["processes", count] = _processes(bench, bench.target("ours"), count)
         say(f"  {count} processes: {found['processes', count]:.3f} s")
+    bench.extras["connections"] = found
 
 
 def _processes(bench, target, count):
