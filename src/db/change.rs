@@ -8,11 +8,22 @@ use super::database::{Database, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::DirtyPages;
 use crate::types::{PageSize, Pgno};
+use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// A page, where there is one.
-type Part = Option<Vec<u8>>;
+type Part<'a> = Option<Cow<'a, [u8]>>;
+
+/// A page of the base, where it may be asked for.
+type Base = Option<Vec<u8>>;
+
+/// Page 1 as it will be stored, as far as a dirty page holds it.
+pub(super) struct Page1 {
+    pub bytes: Vec<u8>,
+    /// It is as it is in the base, but for the change counter.
+    pub only_counts: bool,
+}
 
 /// What is to be pushed.
 pub(super) struct Change<'a> {
@@ -24,11 +35,13 @@ pub(super) struct Change<'a> {
     pub commit: u32,
     /// Page 1 as it will be stored.
     pub page1: Vec<u8>,
+    /// Page 1 is as it is in the base, but for the change counter.
+    pub only_counts: bool,
     dirty: &'a DirtyPages,
 }
 
 impl<'a> Change<'a> {
-    /// What `dirty` makes of `base`. Of `page1` as it will be stored the header and as much as a dirty
+    /// What `dirty` makes of `base`. Of page 1 as it will be stored the header and as much as a dirty
     /// page holds is known.
     pub fn new(
         database: &'a Database,
@@ -36,13 +49,14 @@ impl<'a> Change<'a> {
         page_size: PageSize,
         commit: u32,
         dirty: &'a DirtyPages,
-        mut page1: Vec<u8>,
+        Page1 { bytes: mut page1, only_counts }: Page1,
     ) -> Result<Change<'a>> {
         let known = page1.len();
         page1.resize(page_size.len_bytes(), 0);
-        let mut change = Change { database, base, page_size, commit, page1: Vec::new(), dirty };
+        let mut change =
+            Change { database, base, page_size, commit, page1: Vec::new(), only_counts, dirty };
         if let Some(rest) = page1.get_mut(known..) {
-            change.read_at(known as u64, rest, |pgno| database.page(base, pgno).map(Some))?;
+            change.read_at(known as u64, rest, base_page(database, base))?;
         }
         change.page1 = page1;
         Ok(change)
@@ -54,37 +68,45 @@ impl<'a> Change<'a> {
     }
 
     /// A page as it will be stored. Pages that SQLite left out of a growing file are zeros.
-    pub fn page(&self, pgno: Pgno) -> Result<Vec<u8>> {
-        let base = |pgno| self.database.page(self.base, pgno).map(Some);
-        let page = self.page_with(pgno, base)?;
+    pub fn page(&self, pgno: Pgno) -> Result<Cow<'_, [u8]>> {
+        let page = self.page_with(pgno, base_page(self.database, self.base))?;
         page.ok_or_else(|| Error::new(ErrorKind::Internal, "a part of a page is nowhere"))
     }
 
     /// The same without a look at the base: `None` when the page holds what was not written.
-    pub fn written_page(&self, pgno: Pgno) -> Option<Vec<u8>> {
+    pub fn written_page(&self, pgno: Pgno) -> Part<'_> {
         self.page_with(pgno, |_| Ok(None)).ok().flatten()
     }
 
-    fn page_with(&self, pgno: Pgno, base: impl Fn(Pgno) -> Result<Part>) -> Result<Part> {
+    fn page_with(&self, pgno: Pgno, base: impl Fn(Pgno) -> Result<Base>) -> Result<Part<'_>> {
         if pgno == Pgno::ONE {
-            return Ok(Some(self.page1.clone()));
+            return Ok(Some(Cow::Borrowed(&self.page1)));
         }
-        let mut page = vec![0; self.page_size.len_bytes()];
+        let zeros = || vec![0; self.page_size.len_bytes()];
         if self.page_size == self.dirty.page_size() {
-            self.dirty.read_at(pgno, 0, &mut page)?;
-            return Ok(Some(page));
+            return Ok(Some(self.dirty.page(pgno)?.unwrap_or_else(|| Cow::Owned(zeros()))));
         }
         let offset = self.page_size.bytes_of(pgno.get().saturating_sub(1));
-        Ok(self.read_at(offset, &mut page, base)?.then_some(page))
+        let mut page = zeros();
+        Ok(self.read_at(offset, &mut page, base)?.then_some(Cow::Owned(page)))
     }
 
-    /// The pages that may differ from the base: dirty ones, and all that are new.
+    /// The pages that may differ from the base: dirty ones, a page 1 that counts, and all that are new.
     pub fn candidates(&self) -> impl Iterator<Item = Pgno> + '_ {
         let last_old = self.old_commit().min(self.commit);
+        let first = (self.only_counts && last_old > 0).then_some(Pgno::ONE);
         let old = self.dirty.pgnos().take_while(move |pgno| pgno.get() <= last_old);
+        let old = first.into_iter().chain(old.filter(move |&pgno| Some(pgno) != first));
         let new = (self.old_commit().saturating_add(1)..=self.commit).filter_map(Pgno::new);
         let lock_pgno = self.page_size.lock_pgno();
         old.chain(new).filter(move |&pgno| pgno != lock_pgno)
+    }
+
+    /// The pages of the base that are past the end afterwards.
+    pub fn removed(&self) -> impl Iterator<Item = Pgno> + '_ {
+        let removed = self.commit.saturating_add(1)..=self.old_commit();
+        let lock_pgno = self.page_size.lock_pgno();
+        removed.filter_map(Pgno::new).filter(move |&pgno| pgno != lock_pgno)
     }
 
     /// Fills `bytes` from a place in the file as SQLite left it, which is zeros where nothing is; `false`
@@ -93,7 +115,7 @@ impl<'a> Change<'a> {
         &self,
         offset: u64,
         bytes: &mut [u8],
-        base: impl Fn(Pgno) -> Result<Part>,
+        base: impl Fn(Pgno) -> Result<Base>,
     ) -> Result<bool> {
         let page_size = self.dirty.page_size();
         let (mut at, mut rest) = (offset, bytes);
@@ -116,4 +138,9 @@ impl<'a> Change<'a> {
         }
         Ok(true)
     }
+}
+
+/// Asks for pages of the base.
+fn base_page(database: &Database, base: View) -> impl Fn(Pgno) -> Result<Base> {
+    move |pgno| database.page(base, pgno).map(Some)
 }

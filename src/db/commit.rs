@@ -11,7 +11,7 @@ use super::push::Push;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 use crate::types::Pgno;
-use alloc::vec::Vec;
+use alloc::borrow::Cow;
 
 impl Connection {
     /// Commits the open transaction. An error means that it is not committed, unless the text says
@@ -149,11 +149,11 @@ pub(super) fn as_final(error: Error) -> Error {
 impl State {
     /// A transaction, acknowledged after `sent`, becomes what this process reads. Of its pages those
     /// are cached that `page` knows.
-    pub(super) fn publish(
+    pub(super) fn publish<'a>(
         &mut self,
         made: &Made,
         sent: sys::Tick,
-        page: impl Fn(Pgno) -> Option<Vec<u8>>,
+        page: impl Fn(Pgno) -> Option<Cow<'a, [u8]>>,
     ) {
         // A poll on another connection may have seen the transaction already, or even a later one.
         let newest = self.cache.pos();

@@ -1,6 +1,6 @@
 //! What SQLite announced, made into an LTX file.
 
-use super::change::Change;
+use super::change::{Change, Page1};
 use super::connection::Transaction;
 use super::database::{Database, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -9,6 +9,7 @@ use crate::pager::header::{self, Header};
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
 use crate::types::{Checksum, PageSize, Pgno, Pos};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
@@ -24,8 +25,8 @@ pub struct Made {
     pub page_size: PageSize,
     /// Size of the database afterwards.
     pub commit: u32,
-    /// The pages that differ.
-    pub changed: Vec<Pgno>,
+    /// The pages that differ, in order.
+    pub changed: Vec<(Pgno, Checksum)>,
     /// Page 1 as it will be stored.
     pub page1: Vec<u8>,
     /// The LTX file.
@@ -54,7 +55,7 @@ pub(super) fn make<'a>(
     let Some(page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Announced::RolledBack);
     };
-    let header = Header::decode(&page1)?;
+    let header = Header::decode(&page1.bytes)?;
     let page_size = header.page_size;
     let size_pages = transaction.size_bytes.checked_div(u64::from(page_size.bytes())).unwrap_or(0);
     let size_pages = u32::try_from(size_pages).unwrap_or(u32::MAX);
@@ -68,19 +69,15 @@ pub(super) fn make<'a>(
         );
         return Err(database.error(ErrorKind::Corrupt, &text));
     }
-    let shows_wal = dirty.read(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
-    let mut change = Change::new(database, base, header.page_size, commit, dirty, page1)?;
-    let mut diff = diff(database, &change)?;
-    if diff.changed.is_empty() && commit == base.commit {
+    let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
+    let change = Change::new(database, base, page_size, commit, dirty, page1)?;
+    let Packed { changed, checksum, file } = pack(database, &change)?;
+    let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
+    if commit == base.commit && changed.iter().all(only_counts) {
         return Ok(Announced::Unchanged);
     }
-    if transaction.commits > 0 {
-        count_up(database, &mut change, &mut diff)?;
-    }
-    let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: diff.checksum };
-    let file = encode(&change, &diff.changed, pos)?;
+    let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: checksum };
     let page1 = change.page1.clone();
-    let changed = diff.changed;
     let made = Made { base: base.pos, pos, page_size, commit, changed, page1, file, shows_wal };
     Ok(Announced::Made(Box::new((made, change))))
 }
@@ -90,137 +87,132 @@ pub(super) fn make<'a>(
 /// SQLite announces both in the same way. A commit counts up on page 1, unless one under the same
 /// lock has done so already. A rollback puts page 1 back as it was; what else it leaves behind, free
 /// pages for one, is of no consequence.
+///
+/// In exclusive locking mode SQLite counts its first transaction only. Others would take their cached
+/// pages for fresh, so every further one is counted here.
 fn page1_to_store(
     database: &Database,
     transaction: &Transaction,
     dirty: &DirtyPages,
-) -> Result<Option<Vec<u8>>> {
-    let written = dirty.read(Pgno::ONE)?;
+) -> Result<Option<Page1>> {
+    let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
     if transaction.view.commit == 0 {
-        return Ok(written);
+        return Ok(written.map(|bytes| Page1 { bytes, only_counts: false }));
     }
     let stored = database.page1(transaction.view.pos)?;
-    let Some(mut page1) = written else {
-        return Ok((transaction.commits > 0).then_some(stored));
+    let is_further = transaction.commits > 0;
+    let mut bytes = match written {
+        Some(written) => written,
+        None if is_further => stored.clone(),
+        None => return Ok(None),
     };
-    let counts_up = change_counter(&page1)? != change_counter(&stored)?;
-    if transaction.commits == 0 && !counts_up {
+    let counter = change_counter(&stored)?;
+    let ahead = change_counter(&bytes)?.wrapping_sub(counter);
+    if !is_further && ahead == 0 {
         return Ok(None);
     }
     if header::is_wal(&stored) {
-        header::keep_as_wal(&mut page1);
+        header::keep_as_wal(&mut bytes);
     }
-    Ok(Some(page1))
+    let only_counts = bytes == stored;
+    if is_further && !(1..=u32::MAX / 2).contains(&ahead) {
+        header::set_change_counter(&mut bytes, counter.wrapping_add(1));
+    }
+    Ok(Some(Page1 { bytes, only_counts }))
 }
 
 fn change_counter(page1: &[u8]) -> Result<u32> {
     Ok(Header::decode(page1)?.change_counter)
 }
 
-/// In exclusive locking mode SQLite counts its first transaction only. Others would take their cached
-/// pages for fresh, so every further one is counted here.
-fn count_up(database: &Database, change: &mut Change, diff: &mut Diff) -> Result<()> {
-    let stored = database.page1(change.base.pos)?;
-    let counter = change_counter(&stored)?;
-    let ahead = change_counter(&change.page1)?.wrapping_sub(counter);
-    if (1..=u32::MAX / 2).contains(&ahead) {
-        return Ok(());
-    }
-    // Toggling takes page 1 out of the checksum as it is there now.
-    diff.checksum = diff.checksum.toggle(match diff.changed.first() {
-        Some(&Pgno::ONE) => page_checksum(Pgno::ONE, &change.page1),
-        _ => {
-            diff.changed.insert(0, Pgno::ONE);
-            page_checksum(Pgno::ONE, &stored)
-        }
-    });
-    header::set_change_counter(&mut change.page1, counter.wrapping_add(1));
-    diff.checksum = diff.checksum.toggle(page_checksum(Pgno::ONE, &change.page1));
-    Ok(())
-}
-
-/// How a transaction differs from its base.
-struct Diff {
+/// The LTX file of a transaction, and how that differs from its base.
+struct Packed {
     /// Pages, in order.
-    changed: Vec<Pgno>,
+    changed: Vec<(Pgno, Checksum)>,
     /// Database checksum afterwards.
     checksum: Checksum,
+    file: Vec<u8>,
 }
 
-/// Compares with the base. What must be known of pages that are not cached is fetched, as many in a
-/// request as possible.
-fn diff(database: &Database, change: &Change) -> Result<Diff> {
+/// Compares with the base, and packs what differs. Every page is looked at once.
+fn pack(database: &Database, change: &Change) -> Result<Packed> {
+    let failed = |error: &dyn core::fmt::Display| {
+        Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
+    };
     let (base, old_commit) = (change.base, change.old_commit());
-    let mut sum = if old_commit == 0 { Checksum::EMPTY } else { base.pos.post_apply_checksum };
+    let txid = base.pos.txid.next();
+    let header = ltx::Header {
+        commit: change.commit,
+        min_txid: txid,
+        max_txid: txid,
+        timestamp_ms: sys::unix_ms(),
+        pre_apply_checksum: base.pos.post_apply_checksum,
+        ..ltx::Header::new(change.page_size)
+    };
+    let mut old_pages = old_pages(database, change)?.into_iter();
+    let format = ltx::Format::V1Lz4;
+    let mut encoder = ltx::Encoder::new(Vec::new(), format, header).map_err(|e| failed(&e))?;
+    let mut checksum = if old_commit == 0 { Checksum::EMPTY } else { base.pos.post_apply_checksum };
     let mut changed = Vec::new();
-    let mut unknown = Vec::new();
     for pgno in change.candidates() {
         let page = change.page(pgno)?;
         let new = page_checksum(pgno, &page);
-        if pgno.get() > old_commit {
-            sum = sum.toggle(new);
-            changed.push(pgno);
-            continue;
-        }
-        let old = database.state().cached_checksum(pgno, base);
-        match old {
-            Some(old) if old == new && is_cached_as(database, base, pgno, &page) => {}
-            Some(old) => {
-                sum = sum.toggle(old).toggle(new);
-                changed.push(pgno);
-            }
-            None => unknown.push(pgno),
-        }
-    }
-    let removed = change.commit.saturating_add(1)..=old_commit;
-    for pgno in removed.filter_map(Pgno::new).filter(|&p| p != change.page_size.lock_pgno()) {
-        let old = database.state().cached_checksum(pgno, base);
-        match old {
-            Some(old) => sum = sum.toggle(old),
-            None => unknown.push(pgno),
-        }
-    }
-    for pgnos in unknown.chunks(max_pages_per_request(change.page_size) as usize) {
-        for (pgno, old_page) in database.fetch(base, pgnos)? {
-            let old = page_checksum(pgno, &old_page);
-            if pgno.get() > change.commit {
-                sum = sum.toggle(old);
+        if pgno.get() <= old_commit {
+            let old = old_pages.next().filter(|old| old.pgno == pgno);
+            let old = old.ok_or_else(|| failed(&"a page was left out"))?;
+            if old
+                .is_same
+                .unwrap_or_else(|| old.checksum == new && is_cached_as(database, base, pgno, &page))
+            {
                 continue;
             }
-            let page = change.page(pgno)?;
-            if page != old_page {
-                sum = sum.toggle(old).toggle(page_checksum(pgno, &page));
-                changed.push(pgno);
-            }
+            checksum = checksum.toggle(old.checksum);
+        }
+        checksum = checksum.toggle(new);
+        encoder.encode_page(pgno, &page).map_err(|e| failed(&e))?;
+        changed.push((pgno, new));
+    }
+    checksum = old_pages.fold(checksum, |checksum, removed| checksum.toggle(removed.checksum));
+    let finished = encoder.finish(checksum).map_err(|e| failed(&e))?;
+    Ok(Packed { changed, checksum, file: finished.out })
+}
+
+/// What must be known of a page of the base that is replaced or removed.
+struct OldPage {
+    pgno: Pgno,
+    checksum: Checksum,
+    /// Whether it is as before; `None` when it is in the cache, to be compared.
+    is_same: Option<bool>,
+}
+
+/// The replaced pages in order, then the removed ones. What the cache does not know of them is fetched,
+/// as many in a request as possible.
+fn old_pages(database: &Database, change: &Change) -> Result<Vec<OldPage>> {
+    let (base, old_commit) = (change.base, change.old_commit());
+    let replaced = change.candidates().take_while(|pgno| pgno.get() <= old_commit);
+    let mut old_pages = Vec::new();
+    let mut unknown = Vec::new();
+    let state = database.state();
+    for pgno in replaced.chain(change.removed()) {
+        match state.cached_checksum(pgno, base) {
+            Some(checksum) => old_pages.push(OldPage { pgno, checksum, is_same: None }),
+            None => unknown.push(pgno),
         }
     }
-    changed.sort_unstable();
-    Ok(Diff { changed, checksum: sum })
+    drop(state);
+    for pgnos in unknown.chunks(max_pages_per_request(change.page_size) as usize) {
+        for (pgno, old) in database.fetch(base, pgnos)? {
+            let is_same = pgno.get() <= change.commit && *change.page(pgno)? == *old;
+            let checksum = page_checksum(pgno, &old);
+            old_pages.push(OldPage { pgno, checksum, is_same: Some(is_same) });
+        }
+    }
+    old_pages.sort_unstable_by_key(|old| old.pgno);
+    Ok(old_pages)
 }
 
 /// Whether the cached page is the same, which equal checksums only make likely.
 fn is_cached_as(database: &Database, base: View, pgno: Pgno, page: &[u8]) -> bool {
     let mut cached = vec![0; page.len()];
     database.state().read_cached(pgno, base, &mut cached) && cached == page
-}
-
-fn encode(change: &Change, changed: &[Pgno], pos: Pos) -> Result<Vec<u8>> {
-    let failed = |error: &dyn core::fmt::Display| {
-        Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
-    };
-    let header = ltx::Header {
-        commit: change.commit,
-        min_txid: pos.txid,
-        max_txid: pos.txid,
-        timestamp_ms: sys::unix_ms(),
-        pre_apply_checksum: change.base.pos.post_apply_checksum,
-        ..ltx::Header::new(change.page_size)
-    };
-    let format = ltx::Format::V1Lz4;
-    let mut encoder = ltx::Encoder::new(Vec::new(), format, header).map_err(|e| failed(&e))?;
-    for &pgno in changed {
-        encoder.encode_page(pgno, &change.page(pgno)?).map_err(|e| failed(&e))?;
-    }
-    let finished = encoder.finish(pos.post_apply_checksum).map_err(|e| failed(&e))?;
-    Ok(finished.out)
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pager::DirtyPages;
 use crate::sys;
 use crate::types::Pgno;
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -34,9 +35,9 @@ impl Staged {
         if state.cache.pos() != made.pos || dirty.page_size() != made.page_size {
             return;
         }
-        for &pgno in made.changed.iter().filter(|&&pgno| pgno != Pgno::ONE) {
-            if let Ok(Some(page)) = dirty.read(pgno) {
-                state.cache.insert(pgno, made.pos.txid, &page);
+        for &(pgno, checksum) in made.changed.iter().filter(|(pgno, _)| *pgno != Pgno::ONE) {
+            if let Ok(Some(page)) = dirty.page(pgno) {
+                state.cache.insert_known(pgno, made.pos.txid, &page, checksum);
             }
         }
         state.cache.flush();
@@ -134,7 +135,7 @@ fn publish(staged: &[Arc<Staged>], sent: sys::Tick) {
     let mut together = origin.together();
     for staged in staged {
         let made = &staged.made;
-        let page1 = |pgno| (pgno == Pgno::ONE).then(|| made.page1.clone());
+        let page1 = |pgno| (pgno == Pgno::ONE).then(|| Cow::Borrowed(&*made.page1));
         staged.database.state().publish(made, sent, page1);
     }
     let polls: Vec<u64> = staged.iter().map(|staged| staged.database.state().poll).collect();

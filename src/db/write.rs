@@ -10,6 +10,7 @@ use crate::pager::DirtyPages;
 use crate::types::{PageSize, Pgno};
 use alloc::format;
 use alloc::vec;
+use alloc::vec::Vec;
 
 impl Connection {
     /// Writes into the database file of the open transaction.
@@ -56,20 +57,35 @@ impl Connection {
         within: usize,
         part: &[u8],
     ) -> Result<()> {
-        let mut page = vec![0; page_size.len_bytes()];
-        let is_whole = part.len() == page.len();
-        if let Phase::Writing(Transaction { view, .. }) = self.phase
-            && !is_whole
-        {
-            self.read_page(view, page_size, pgno, &mut page)?;
-            let target = page.get_mut(within..within.saturating_add(part.len()));
-            target.unwrap_or_default().copy_from_slice(part);
-        }
+        let page;
+        let whole = if part.len() == page_size.len_bytes() {
+            part
+        } else {
+            page = self.page_with(page_size, pgno, within, part)?;
+            &page
+        };
         if let Phase::Writing(transaction) = &mut self.phase {
             let dirty = transaction.dirty.get_or_insert_with(|| DirtyPages::new(page_size));
-            dirty.write(pgno, if is_whole { part } else { &page });
+            dirty.write(pgno, whole);
         }
         Ok(())
+    }
+
+    /// A page as the open transaction has it, but for a part.
+    fn page_with(
+        &mut self,
+        page_size: PageSize,
+        pgno: Pgno,
+        within: usize,
+        part: &[u8],
+    ) -> Result<Vec<u8>> {
+        let mut page = vec![0; page_size.len_bytes()];
+        if let Phase::Writing(Transaction { view, .. }) = self.phase {
+            self.read_page(view, page_size, pgno, &mut page)?;
+        }
+        let target = page.get_mut(within..within.saturating_add(part.len()));
+        target.unwrap_or_default().copy_from_slice(part);
+        Ok(page)
     }
 
     /// Cuts the file of the open transaction.

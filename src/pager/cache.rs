@@ -13,6 +13,7 @@ use super::storage::Storage;
 use crate::ltx::{Crc64, page_checksum};
 use crate::sys::{self, log::log};
 use crate::types::{Checksum, PageSize, Pgno, Pos, Txid};
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -236,23 +237,23 @@ impl Cache {
 
     /// Moves to the position of a transaction of ours, whose `changed` pages, as `read` answers, replace
     /// the old ones; pages past `commit` leave.
-    pub fn apply(
+    pub fn apply<'a>(
         &mut self,
         pos: Pos,
         commit: u32,
-        changed: &[Pgno],
-        mut read: impl FnMut(Pgno) -> Option<Vec<u8>>,
+        changed: &[(Pgno, Checksum)],
+        mut read: impl FnMut(Pgno) -> Option<Cow<'a, [u8]>>,
     ) {
         let end = Pgno::new(commit.saturating_add(1)).unwrap_or(Pgno::ONE);
         let gone: Vec<Pgno> = self.entries.range(end..).map(|(&pgno, _)| pgno).collect();
         for pgno in gone {
             self.drop_page(pgno);
         }
-        for &pgno in changed {
+        for &(pgno, checksum) in changed {
             // The old version must leave before anything can go wrong with the new one.
             self.drop_page(pgno);
             if let Some(page) = read(pgno) {
-                self.insert(pgno, pos.txid, &page);
+                self.insert_known(pgno, pos.txid, &page, checksum);
             }
         }
         self.set_pos(pos);
@@ -260,6 +261,13 @@ impl Cache {
 
     /// Adds a page that is as it was at `since`, and is so still at the cache's position.
     pub fn insert(&mut self, pgno: Pgno, since: Txid, page: &[u8]) {
+        if !self.entries.contains_key(&pgno) {
+            self.insert_known(pgno, since, page, page_checksum(pgno, page));
+        }
+    }
+
+    /// The same where the page's checksum is known.
+    pub fn insert_known(&mut self, pgno: Pgno, since: Txid, page: &[u8], checksum: Checksum) {
         let Some(page_size) = self.page_size.filter(|size| size.len_bytes() == page.len()) else {
             return;
         };
@@ -275,7 +283,6 @@ impl Cache {
             self.fall_back_to_memory();
             return;
         }
-        let checksum = page_checksum(pgno, page);
         self.entries.insert(pgno, Entry { slot, since, checksum, verified: true });
         self.note(Record::Put { pgno, slot, since, checksum });
     }

@@ -43,6 +43,11 @@ fn filled(place: Option<&CachePlace>) -> Cache {
     cache
 }
 
+/// Page `n` of a transaction, which holds `fill`.
+fn new(n: u32, fill: u8) -> (Pgno, Checksum) {
+    (pgno(n), page_checksum(pgno(n), &page(fill)))
+}
+
 #[test]
 fn changed_pages_leave_and_the_others_stay() {
     let mut cache = filled(None);
@@ -59,7 +64,9 @@ fn changed_pages_leave_and_the_others_stay() {
 #[test]
 fn a_transaction_replaces_and_truncates() {
     let mut cache = filled(None);
-    cache.apply(pos(2), 3, &[pgno(1), pgno(2)], |pgno| Some(page(10 + pgno.get() as u8)));
+    cache.apply(pos(2), 3, &[new(1, 11), new(2, 12)], |pgno| {
+        Some(page(10 + pgno.get() as u8).into())
+    });
     assert_eq!(cache.pos(), pos(2));
     let all: Vec<_> = (1..=4).map(|n| read(&mut cache, n, 2)).collect();
     assert_eq!(all, [Some(11), Some(12), Some(3), None]);
@@ -117,7 +124,9 @@ fn a_crash_before_the_position_was_written_forgets_the_transaction() {
     let dir = sys::PrivateDir::create().unwrap();
     let place = place(&dir);
     let mut cache = filled(Some(&place));
-    cache.apply(pos(2), 5, &[pgno(1), pgno(5)], |pgno| Some(page(10 + pgno.get() as u8)));
+    cache.apply(pos(2), 5, &[new(1, 11), new(5, 15)], |pgno| {
+        Some(page(10 + pgno.get() as u8).into())
+    });
     cache.unlogged.pop().filter(|last| *last == Record::Pos(pos(2))).unwrap();
     drop(cache);
     let mut cache = Cache::open(Some(&place), NO_LIMITS);
@@ -164,7 +173,7 @@ fn the_log_does_not_grow_without_end() {
     let dir = sys::PrivateDir::create().unwrap();
     let mut cache = filled(Some(&place(&dir)));
     for txid in 2..10_000 {
-        cache.apply(pos(txid), 4, &[pgno(1)], |_| Some(page(txid as u8)));
+        cache.apply(pos(txid), 4, &[new(1, txid as u8)], |_| Some(page(txid as u8).into()));
         cache.flush();
     }
     assert!(cache.log.as_ref().unwrap().len_records() < 2 * LOG_SLACK_RECORDS);

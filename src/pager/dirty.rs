@@ -1,32 +1,32 @@
 //! Pages that the open transaction wrote. They lie apart from the cache: nobody else sees them, and a
-//! crash leaves nothing of them behind. Past a bound they go to a file without a name.
+//! crash leaves nothing of them behind.
+//!
+//! Each has a slot, in the order in which pages were first written. The last slots are in memory, in one
+//! piece, so that all of them go to a file without a name in one write when there are too many.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::{PageSize, Pgno};
-use alloc::boxed::Box;
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Bytes of pages held in memory before further ones go to the file.
-const MAX_MEMORY_BYTES: usize = 32 << 20;
-
-enum Place {
-    Memory(Box<[u8]>),
-    /// Slot of the spill file.
-    Spilled(u32),
-}
+/// Bytes of pages held in memory before they go to the file.
+const MAX_MEMORY_BYTES: usize = 256 << 10;
 
 /// The dirty pages of one transaction, all of one size.
 pub struct DirtyPages {
     page_size: PageSize,
     max_memory_bytes: usize,
-    memory_bytes: usize,
-    pages: BTreeMap<Pgno, Place>,
+    /// The slot of each page. Slots that no page has any more are not used again.
+    slots: BTreeMap<Pgno, u32>,
+    /// The slots from `spilled` on.
+    memory: Vec<u8>,
+    /// How many slots are in the file.
+    spilled: u32,
     spill: Option<sys::File>,
-    spill_slots: u32,
     can_spill: bool,
 }
 
@@ -36,10 +36,10 @@ impl DirtyPages {
         DirtyPages {
             page_size,
             max_memory_bytes: MAX_MEMORY_BYTES,
-            memory_bytes: 0,
-            pages: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            memory: Vec::new(),
+            spilled: 0,
             spill: None,
-            spill_slots: 0,
             can_spill: true,
         }
     }
@@ -51,113 +51,122 @@ impl DirtyPages {
 
     /// Whether no page is dirty.
     pub fn is_empty(&self) -> bool {
-        self.pages.is_empty()
+        self.slots.is_empty()
     }
 
     /// The dirty pages' numbers in order.
     pub fn pgnos(&self) -> impl Iterator<Item = Pgno> + '_ {
-        self.pages.keys().copied()
-    }
-
-    /// Whether a page is dirty.
-    pub fn contains(&self, pgno: Pgno) -> bool {
-        self.pages.contains_key(&pgno)
+        self.slots.keys().copied()
     }
 
     /// The page as it was last written; `None` when it is not dirty.
-    pub fn read(&self, pgno: Pgno) -> Result<Option<Vec<u8>>> {
+    pub fn page(&self, pgno: Pgno) -> Result<Option<Cow<'_, [u8]>>> {
+        let Some(&slot) = self.slots.get(&pgno) else {
+            return Ok(None);
+        };
+        if slot >= self.spilled {
+            let page = self.memory.get(self.range(slot)).ok_or_else(misplaced)?;
+            return Ok(Some(Cow::Borrowed(page)));
+        }
         let mut page = vec![0; self.page_size.len_bytes()];
-        Ok(self.read_at(pgno, 0, &mut page)?.then_some(page))
+        self.read_spilled(slot, 0, &mut page)?;
+        Ok(Some(Cow::Owned(page)))
     }
 
     /// Fills `bytes` from a place within a page, as it was last written; `false` when the page is not
     /// dirty.
     pub fn read_at(&self, pgno: Pgno, within: usize, bytes: &mut [u8]) -> Result<bool> {
-        let end = within.saturating_add(bytes.len());
-        match self.pages.get(&pgno) {
-            None => Ok(false),
-            Some(Place::Memory(page)) => {
-                let part = page.get(within..end).ok_or_else(|| {
-                    Error::new(ErrorKind::Internal, "a read past the end of a page")
-                })?;
-                bytes.copy_from_slice(part);
-                Ok(true)
-            }
-            Some(Place::Spilled(slot)) => {
-                let spill = self.spill.as_ref().ok_or_else(|| {
-                    Error::new(ErrorKind::Internal, "a spilled page without a spill file")
-                })?;
-                let offset = self.page_size.offset_of_slot(*slot).saturating_add(within as u64);
-                spill.read_at(bytes, offset).map_err(|e| {
-                    let text = format!("reading the transaction's temporary file: {e}");
-                    Error::new(ErrorKind::Local, text)
-                })?;
-                Ok(true)
-            }
+        let Some(&slot) = self.slots.get(&pgno) else {
+            return Ok(false);
+        };
+        if slot < self.spilled {
+            self.read_spilled(slot, within, bytes)?;
+            return Ok(true);
         }
+        let page = self.memory.get(self.range(slot));
+        let part = page.and_then(|page| page.get(within..within.saturating_add(bytes.len())));
+        bytes.copy_from_slice(part.ok_or_else(misplaced)?);
+        Ok(true)
     }
 
     /// Keeps a page as it is now.
     pub fn write(&mut self, pgno: Pgno, page: &[u8]) {
         debug_assert_eq!(page.len(), self.page_size.len_bytes());
-        match self.pages.get_mut(&pgno) {
-            Some(Place::Memory(old)) => old.copy_from_slice(page),
-            Some(Place::Spilled(slot)) => {
-                let slot = *slot;
-                if !self.spill_to(slot, page) {
-                    self.keep_in_memory(pgno, page);
-                }
+        match self.slots.get(&pgno) {
+            Some(&slot) if slot >= self.spilled => {
+                let range = self.range(slot);
+                self.memory.get_mut(range).unwrap_or_default().copy_from_slice(page);
             }
-            None => {
-                let full = self.memory_bytes.saturating_add(page.len()) > self.max_memory_bytes;
-                let slot = self.spill_slots;
-                if full && self.spill_to(slot, page) {
-                    self.spill_slots = slot.saturating_add(1);
-                    self.pages.insert(pgno, Place::Spilled(slot));
-                } else {
-                    self.keep_in_memory(pgno, page);
-                }
-            }
+            // Where the file does not take it, what it has of the page counts no more.
+            Some(&slot) if self.write_spilled(slot, page) => {}
+            _ => self.add(pgno, page),
         }
     }
 
     /// Forgets the pages past the end of a database of `commit` pages.
     pub fn truncate(&mut self, commit: u32) {
-        let Some(first_gone) = Pgno::new(commit.saturating_add(1)) else {
-            return;
-        };
-        for place in self.pages.split_off(&first_gone).into_values() {
-            if let Place::Memory(page) = place {
-                self.memory_bytes = self.memory_bytes.saturating_sub(page.len());
-            }
+        if let Some(first_gone) = Pgno::new(commit.saturating_add(1)) {
+            self.slots.split_off(&first_gone);
         }
     }
 
-    /// Forgets every page and the spill file.
-    pub fn clear(&mut self) {
-        *self = DirtyPages { max_memory_bytes: self.max_memory_bytes, ..Self::new(self.page_size) };
-    }
-
-    fn keep_in_memory(&mut self, pgno: Pgno, page: &[u8]) {
-        self.memory_bytes = self.memory_bytes.saturating_add(page.len());
-        self.pages.insert(pgno, Place::Memory(page.into()));
-    }
-
-    /// Writes into the spill file. Where there is none to be had or it is full, memory must do.
-    fn spill_to(&mut self, slot: u32, page: &[u8]) -> bool {
-        if !self.can_spill {
-            return false;
+    /// Gives a page the next slot.
+    fn add(&mut self, pgno: Pgno, page: &[u8]) {
+        if self.memory.len().saturating_add(page.len()) > self.max_memory_bytes {
+            self.spill();
         }
-        let offset = self.page_size.offset_of_slot(slot);
-        if self.spill.is_none() {
+        let slot = self.next_slot();
+        self.memory.extend_from_slice(page);
+        self.slots.insert(pgno, slot);
+    }
+
+    /// Writes what is in memory into the file. Where there is none to be had or it is full, memory must
+    /// do.
+    fn spill(&mut self) {
+        if self.spill.is_none() && self.can_spill {
             self.spill = sys::File::anonymous()
                 .inspect_err(|e| log!(Warn, "no temporary file for a large transaction: {e}"))
                 .ok();
         }
-        let written = self.spill.as_ref().is_some_and(|spill| spill.write_at(page, offset).is_ok());
-        self.can_spill = written;
-        written
+        if self.write_spilled(self.spilled, &self.memory) {
+            self.spilled = self.next_slot();
+            self.memory.clear();
+        } else {
+            self.can_spill = false;
+        }
     }
+
+    /// The slot that comes after those in memory.
+    fn next_slot(&self) -> u32 {
+        let in_memory = self.memory.len().checked_div(self.page_size.len_bytes()).unwrap_or(0);
+        self.spilled.saturating_add(u32::try_from(in_memory).unwrap_or(u32::MAX))
+    }
+
+    /// Where a slot is in memory.
+    fn range(&self, slot: u32) -> core::ops::Range<usize> {
+        let page_len = self.page_size.len_bytes();
+        let index = slot.saturating_sub(self.spilled) as usize;
+        let begin = index.saturating_mul(page_len);
+        begin..begin.saturating_add(page_len)
+    }
+
+    fn read_spilled(&self, slot: u32, within: usize, bytes: &mut [u8]) -> Result<()> {
+        let spill = self.spill.as_ref().ok_or_else(misplaced)?;
+        let offset = self.page_size.offset_of_slot(slot).saturating_add(within as u64);
+        spill.read_at(bytes, offset).map_err(|e| {
+            Error::new(ErrorKind::Local, format!("reading the transaction's temporary file: {e}"))
+        })
+    }
+
+    fn write_spilled(&self, slot: u32, bytes: &[u8]) -> bool {
+        let offset = self.page_size.offset_of_slot(slot);
+        let spill = self.spill.as_ref().filter(|_| self.can_spill);
+        spill.is_some_and(|spill| spill.write_at(bytes, offset).is_ok())
+    }
+}
+
+fn misplaced() -> Error {
+    Error::new(ErrorKind::Internal, "a dirty page is not where it was put")
 }
 
 #[cfg(test)]
@@ -175,20 +184,33 @@ mod tests {
         dirty
     }
 
+    /// Every page from 1 to `last`, and no other one, holds `n ^ mask`, read either way.
+    fn assert_holds(dirty: &DirtyPages, last: u32, mask: u8) {
+        for n in 1..=last {
+            let page = [n as u8 ^ mask; 512];
+            assert_eq!(dirty.page(pgno(n)).unwrap().unwrap(), page.as_slice(), "page {n}");
+            let mut part = [0; 100];
+            assert!(dirty.read_at(pgno(n), 412, &mut part).unwrap());
+            assert_eq!(part, page[..100], "page {n}");
+        }
+        assert_eq!(dirty.page(pgno(99)).unwrap(), None);
+        assert!(!dirty.read_at(pgno(99), 0, &mut [0; 4]).unwrap());
+        assert_eq!(
+            dirty.pgnos().map(Pgno::get).collect::<Vec<_>>(),
+            (1..=last).collect::<Vec<_>>()
+        );
+    }
+
     #[test]
-    fn spilled_pages_read_back_as_last_written() {
+    fn pages_read_back_as_last_written_wherever_they_are() {
         let mut dirty = small();
         for round in 0..3_u8 {
-            for n in 1..=6 {
-                dirty.write(pgno(n), &[n as u8 + round; 512]);
+            for n in 1..=7 {
+                dirty.write(pgno(n), &[n as u8 ^ round; 512]);
             }
+            assert_holds(&dirty, 7, round);
         }
-        assert_eq!(dirty.spill_slots, 4);
-        for n in 1..=6 {
-            assert_eq!(dirty.read(pgno(n)).unwrap().unwrap(), [n as u8 + 2; 512]);
-        }
-        assert_eq!(dirty.read(pgno(7)).unwrap(), None);
-        assert_eq!(dirty.pgnos().map(Pgno::get).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        assert_eq!((dirty.spilled, dirty.memory.len()), (6, 512));
     }
 
     #[test]
@@ -199,7 +221,22 @@ mod tests {
             dirty.write(pgno(n), &[n as u8; 512]);
         }
         assert!(dirty.spill.is_none());
-        assert_eq!(dirty.read(pgno(6)).unwrap().unwrap(), [6; 512]);
+        assert_holds(&dirty, 6, 0);
+    }
+
+    #[test]
+    fn a_file_that_takes_no_more_is_read_on() {
+        let mut dirty = small();
+        for n in 1..=6 {
+            dirty.write(pgno(n), &[n as u8; 512]);
+        }
+        dirty.can_spill = false;
+        assert_holds(&dirty, 6, 0);
+        for n in 1..=9 {
+            dirty.write(pgno(n), &[n as u8 ^ 1; 512]);
+        }
+        assert_holds(&dirty, 9, 1);
+        assert_eq!(dirty.spilled, 4);
     }
 
     #[test]
@@ -209,11 +246,10 @@ mod tests {
             dirty.write(pgno(n), &[n as u8; 512]);
         }
         dirty.truncate(1);
-        assert_eq!(dirty.memory_bytes, 512);
-        assert_eq!(dirty.pgnos().count(), 1);
+        assert_holds(&dirty, 1, 0);
+        dirty.write(pgno(2), &[2; 512]);
+        assert_holds(&dirty, 2, 0);
         dirty.truncate(0);
         assert!(dirty.is_empty());
-        dirty.clear();
-        assert_eq!(dirty.max_memory_bytes, 1024);
     }
 }
