@@ -58,7 +58,7 @@ class Server:
         for _ in range(1200):
             with open(self.log, "rb") as log:
                 log.seek(offset)
-                found = re.search(rb"litevfs-cloud listening on http://127\.0\.0\.1:(\d+)\s", log.read())
+                found = re.search(rb"litevfs-cloud listening on https?://127\.0\.0\.1:(\d+)\s", log.read())
             if found:
                 self.port = int(found.group(1))
                 return

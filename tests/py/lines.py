@@ -1,0 +1,192 @@
+"""Connections: kept, found dead, encrypted, through proxies. Real TLS, with a CA of the test's own."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from harness import TOKEN, Client, Server, check, equal, main, scratch
+from harness.wire import ForwardProxy, Wire
+
+WRITES = 50
+
+
+class Authority:
+    """A CA whose certificate is in `file`."""
+
+    def __init__(self, folder, name="ca"):
+        self.folder, self.name = folder, name
+        self.file = folder / f"{name}.pem"
+        self.openssl("req", "-x509", *self.new_key(name), "-out", self.file, "-days", "2", "-subj", f"/CN={name}")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=self.folder)
+
+    def new_key(self, name):
+        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                self.folder / f"{name}.key"]
+
+    def server_options(self, name, host="DNS:localhost", days=2):
+        """What makes a server of ours speak TLS with a new certificate for `host`."""
+        request, file = self.folder / f"{name}.csr", self.folder / f"{name}.crt"
+        extensions = self.folder / f"{name}.ext"
+        extensions.write_text(f"subjectAltName={host}\nbasicConstraints=critical,CA:FALSE\n")
+        self.openssl("req", *self.new_key(name), "-out", request, "-subj", f"/CN={name}")
+        self.openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", f"{self.name}.key",
+                     "-CAcreateserial", "-extfile", extensions, "-days", str(days), "-out", file)
+        return ["--tls-cert", str(file), "--tls-key", str(self.folder / f"{name}.key")]
+
+
+def threads(client):
+    return len(os.listdir(f"/proc/{client.process.pid}/task"))
+
+
+def write_rows(client, count=WRITES):
+    for _ in range(count):
+        client.sql("INSERT INTO t VALUES (1)")
+
+
+def connect(url, folder, **more):
+    """A client with the lease and a table."""
+    client = Client(url, folder, folder / "cache", "db", **more)
+    client.acquire()
+    client.sql("CREATE TABLE IF NOT EXISTS t (x)")
+    return client
+
+
+def one_connection_for_all():
+    """Reads, pushes and polls go over one connection; a second one when two are under way at a time."""
+    with scratch() as folder, Server(folder) as server, Wire(server.port) as wire:
+        with connect(wire.url, folder) as client:
+            write_rows(client)
+            equal("rows", client.one("SELECT count(*) FROM t"), WRITES)
+        check(wire.connections <= 2, f"{wire.connections} connections for {WRITES} commits")
+
+
+def https_keeps_connections_too():
+    """The same with TLS, by a host name, and the CA that SSL_CERT_FILE or SSL_CERT_DIR names."""
+    with scratch() as folder:
+        authority = Authority(folder)
+        hashed = folder / "hashed"
+        hashed.mkdir()
+        (hashed / "01234567.0").write_bytes(authority.file.read_bytes())
+        with Server(folder, options=authority.server_options("server")) as server, Wire(server.port) as wire:
+            url = f"https://localhost:{wire.port}"
+            with connect(url, folder, SSL_CERT_FILE=str(authority.file)) as client:
+                write_rows(client)
+                client.sql("INSERT INTO t VALUES (randomblob(3000000))")
+            check(wire.connections <= 2, f"{wire.connections} connections for {WRITES} commits")
+            with Client(url, folder, folder / "other", "db", SSL_CERT_DIR=f"/nowhere:{hashed}") as client:
+                equal("rows", client.one("SELECT count(*) FROM t"), WRITES + 1)
+                equal("integrity", client.one("PRAGMA integrity_check"), "ok")
+
+
+def certificates_that_do_not_hold():
+    """Wrong CA, wrong name, expired: refused before anything is sent, and the error says which it is."""
+    with scratch() as folder:
+        authority, other = Authority(folder), Authority(folder, "other")
+        cases = (("issuer", {}, other.file, "SSL_CERT_FILE"),
+                 ("name", {"host": "DNS:elsewhere.example"}, authority.file, "another host name"),
+                 ("expired", {"days": -1}, authority.file, "expired"))
+        for name, certificate, trusted, word in cases:
+            options = authority.server_options(name, **certificate)
+            with Server(folder, name, options=options) as server, \
+                    Client(f"https://localhost:{server.port}", folder, folder / "c", "db",
+                           SSL_CERT_FILE=str(trusted)) as client:
+                client.error("SELECT * FROM t")
+                error = client.last_error()
+                check(word in error and "localhost" in error, f"{name}: the message is {error}")
+        for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            with Client("https://localhost:1", folder, folder / "c", "db", **{variable: "/nowhere"}) as client:
+                client.error("SELECT * FROM t")
+
+
+def a_peer_that_does_not_speak_tls():
+    """Silent, or speaking something else: an error in time, and no thread left behind."""
+    with scratch() as folder, Server(folder) as server, socket.create_server(("127.0.0.1", 0)) as silent:
+        for port, word in ((silent.getsockname()[1], "in time"), (server.port, "not TLS")):
+            with Client(f"https://localhost:{port}", folder, folder / "c", "db",
+                        SSL_CERT_FILE=str(Authority(folder).file)) as client:
+                before = threads(client)
+                client.error("SELECT * FROM t")
+                check(word in client.last_error(), f"the message is {client.last_error()}")
+                # The poll's thread may have begun; a second failure must leave no second one.
+                after = threads(client)
+                client.error("SELECT * FROM t")
+                check(threads(client) <= max(after, before), f"threads: {before}, {after}, {threads(client)}")
+
+
+def a_server_that_was_started_anew():
+    """Commits and reads go on over a new connection, at the first try."""
+    with scratch() as folder, Server(folder) as server:
+        with connect(server.url, folder) as client:
+            write_rows(client, 2)
+            for _ in range(3):
+                server.stop()
+                server.start()
+                client.acquire()
+                write_rows(client, 2)
+            equal("rows", client.one("SELECT count(*) FROM t"), 8)
+
+
+def a_connection_that_ended_meanwhile():
+    """The server ends idle connections while the process is stopped: nobody notices."""
+    with scratch() as folder, Server(folder) as server, Wire(server.port, idle_s=1) as wire:
+        with connect(wire.url, folder) as client:
+            for _ in range(2):
+                write_rows(client, 1)
+                before = wire.connections
+                client.process.send_signal(signal.SIGSTOP)
+                time.sleep(2)
+                client.process.send_signal(signal.SIGCONT)
+                write_rows(client, 1)
+                check(wire.connections > before, "the connection did not end: this tests nothing")
+            equal("rows", client.one("SELECT count(*) FROM t"), 4)
+
+
+def addresses_of_ipv6():
+    """A host in brackets; NO_PROXY takes it without."""
+    with scratch() as folder, Server(folder) as server, Wire(server.port, host="::1") as wire:
+        with connect(wire.url, folder, http_proxy="http://127.0.0.1:1", NO_PROXY="::1") as client:
+            write_rows(client, 1)
+        check(wire.connections > 0, "it went elsewhere")
+
+
+def proxies():
+    """By CONNECT with https, whole URLs with http; with a password, and without the one that is wanted."""
+    with scratch() as folder:
+        authority = Authority(folder)
+        options = authority.server_options("server", host="DNS:db.invalid")
+        with Server(folder, "tls", options=options) as server, ForwardProxy(server.port, "me:p@ss w") as proxy:
+            more = {"SSL_CERT_FILE": str(authority.file), "https_proxy": f"http://me:p%40ss%20w@127.0.0.1:{proxy.port}"}
+            with connect("https://db.invalid", folder, **more) as client:
+                write_rows(client)
+            equal("what the proxy was asked", set(proxy.asked), {"CONNECT db.invalid:443 HTTP/1.1"})
+            check(len(proxy.asked) <= 2, f"{len(proxy.asked)} connections")
+            more["https_proxy"] = f"127.0.0.1:{proxy.port}"
+            with Client("https://db.invalid", folder, folder / "c", "db", **more) as client:
+                client.error("SELECT * FROM t")
+                check("user name or password" in client.last_error(), f"the message is {client.last_error()}")
+        with Server(folder, "plain") as server, ForwardProxy(server.port) as proxy:
+            with connect("http://db.invalid:81", folder, ALL_PROXY=f"http://127.0.0.1:{proxy.port}/") as client:
+                write_rows(client)
+            check(all(" http://db.invalid:81/" in line for line in proxy.asked), f"asked {proxy.asked}")
+            check(len(proxy.asked) <= 2, f"{len(proxy.asked)} connections")
+
+
+def look_ups():
+    """A host that is not there: an error that names it, and no thread left."""
+    with scratch() as folder, Client("http://litevfs-test.invalid", folder, folder / "c", "db") as client:
+        before = threads(client)
+        for _ in range(3):
+            client.error("SELECT * FROM t")
+            check("litevfs-test.invalid" in client.last_error(), f"the message is {client.last_error()}")
+        check(TOKEN not in client.log.read_text(), "the token is in the log")
+        check(threads(client) <= before + 2, f"{before} threads, then {threads(client)}")
+
+
+if __name__ == "__main__":
+    main(one_connection_for_all, https_keeps_connections_too, certificates_that_do_not_hold,
+         a_peer_that_does_not_speak_tls, a_server_that_was_started_anew, a_connection_that_ended_meanwhile,
+         addresses_of_ipv6, proxies, look_ups)
