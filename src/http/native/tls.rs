@@ -4,8 +4,10 @@ use super::roots;
 use super::socket::{Socket, cut, describe, lasting};
 use crate::http::TransportError;
 use rustls::client::Resumption;
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, ClientConnection, Error, crypto::ring};
+use rustls::crypto::{CryptoProvider, KeyProvider, ring};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::sign::SigningKey;
+use rustls::{CertificateError, ClientConfig, ClientConnection, Error};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -22,11 +24,22 @@ pub struct Tls {
 /// What all connections of a transport have in common. Reads the certificates that are trusted.
 pub fn config() -> Result<Arc<ClientConfig>, TransportError> {
     let roots = roots::load()?;
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider));
     let builder = builder.with_safe_default_protocol_versions().map_err(describe_tls)?;
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(Arc::new(config))
+}
+
+/// We show no certificate of our own: without ring's, the code that signs is left out.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::NoCertificatesPresented)
+    }
 }
 
 impl Tls {
