@@ -57,6 +57,9 @@ pub struct PageSize(u32);
 pub const PENDING_BYTE: u32 = 0x4000_0000;
 
 impl PageSize {
+    /// The largest.
+    pub const MAX: PageSize = PageSize(65_536);
+
     /// The page size of `bytes` bytes; `None` when SQLite has no such page size.
     pub const fn new(bytes: u32) -> Option<PageSize> {
         if bytes.is_power_of_two() && bytes >= 512 && bytes <= 65_536 {

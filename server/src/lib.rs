@@ -32,6 +32,7 @@ pub mod lease;
 pub mod metrics;
 mod offload;
 pub mod pace;
+pub mod page_list;
 pub mod random;
 pub mod rate;
 pub mod reload;

@@ -14,6 +14,7 @@ mod lz4_frame;
 mod name;
 mod order;
 mod page_frame;
+mod page_frames;
 pub(crate) mod xxh32;
 
 pub use checksum::{Crc64, page_checksum};
@@ -26,7 +27,8 @@ pub use index::{IndexEntry, PageIndex};
 pub use io::{IoRead, IoWrite};
 pub use io::{Read, Write};
 pub use name::{file_name, parse_file_name};
-pub use page_frame::decode_page_frame;
+pub use page_frame::{END_OF_PAGES, decode_page_frame, starts_page_frame};
+pub use page_frames::PageFrames;
 
 /// What a decoder must be told, because the file does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,9 @@
 //! | 6 or 10 | | the page, compressed |
 //!
 //! An all-zero page number and flags end the pages.
+//!
+//! Outside of a file, a row of such pages with the end mark is how a server sends pages as they are
+//! stored: [`super::PageFrames`].
 
 use alloc::vec::Vec;
 
@@ -22,6 +25,9 @@ const FLAG_FRAME: u16 = 0;
 /// Bytes of a header without the size of a block.
 const SHORT_LEN: usize = 6;
 const LONG_LEN: usize = 10;
+
+/// What ends a row of page frames.
+pub const END_OF_PAGES: [u8; SHORT_LEN] = [0; SHORT_LEN];
 
 /// The header of a page, as it is stored.
 #[derive(Debug, Clone, Copy)]
@@ -98,10 +104,22 @@ impl PageReader {
         header: &FrameHeader,
         page: &mut [u8],
     ) -> Result<(), StreamError<R::Error>> {
+        let len = self.read_within(input, header, page)?;
+        if len == page.len() { Ok(()) } else { Err(Error::BadPageLength.into()) }
+    }
+
+    /// Reads what follows a header to the start of `page`; returns how many bytes.
+    pub(super) fn read_within<R: Read>(
+        &mut self,
+        input: &mut Input<R>,
+        header: &FrameHeader,
+        page: &mut [u8],
+    ) -> Result<usize, StreamError<R::Error>> {
         let Some(block_len) = header.block_len else {
             self.frame.begin(input, page.len() as u64)?;
-            self.frame.read(input, page)?;
-            return self.frame.end(input);
+            let len = self.frame.fill(input, page)?;
+            self.frame.end(input)?;
+            return Ok(len);
         };
         let block_len = block_len as usize;
         if block_len > max_block_len(page.len()) {
@@ -109,8 +127,7 @@ impl PageReader {
         }
         self.packed.resize(block_len, 0);
         input.read_exact(&mut self.packed)?;
-        let len = decompress(&self.packed, &[], page)?;
-        if len == page.len() { Ok(()) } else { Err(Error::BadPageLength.into()) }
+        Ok(decompress(&self.packed, &[], page)?)
     }
 }
 
@@ -127,4 +144,15 @@ pub fn decode_page_frame(frame: &[u8], page_size: PageSize) -> Result<(Pgno, Vec
     PageReader::default().read(&mut input, &header, &mut page)?;
     input.expect_end()?;
     Ok((pgno, page))
+}
+
+/// Whether bytes begin as the frame of a page, header included, of just their length if it says one.
+/// What is packed in it is not looked at.
+pub fn starts_page_frame(frame: &[u8], pgno: Pgno) -> bool {
+    let mut input = Input::new(frame);
+    let Ok(header) = FrameHeader::read(&mut input) else {
+        return false;
+    };
+    let rest = (frame.len() as u64).saturating_sub(input.offset());
+    header.pgno() == Some(pgno) && header.block_len.is_none_or(|len| u64::from(len) == rest)
 }

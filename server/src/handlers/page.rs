@@ -1,55 +1,141 @@
 //! `GET /db/page`: pages as they were at a position, or at a moment.
+//!
+//! As JSON, or, for whoever accepts it, as the page frames that are stored. Those are streamed: when
+//! reading fails in the middle, the connection is cut before the end mark.
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use litevfs::types::Pgno;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use litevfs::ltx::END_OF_PAGES;
+use litevfs::types::{Pgno, Pos};
 
 use super::{POS, at_moment, current};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
+use crate::key::DbKey;
 use crate::offload::offload;
-use crate::store::Error;
+use crate::page_list::PageList;
+use crate::store::{Database, Error, Frames};
 
-/// The most pages a request may ask for.
-const MAX_PAGES: usize = 1024;
+/// The most pages a request may ask for as JSON.
+const MAX_PAGES: u64 = 1024;
+/// The media type of page frames.
+const FRAMES: &str = "application/vnd.litevfs.pages";
 
 pub(crate) async fn pages(
     State(app): State<Arc<App>>,
     access: Access,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let key = access.key(Permission::Read)?;
     let at = access.at()?.ok_or_else(|| {
         ApiError::bad_input("say when: pos=TXID/CHECKSUM, txid=TXID or timestamp=TIME")
     })?;
-    let pgnos = pgnos(access.parameter("pgno").unwrap_or_default())?;
-    let (database, pos) = at_moment(&app, &key, at).await?;
-    let pages = match database.pages(pos, &pgnos).await {
-        // This server is far behind what others did.
-        Err(Error::Replaced) => current(&app, &key).await?.pages(pos, &pgnos).await?,
-        pages => pages?,
+    let asked = Asked {
+        list: pgnos(access.parameter("pgno").unwrap_or_default())?,
+        as_frames: accepts_frames(&headers),
     };
-    app.metrics.pages_served(pages.len() as u64);
-    let len_bytes = pages.iter().map(Vec::len).fold(0, usize::saturating_add);
-    let body = offload(len_bytes, move || json(&pgnos, &pages, len_bytes)).await?;
-    let headers = [(CONTENT_TYPE, "application/json".to_owned()), (POS, pos.to_string())];
+    asked.check()?;
+    let (database, pos) = at_moment(&app, &key, at).await?;
+    match answer(&app, &key, database, pos, &asked).await {
+        // This server is far behind what others did.
+        Err(Error::Replaced) => {
+            let database = current(&app, &key).await?;
+            Ok(answer(&app, &key, database, pos, &asked).await?)
+        }
+        answer => Ok(answer?),
+    }
+}
+
+/// What a request asks for.
+struct Asked {
+    list: PageList,
+    as_frames: bool,
+}
+
+impl Asked {
+    fn check(&self) -> Result<(), ApiError> {
+        if self.as_frames {
+            let repeats = self.list.repeats();
+            return if repeats {
+                Err(ApiError::bad_input("ask for each page once"))
+            } else {
+                Ok(())
+            };
+        }
+        if self.list.count() > MAX_PAGES {
+            let text = format!("as JSON, at most {MAX_PAGES} pages a request: ask in several");
+            return Err(ApiError::bad_input(text));
+        }
+        Ok(())
+    }
+}
+
+fn pgnos(list: &str) -> Result<PageList, ApiError> {
+    let text = "name the pages: pgno=1,5-20, numbers from 1";
+    list.parse().map_err(|()| ApiError::bad_input(text))
+}
+
+/// Whether the client takes page frames.
+fn accepts_frames(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let mut types = lists.flat_map(|list| list.split(','));
+    types.any(|text| {
+        text.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(FRAMES))
+    })
+}
+
+async fn answer(
+    app: &App,
+    key: &DbKey,
+    database: Arc<Database>,
+    pos: Pos,
+    asked: &Asked,
+) -> Result<Response, Error> {
+    let view = database.view(Some(pos)).await?;
+    let list = asked.list.clone();
+    let (media_type, body) = if asked.as_frames {
+        let count = list.count();
+        let body = frames(key, Frames::new(database, view), list).await?;
+        app.metrics.pages_served(count);
+        (FRAMES, body)
+    } else {
+        let pgnos: Vec<Pgno> = view.listed(list)?.collect();
+        let pages = database.pages_of(&view, &pgnos).await?;
+        app.metrics.pages_served(pages.len() as u64);
+        let len_bytes = pages.iter().map(Vec::len).fold(0, usize::saturating_add);
+        let body = offload(len_bytes, move || json(&pgnos, &pages, len_bytes)).await?;
+        ("application/json", body.into())
+    };
+    let headers: [(HeaderName, String); 3] =
+        [(CONTENT_TYPE, media_type.to_owned()), (POS, pos.to_string()), (VARY, ACCEPT.to_string())];
     Ok((headers, body).into_response())
 }
 
-fn pgnos(list: &str) -> Result<Vec<Pgno>, ApiError> {
-    let bad = || {
-        let text = format!("name the pages: pgno=1,2,3, up to {MAX_PAGES} numbers from 1");
-        ApiError::bad_input(text)
-    };
-    let parse = |text: &str| text.parse().ok().and_then(Pgno::new).ok_or_else(bad);
-    let pgnos = list.split(',').take(MAX_PAGES.saturating_add(1)).map(parse);
-    let pgnos: Vec<Pgno> = pgnos.collect::<Result<_, _>>()?;
-    if pgnos.len() > MAX_PAGES { Err(bad()) } else { Ok(pgnos) }
+/// Page frames and the end mark. The first batch is read before the answer begins, so that what is
+/// wrong from the start is told as an error; if there is no other, the answer is sent whole.
+async fn frames(key: &DbKey, frames: Frames, list: PageList) -> Result<Body, Error> {
+    let is_whole = list.count() <= frames.batch_len() as u64;
+    let end = Bytes::from_static(&END_OF_PAGES);
+    let mut batches = Box::pin(frames.stream(list)?);
+    let first = batches.try_next().await?.unwrap_or_default();
+    if is_whole {
+        return Ok([first, end].concat().into());
+    }
+    let key = key.clone();
+    let rest = batches.inspect_err(move |error| {
+        tracing::error!(database = %key, %error, "an answer with pages ended early");
+    });
+    Ok(Body::from_stream(stream::iter([Ok(first)]).chain(rest).chain(stream::iter([Ok(end)]))))
 }
 
 /// Written by hand, straight into one buffer: this is the body that everything else waits for.

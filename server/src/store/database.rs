@@ -27,7 +27,7 @@ use crate::key::DbKey;
 /// More changed pages than this, and a client had better drop its whole cache.
 const MAX_CHANGED: usize = 10_000;
 /// How often the list of files is read again because one of them is gone.
-const RELOADS: usize = 4;
+pub(super) const RELOADS: usize = 4;
 /// Checksums of current pages that are remembered, at most.
 const MAX_CHECKSUMS: usize = 1 << 13;
 
@@ -312,17 +312,14 @@ impl Database {
     }
 
     /// The pages of a position, in the order asked for.
+    #[cfg(test)]
     pub async fn pages(&self, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Vec<u8>>, Error> {
         let view = self.view(Some(pos)).await?;
         self.pages_of(&view, pgnos).await
     }
 
     /// The pages of a view, in the order asked for; from other files if its own were removed.
-    pub(super) async fn pages_of(
-        &self,
-        view: &View,
-        pgnos: &[Pgno],
-    ) -> Result<Vec<Vec<u8>>, Error> {
+    pub async fn pages_of(&self, view: &View, pgnos: &[Pgno]) -> Result<Vec<Vec<u8>>, Error> {
         let mut pages = view.pages(&self.objects, &self.key, pgnos).await;
         for _ in 0..RELOADS {
             if !matches!(pages, Err(Error::Gone(_))) {

@@ -12,6 +12,7 @@
 //! | `leases` | who may write |
 //! | `compact` | merges files in the background, and removes what was kept for long enough |
 //! | `snapshot`, `points` | whole databases, and the past |
+//! | `frames` | many pages as they are stored |
 //! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `claim`, `blocks`, `proof`, `layout` | the object store |
@@ -29,6 +30,7 @@ mod drop;
 mod error;
 mod file_index;
 mod files;
+mod frames;
 mod gauges;
 mod group;
 mod import;
@@ -63,6 +65,7 @@ use parking_lot::Mutex;
 
 pub use database::{Changes, Database, Summary};
 pub use error::{Error, is_full};
+pub use frames::Frames;
 pub use group::together::Reading;
 pub use group::{GroupError, GroupId, GroupTx, MAX_MEMBERS, Outcome, Positions};
 pub use location::Settings;

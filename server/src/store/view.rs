@@ -1,6 +1,7 @@
 //! A database at one position: the files that make it up, and where each page is in them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -14,6 +15,7 @@ use super::indexes::Indexes;
 use super::objects::Objects;
 use crate::key::DbKey;
 use crate::offload::offload;
+use crate::page_list::PageList;
 
 /// How many files are read at the same time.
 pub(super) const PARALLEL_FILES: usize = 16;
@@ -124,22 +126,42 @@ impl View {
         (first.max(1)..=self.commit).filter_map(Pgno::new).filter(move |&pgno| pgno != lock_pgno)
     }
 
+    /// The pages of a list, which must all be there, but for the lock page in a range.
+    pub fn listed(
+        &self,
+        list: PageList,
+    ) -> Result<impl Iterator<Item = Pgno> + Send + use<>, Error> {
+        let lock_pgno = self.page_size.lock_pgno();
+        match list.missing(self.commit, lock_pgno) {
+            Some(pgno) => Err(Error::NoPage(pgno)),
+            None => Ok(list.pgnos(lock_pgno)),
+        }
+    }
+
     /// Finds pages.
     pub fn locate(&self, db: &DbKey, pgnos: &[Pgno]) -> Result<Vec<Located>, Error> {
-        let lock_pgno = self.page_size.lock_pgno();
-        let locate = |&pgno: &Pgno| {
-            if pgno.get() > self.commit || pgno == lock_pgno {
-                return Err(Error::NoPage(pgno));
-            }
-            // The newest version counts. One from before the database shrank past the page is never
-            // found: whatever let it grow again has the page anew.
-            let newest = self.layers.iter().enumerate().rev().find_map(|(layer, found)| {
-                let place = found.index.find(pgno)?;
-                Some(Located { pgno, layer, place })
-            });
-            newest.ok_or_else(|| Error::corrupt(db, format!("no file has page {pgno}")))
-        };
-        pgnos.iter().map(locate).collect()
+        pgnos.iter().map(|&pgno| self.locate_one(db, pgno)).collect()
+    }
+
+    fn locate_one(&self, db: &DbKey, pgno: Pgno) -> Result<Located, Error> {
+        if pgno.get() > self.commit || pgno == self.page_size.lock_pgno() {
+            return Err(Error::NoPage(pgno));
+        }
+        // The newest version counts. One from before the database shrank past the page is never
+        // found: whatever let it grow again has the page anew.
+        let newest = self.layers.iter().enumerate().rev().find_map(|(layer, found)| {
+            let place = found.index.find(pgno)?;
+            Some(Located { pgno, layer, place })
+        });
+        newest.ok_or_else(|| Error::corrupt(db, format!("no file has page {pgno}")))
+    }
+
+    /// Which of its files has the frame of a page, and where in it.
+    pub fn frame(&self, db: &DbKey, pgno: Pgno) -> Result<(usize, Range<u64>), Error> {
+        let Located { layer, place, .. } = self.locate_one(db, pgno)?;
+        let range = self.layers.get(layer).and_then(|found| found.index.range(place));
+        let range = range.ok_or_else(|| Error::corrupt(db, "a page index ends early"))?;
+        Ok((layer, range))
     }
 
     /// The file that has a located page.

@@ -8,6 +8,7 @@ mod commit;
 mod control;
 mod cors;
 mod files;
+mod frames;
 mod group;
 mod lease;
 mod limits;

@@ -150,17 +150,29 @@ impl FrameDecoder {
         input: &mut Input<R>,
         out: &mut [u8],
     ) -> Result<(), StreamError<R::Error>> {
-        let mut rest = out;
-        while !rest.is_empty() {
+        if self.fill(input, out)? < out.len() {
+            return Err(Error::FrameContentSize.into());
+        }
+        Ok(())
+    }
+
+    /// Fills `out` as far as the content goes, and returns how far that is.
+    pub(in crate::ltx) fn fill<R: Read>(
+        &mut self,
+        input: &mut Input<R>,
+        out: &mut [u8],
+    ) -> Result<usize, StreamError<R::Error>> {
+        let mut filled = 0_usize;
+        while let Some(rest) = out.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             let mut unread = self.block.get(self.taken..).unwrap_or_default();
             let Ok(count) = unread.read(rest);
             self.taken = self.taken.saturating_add(count);
-            rest = rest.get_mut(count..).unwrap_or_default();
+            filled = filled.saturating_add(count);
             if count == 0 && !self.read_block(input)? {
-                return Err(Error::FrameContentSize.into());
+                break;
             }
         }
-        Ok(())
+        Ok(filled)
     }
 
     /// Reads the end of the frame; content that was not read is an error.

@@ -1,0 +1,189 @@
+//! Pages of one position as the page frames that are stored: in large reads, without unpacking any.
+//!
+//! Most pages of a database lie beside each other in one file, so a batch of them is one read, and the
+//! bytes go on as they are. A few batches are in memory at a time, whatever is asked for.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use litevfs::ltx::starts_page_frame;
+use litevfs::types::Pgno;
+use parking_lot::Mutex;
+
+use super::database::{Database, RELOADS};
+use super::error::Error;
+use super::files::LtxFile;
+use super::objects::Objects;
+use super::view::View;
+use crate::key::DbKey;
+use crate::page_list::PageList;
+
+/// About how many bytes of pages are read at a time, unpacked.
+const BATCH_BYTES: usize = 512 << 10;
+/// How many batches are read at the same time from a store that takes a while for each.
+const SHARED_AHEAD: usize = 3;
+/// How many files are read at the same time for one batch.
+const PARALLEL: usize = 16;
+/// How often frames are read that are not those they should be.
+const TRIES: u32 = 3;
+
+/// Pages of a database at a position.
+#[derive(Debug)]
+pub struct Frames {
+    database: Arc<Database>,
+    held: Mutex<Held>,
+}
+
+/// A view and what keeps this server from removing its files.
+#[derive(Debug, Clone)]
+struct Held {
+    view: Arc<View>,
+    _pin: Arc<[LtxFile]>,
+}
+
+/// Frames that lie beside each other in one file.
+#[derive(Debug)]
+struct Stretch {
+    layer: usize,
+    range: Range<u64>,
+    /// Each page, and the bytes of its frame.
+    frames: Vec<(Pgno, u64)>,
+}
+
+impl Frames {
+    /// The pages of a view.
+    pub fn new(database: Arc<Database>, view: View) -> Frames {
+        let held = Held::new(&database, view);
+        Frames { database, held: Mutex::new(held) }
+    }
+
+    /// How many pages are read at a time.
+    pub fn batch_len(&self) -> usize {
+        let page_size = self.held.lock().view.page_size;
+        BATCH_BYTES.checked_div(page_size.len_bytes()).unwrap_or(1)
+    }
+
+    /// The frames of a list of pages, in its order, batch by batch. Fails at once when one of them is
+    /// not there.
+    pub fn stream(
+        self,
+        list: PageList,
+    ) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
+        let view = Arc::clone(&self.held.lock().view);
+        let mut pgnos = view.listed(list)?;
+        let count = self.batch_len();
+        let batches = std::iter::from_fn(move || {
+            let batch: Vec<Pgno> = pgnos.by_ref().take(count).collect();
+            Some(batch).filter(|batch| !batch.is_empty())
+        });
+        let ahead = if self.database.objects.is_shared() { SHARED_AHEAD } else { 1 };
+        let frames = Arc::new(self);
+        let read = move |batch| {
+            let frames = Arc::clone(&frames);
+            async move { frames.read(batch).await }
+        };
+        Ok(stream::iter(batches).map(read).buffered(ahead))
+    }
+
+    /// Reads a batch; from other files if its own were removed.
+    async fn read(&self, batch: Vec<Pgno>) -> Result<Bytes, Error> {
+        for _ in 0..RELOADS {
+            let held = self.held.lock().clone();
+            match self.try_read(&held.view, &batch).await {
+                Err(Error::Gone(_)) => {}
+                done => return done,
+            }
+            self.database.reload().await?;
+            let view = self.database.view(Some(held.view.pos)).await?;
+            *self.held.lock() = Held::new(&self.database, view);
+        }
+        let held = self.held.lock().clone();
+        self.try_read(&held.view, &batch).await
+    }
+
+    async fn try_read(&self, view: &View, batch: &[Pgno]) -> Result<Bytes, Error> {
+        let Database { key, objects, .. } = &*self.database;
+        let stretches = stretches(view, key, batch)?;
+        let mut layers: BTreeMap<usize, Vec<(usize, &Stretch)>> = BTreeMap::new();
+        for (place, stretch) in stretches.iter().enumerate() {
+            layers.entry(stretch.layer).or_default().push((place, stretch));
+        }
+        let reads = layers.into_iter().filter_map(|(layer, wanted)| {
+            let file = view.layers().get(layer)?.file;
+            Some(read_file(objects, key, file, wanted).boxed())
+        });
+        let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
+        let mut parts = vec![Bytes::new(); stretches.len()];
+        while let Some(read) = reads.try_next().await? {
+            for (place, bytes) in read {
+                if let Some(part) = parts.get_mut(place) {
+                    *part = bytes;
+                }
+            }
+        }
+        Ok(match parts.as_slice() {
+            [part] => part.clone(),
+            parts => parts.concat().into(),
+        })
+    }
+}
+
+impl Held {
+    fn new(database: &Database, view: View) -> Held {
+        Held { _pin: database.pin(&view), view: Arc::new(view) }
+    }
+}
+
+/// Where pages are, in the order asked for.
+fn stretches(view: &View, db: &DbKey, pgnos: &[Pgno]) -> Result<Vec<Stretch>, Error> {
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for &pgno in pgnos {
+        let (layer, range) = view.frame(db, pgno)?;
+        let frame = (pgno, range.end.saturating_sub(range.start));
+        match stretches.last_mut() {
+            Some(last) if last.layer == layer && last.range.end == range.start => {
+                last.range.end = range.end;
+                last.frames.push(frame);
+            }
+            _ => stretches.push(Stretch { layer, range, frames: vec![frame] }),
+        }
+    }
+    Ok(stretches)
+}
+
+/// Reads stretches of one file, each with the place it came with.
+async fn read_file(
+    objects: &Objects,
+    db: &DbKey,
+    file: LtxFile,
+    wanted: Vec<(usize, &Stretch)>,
+) -> Result<Vec<(usize, Bytes)>, Error> {
+    let path = objects.shape.file(db, &file);
+    let ranges: Vec<_> = wanted.iter().map(|(_, stretch)| stretch.range.clone()).collect();
+    for again in 0..TRIES {
+        let read = objects.read(&path, &file, &ranges, again > 0).await?;
+        let parts = wanted.iter().zip(read);
+        let parts =
+            parts.map(|((place, stretch), bytes)| stretch.is_in(&bytes).then_some((*place, bytes)));
+        if let Some(parts) = parts.collect() {
+            return Ok(parts);
+        }
+        // The bytes may have been damaged on their way, or on the local disk.
+        tracing::warn!(file = %path, "other pages are in the place of some: reading it again");
+    }
+    Err(Error::corrupt(path, "other pages are in the place of some"))
+}
+
+impl Stretch {
+    /// Whether bytes are these frames, as far as their headers tell.
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        self.frames.iter().all(|&(pgno, len)| {
+            let frame = usize::try_from(len).ok().and_then(|len| rest.split_off(..len));
+            frame.is_some_and(|frame| starts_page_frame(frame, pgno))
+        }) && rest.is_empty()
+    }
+}
