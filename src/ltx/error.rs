@@ -51,6 +51,8 @@ pub enum Error {
     DecompressedTooLong,
     /// The LZ4 data of a page or a block is damaged.
     BadLz4Block,
+    /// A packed inner page is damaged.
+    BadInnerPage,
     /// The bytes are not the start of an LZ4 frame.
     BadFrameMagic,
     /// A frame descriptor with an unknown version, reserved bits or an invalid block size.
@@ -110,6 +112,7 @@ impl Error {
             Error::CompressedTooLong => "a compressed page is longer than a page can become",
             Error::DecompressedTooLong => "the LZ4 data holds more than there may be",
             Error::BadLz4Block => "the LZ4 data is damaged",
+            Error::BadInnerPage => "the packed form of an inner page is damaged",
             Error::BadFrameMagic => "the compressed data does not begin as an LZ4 frame",
             Error::BadFrameDescriptor => "the LZ4 frame descriptor is invalid",
             Error::FrameDictionary => "the LZ4 frame needs a dictionary, which LTX has not",

@@ -8,6 +8,7 @@ mod encoder;
 mod error;
 mod header;
 mod index;
+mod inner_page;
 mod io;
 mod lz4_block;
 mod lz4_frame;
@@ -15,6 +16,7 @@ mod name;
 mod order;
 mod page_frame;
 mod page_frames;
+mod varint;
 pub(crate) mod xxh32;
 
 pub use checksum::{Crc64, page_checksum};
@@ -27,7 +29,7 @@ pub use index::{IndexEntry, PageIndex};
 pub use io::{IoRead, IoWrite};
 pub use io::{Read, Write};
 pub use name::{file_name, parse_file_name};
-pub use page_frame::{END_OF_PAGES, decode_page_frame, starts_page_frame};
+pub use page_frame::{END_OF_PAGES, decode_page_frame, inner_page_frame, starts_page_frame};
 pub use page_frames::PageFrames;
 
 /// What a decoder must be told, because the file does not say it.

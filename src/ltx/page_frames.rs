@@ -47,7 +47,7 @@ impl<R: Read> PageFrames<R> {
             State::Failed => return Err(Error::AlreadyFailed.into()),
         }
         self.state = State::Failed;
-        let header = FrameHeader::read(&mut self.input)?;
+        let header = FrameHeader::read_sent(&mut self.input)?;
         let Some(pgno) = header.pgno() else {
             self.input.expect_end()?;
             self.state = State::AfterPages;
@@ -84,6 +84,7 @@ impl<R: Read> PageFrames<R> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::ltx::{Encoder, Format, Header, PageIndex};

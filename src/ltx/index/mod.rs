@@ -19,15 +19,15 @@
 //! so a file has one correct index, and any other is refused.
 
 mod check;
-mod varint;
 
 use alloc::vec::Vec;
 
 pub(super) use self::check::IndexCheck;
-use self::varint::{put_varint, take_varint};
+
 use super::error::Error;
 use super::header::{HEADER_LEN, TRAILER_LEN};
 use super::page_frame::FrameHeader;
+use super::varint::{put_varint, take_varint};
 use crate::types::Pgno;
 
 const SIZE_LEN: usize = 8;
@@ -76,8 +76,7 @@ impl PageIndex {
         let mut offset = FIRST_OFFSET;
         let mut last_pgno = 0;
         while let Some(pgno) = take_pgno(&mut rest)? {
-            let entry =
-                IndexEntry { pgno, offset: take_varint(&mut rest)?, len: take_varint(&mut rest)? };
+            let entry = IndexEntry { pgno, offset: take(&mut rest)?, len: take(&mut rest)? };
             if pgno.get() <= last_pgno || entry.offset != offset || entry.len == 0 {
                 return Err(Error::BadIndex);
             }
@@ -126,9 +125,13 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &IndexEntry) {
     put_varint(bytes, entry.len);
 }
 
+fn take(rest: &mut &[u8]) -> Result<u64, Error> {
+    take_varint(rest).ok_or(Error::BadIndex)
+}
+
 /// The page number of the next entry; `None` for the zero that ends the index.
 fn take_pgno(rest: &mut &[u8]) -> Result<Option<Pgno>, Error> {
-    let pgno = u32::try_from(take_varint(rest)?).map_err(|_| Error::BadIndex)?;
+    let pgno = u32::try_from(take(rest)?).map_err(|_| Error::BadIndex)?;
     Ok(Pgno::new(pgno))
 }
 
