@@ -118,10 +118,15 @@ def run(folder, command, text="", limit=60, environment=None, network=None, serv
         for name in ("requests", "connections", "sent", "received"):
             setattr(sample, name, after[name] - before[name])
     if int(status):
-        errors = places[2].read_text(errors="replace").strip().splitlines()
-        sample.error = f"longer than {limit} s" if int(status) & 127 == 14 else (
-            errors[-1][:200] if errors else f"status {status}")
+        sample.error = f"longer than {limit} s" if int(status) & 127 == 14 else _said(places[2], status)
     return sample
+
+
+def _said(errors, status):
+    """The line of standard error that names an error, or else the last."""
+    lines = errors.read_text(errors="replace").strip().splitlines()
+    named = [line for line in lines if "rror" in line]
+    return (named[:1] or lines[-1:] or [f"status {status}"])[0].strip()[:200]
 
 
 def fresh(folder, name):

@@ -204,7 +204,7 @@ def _method():
 
 - A run is a process of the `sqlite3` shell with the SQL as its input; its time is that from its start to its
   end, memory the most it had resident. The targets take turns. A peer that has used {SECONDS} s on a scenario
-  gets no further run, and what takes longer than {LIMIT} s is ended.
+  gets no further run, and what takes longer than {LIMIT} s ({2 * LIMIT} s of writing) is ended.
 - Latency comes from a proxy of our own (`tests/go/latency`) that holds back each request, not each connection or
   byte, and counts. Without latency clients talk to the server itself, and nothing is counted.
 - Upstream's extension talks to our server; Litestream's and turbolite's read from MinIO, into which the same

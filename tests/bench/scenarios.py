@@ -141,8 +141,8 @@ def measure(scenario, ms, targets, database, folder, results):
             place = fresh(folder, "run")
             db = _database(scenario, target, database, place, number, ms)
             cache = caches.get(target.name) or fresh(folder, "cache")
-            sample = target.run(place, db, scenario.text(target, number), ms, cache, limit=LIMIT,
-                                environment=scenario.environment)
+            sample = target.run(place, db, scenario.text(target, number), ms, cache,
+                                limit=LIMIT * (1 if scenario.db else 2), environment=scenario.environment)
             if target.name == "plain":
                 expected = sample.output
             elif scenario.reads and not sample.error and expected not in (None, sample.output):

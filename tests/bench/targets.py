@@ -56,12 +56,12 @@ class Target:
         opened = ["-cmd", f".open {self.uri.format(db=db)}"] if db else []
         return [SQLITE3, "-batch", "-bail", "-init", "/dev/null", *options, *load, *opened]
 
-    def environment(self, ms, cache):
+    def environment(self, ms, cache, db=None):
         return {}
 
     def run(self, folder, db, text, ms=0, cache=None, **more):
         """One shell, and what it took."""
-        environment = self.environment(ms, cache or folder) | more.pop("environment", {})
+        environment = self.environment(ms, cache or folder, db) | more.pop("environment", {})
         place = self.place
         return run(folder, self.command(db), text, environment=environment,
                    network=place.networks.get(ms) if place else None,
@@ -71,7 +71,7 @@ class Target:
 class LiteVfs(Target):
     """Ours and upstream's read the same variables."""
 
-    def environment(self, ms, cache):
+    def environment(self, ms, cache, db=None):
         return {"LITEFS_CLOUD_HOST": self.place.url(ms), "LITEFS_CLOUD_TOKEN": TOKEN,
                 "LITEVFS_CACHE_DIR": str(cache), "LITEVFS_LOG_FILE": "/dev/null"}
 
@@ -79,16 +79,14 @@ class LiteVfs(Target):
 class Bucket(Target):
     """A peer that keeps its databases in S3."""
 
-    prefix = ""
-
-    def environment(self, ms, cache):
+    def environment(self, ms, cache, db=None):
         url = self.place.url(ms)
         endpoint = f"endpoint={url}&forcePathStyle=true&region=us-east-1"
         return self.place.server.environment(url) | {
             "LITESTREAM_LOG_FILE": "/dev/null",
             "LITESTREAM_REPLICA_URL": f"s3://{BUCKET}/litestream?{endpoint}",
             "TURBOLITE_BUCKET": BUCKET,
-            "TURBOLITE_PREFIX": "turbolite",
+            "TURBOLITE_PREFIX": f"turbolite/{db}",
             "TURBOLITE_CACHE_DIR": str(cache),
             "TURBOLITE_LOCAL_THEN_FLUSH": "false",
         }
@@ -124,8 +122,8 @@ def litestream(place, database, folder):
 def turbolite(place, database, folder):
     """Turbolite, into which the database is copied with SQL. Its cache is of one process."""
     target = Bucket("turbolite", "turbolite 0.5.0", _script("turbolite"), place,
-                    uri="file:{db}?vfs=turbolite-s3", writes=False, keeps=False)
-    copied = target.run(folder, "bench.db", f"""
+                    uri="file:{db}?vfs=turbolite-s3", keeps=False)
+    copied = target.run(folder, "bench", f"""
         PRAGMA page_size = 4096;
         ATTACH 'file:{database}?vfs=unix' AS source;
         BEGIN;
@@ -134,7 +132,6 @@ def turbolite(place, database, folder):
         CREATE INDEX t_k ON t (k);
         COMMIT;
         PRAGMA wal_checkpoint(TRUNCATE);
-        SELECT turbolite_flush_to_storage();
         """, limit=300)
     if copied.error:
         raise RuntimeError(copied.error)
