@@ -17,6 +17,8 @@ mod pool;
 #[cfg(feature = "tls")]
 mod roots;
 mod socket;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -64,6 +66,10 @@ pub struct NativeTransport {
 impl NativeTransport {
     /// The transport to a server, by the proxy that the environment names for it.
     pub fn new(base: &BaseUrl) -> Result<NativeTransport> {
+        NativeTransport::with_vars(base, sys::env_var)
+    }
+
+    fn with_vars(base: &BaseUrl, var: impl Fn(&str) -> Option<String>) -> Result<NativeTransport> {
         #[cfg(not(feature = "tls"))]
         if base.https {
             let message = "this build has no TLS: \
@@ -76,7 +82,7 @@ impl NativeTransport {
             Error::new(ErrorKind::Config, format!("{what} is not HOST, HOST:PORT or [IPV6]:PORT"))
         };
         let server = Host::new(&authority, port).ok_or_else(|| unusable(&authority))?;
-        let proxy = match proxy_for(base, sys::env_var)? {
+        let proxy = match proxy_for(base, var)? {
             Some(proxy) => {
                 let host = Host::new(&proxy.address, proxy.port);
                 Some((proxy, host.ok_or_else(|| unusable("the proxy"))?))
@@ -165,7 +171,8 @@ impl NativeTransport {
             return Err(refused_by_proxy());
         }
         let pool = head.keeps.then(|| Arc::clone(&self.pool));
-        let body = LineBody::new(line, head.framing, pool, request.max_answer_len)?;
+        let body = LineBody::new(line, head.framing, pool, request.max_answer_len)
+            .map_err(|error| TransportError { maybe_sent: true, ..error })?;
         Ok(Response { status, headers, body: Box::new(body) })
     }
 
