@@ -2,17 +2,20 @@
 //! memory for tests; and what that took, counted.
 
 pub mod lfsc;
+mod pages;
 pub mod traffic;
 #[cfg(test)]
 pub mod twins;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{DbName, Pgno, Pos, Txid};
+use crate::types::{DbName, PageSize, Pgno, Pos, Txid};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+pub use pages::{PageList, PageStream, WholeAnswer};
 use traffic::Traffic;
 
 /// Which pages differ between a known position and the newest one.
@@ -33,8 +36,22 @@ pub struct Change {
     pub pages: ChangedPages,
 }
 
+impl Change {
+    /// The database does not exist.
+    pub const GONE: Change = Change { pos: Pos::EMPTY, pages: ChangedPages::All };
+}
+
 /// A page with its contents.
 pub type Page = (Pgno, Vec<u8>);
+
+/// What a database is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Where it is, and what changed since it was known last.
+    pub change: Change,
+    /// Pages that opening takes and that changed since, as they are there; page 1 before the others.
+    pub pages: Vec<Page>,
+}
 
 /// A moment of a database's past.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,8 +122,10 @@ pub enum GroupOutcome {
     Aborted,
 }
 
-/// The most pages of one [`Backend::pages`] call.
+/// The most pages of one [`Backend::pages`] call, and of one [`Backend::stream`] where it is no bulk.
 pub const MAX_PAGES_PER_REQUEST: u32 = 512;
+/// The most ranges of one [`Backend::stream`] call, so that they fit into a URL.
+pub const MAX_RANGES_PER_REQUEST: usize = 256;
 
 /// A store of databases. All calls are blocking and bounded in time; every one may be made from any
 /// thread.
@@ -121,6 +140,32 @@ pub trait Backend: Send + Sync {
     /// Pages as they were at `pos`, each asked for once, at most [`MAX_PAGES_PER_REQUEST`]. The answer
     /// holds what was asked for and nothing else, in any order; every page must be in the database.
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>>;
+
+    /// What a reader needs first of a database that is known as of `since`, in about `max_len` bytes;
+    /// `None` where that takes [`Backend::changes`] and [`Backend::pages`].
+    fn open(&self, db: &DbName, since: Pos, max_len: u32) -> Result<Option<Opening>> {
+        let _ = (db, since, max_len);
+        Ok(None)
+    }
+
+    /// Whether [`Backend::stream`] takes any number of pages, as far as is known.
+    fn has_bulk(&self) -> bool {
+        false
+    }
+
+    /// Pages as they were at `pos`, in the order asked for, to be read as they come. At most
+    /// [`MAX_RANGES_PER_REQUEST`]; without [`Backend::has_bulk`] at most [`MAX_PAGES_PER_REQUEST`].
+    fn stream(
+        &self,
+        db: &DbName,
+        pos: Pos,
+        page_size: Option<PageSize>,
+        pages: PageList,
+    ) -> Result<Box<dyn PageStream>> {
+        let _ = page_size;
+        let pgnos: Vec<Pgno> = pages.iter().collect();
+        Ok(Box::new(WholeAnswer::new(self.pages(db, pos, &pgnos)?)))
+    }
 
     /// The position of a moment, and page 1 at it. A moment that the history does not hold is
     /// [`crate::error::ErrorKind::NotFound`].

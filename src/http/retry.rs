@@ -1,7 +1,7 @@
 //! Asking again: a server that restarts, is overloaded or cut a connection is asked a few times, with
 //! growing pauses, within a bound. Only for requests that may be repeated.
 
-use super::{Request, Response, Transport, TransportError};
+use super::{Request, Response, TransportError};
 use crate::sys;
 
 /// How often a request is sent at the most.
@@ -11,18 +11,18 @@ const FIRST_PAUSE_MS: u64 = 50;
 
 /// Sends a request that may be repeated, until it is answered with anything but "come back later", or
 /// `request.timeout_ms` have passed in all. `before_retry` may mend the request after a failure.
-pub fn send(
-    transport: &dyn Transport,
+pub fn repeat<B>(
     mut request: Request,
+    send: impl Fn(&Request) -> Result<Response<B>, TransportError>,
     mut before_retry: impl FnMut(&mut Request),
-) -> Result<Response, TransportError> {
+) -> Result<Response<B>, TransportError> {
     let started = sys::Tick::now();
     let budget_ms = request.timeout_ms;
     let mut pause_ms = FIRST_PAUSE_MS;
     let mut tries_left = MAX_TRIES;
     loop {
         tries_left = tries_left.saturating_sub(1);
-        let outcome = transport.send(&request);
+        let outcome = send(&request);
         let left_ms = budget_ms.saturating_sub(started.age_ms());
         if !wants_retry(&outcome) || tries_left == 0 || left_ms <= pause_ms {
             return outcome;
@@ -34,7 +34,7 @@ pub fn send(
     }
 }
 
-fn wants_retry(outcome: &Result<Response, TransportError>) -> bool {
+fn wants_retry<B>(outcome: &Result<Response<B>, TransportError>) -> bool {
     match outcome {
         Ok(response) => is_overloaded(response.status),
         Err(error) => error.retryable,
@@ -49,7 +49,7 @@ pub fn is_overloaded(status: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Body, Method};
+    use crate::http::{Body, Method, Transport};
     use alloc::boxed::Box;
     use alloc::string::String;
     use alloc::vec::Vec;
@@ -86,7 +86,8 @@ mod tests {
             timeout_ms,
             max_answer_len: 0,
         };
-        let status = send(&script, request, |_| ()).ok().map(|response| response.status);
+        let sent = repeat(request, |request| script.send(request), |_| ());
+        let status = sent.ok().map(|response| response.status);
         let unsent = script.0.lock().len();
         (status, unsent)
     }

@@ -109,8 +109,9 @@ def answer_json(value):
 
 
 def change_pages(change):
-    """Lets the answer with pages through, changed."""
+    """Lets the answer with pages through, as JSON and changed."""
     def fault(exchange):
+        exchange.headers = [(k, v) for k, v in exchange.headers if k.lower() != "accept"]
         status, headers, body = exchange.forward()
         answer = json.loads(body)
         answer["pages"] = [p for page in answer["pages"] for p in change(page)]

@@ -1,40 +1,32 @@
 //! The backend's methods as calls of the API.
 
-use super::base64;
+use super::dialect::Dialect;
 use super::exchange::{Call, Exchange, Failure};
-use super::wire::{
-    GroupResponse, LeaseResponse, PagesResponse, SyncResponse, group_header, sync_request,
-};
+use super::opening;
+use super::pages::{Asker, decode_whole, pages_call};
+use super::wire::{GroupResponse, LeaseResponse, SyncResponse, group_header, sync_request};
 use crate::backend::traffic::Traffic;
 use crate::backend::{
-    Backend, Change, GroupError, GroupOutcome, GroupTx, MAX_PAGES_PER_REQUEST, Moment, Page,
-    PushError,
+    Backend, Change, GroupError, GroupOutcome, GroupTx, MAX_PAGES_PER_REQUEST, Moment, Opening,
+    Page, PageList, PageStream, PushError,
 };
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Method, Response, Transport};
-use crate::types::{DbName, Pgno, Pos};
+use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Time for an answer with pages.
-const PAGES_TIMEOUT_MS: u64 = 15_000;
 /// Time for a push: a fixed part and, for large ones, what a slow line needs.
 const PUSH_TIMEOUT_MS: u64 = 15_000;
 const PUSH_BYTES_PER_MS: u64 = 256;
 /// The largest answer to a poll: a list of page numbers of many databases.
-const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
-/// The largest answer with one page: 64 KiB in base64, and what is around it.
-const MAX_PAGE_ANSWER_LEN: usize = 90_000;
+pub const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 /// A lease is refused with this status, whatever the code.
 const CONFLICT: u16 = 409;
-/// A server that does not know a call answers so; about a database that it does not have, with a code
-/// of its own.
-const NOT_FOUND: u16 = 404;
-const METHOD_NOT_ALLOWED: u16 = 405;
 /// How many other clients wait for the lease.
 const LEASE_WAITERS: &str = "Lfsc-Lease-Waiters";
 /// The longest lease id to take.
@@ -42,39 +34,19 @@ const MAX_LEASE_ID_LEN: usize = 128;
 
 /// A LiteFS Cloud server.
 pub struct LfscClient {
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
+    dialect: Arc<Dialect>,
 }
 
 impl LfscClient {
     /// The client for the server of the configuration.
     pub fn new(config: Config, transport: Box<dyn Transport>) -> LfscClient {
-        LfscClient { exchange: Exchange::new(config, transport) }
+        let exchange = Arc::new(Exchange::new(config, transport));
+        LfscClient { exchange, dialect: Arc::default() }
     }
 
     fn call(&self, call: Call) -> Result<Vec<u8>> {
         self.exchange.call(call).map_err(|failure| failure.error)
-    }
-
-    fn decode_pages(&self, asked: &[Pgno], body: &[u8]) -> Result<Vec<Page>> {
-        const WHAT: &str = "GET /db/page";
-        let answer: PagesResponse = self.exchange.json(WHAT, body)?;
-        let mut missing = asked.to_vec();
-        let mut pages = Vec::with_capacity(asked.len());
-        for page in answer.pages {
-            let at = missing.iter().position(|pgno| pgno.get() == page.pgno);
-            let pgno = at.map(|at| missing.swap_remove(at)).ok_or_else(|| {
-                let why = format!("the answer has page {}, which was not asked for", page.pgno);
-                self.exchange.bad_answer(WHAT, &why)
-            })?;
-            let data = base64::decode(&page.data).ok_or_else(|| {
-                self.exchange.bad_answer(WHAT, &format!("page {pgno} is not base64"))
-            })?;
-            pages.push((pgno, data));
-        }
-        match missing.first() {
-            Some(pgno) => Err(self.exchange.bad_answer(WHAT, &format!("page {pgno} is missing"))),
-            None => Ok(pages),
-        }
     }
 
     fn lease_call(&self, method: Method, db: &DbName) -> Call {
@@ -108,12 +80,43 @@ impl Backend for LfscClient {
 
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         debug_assert!(pgnos.len() <= MAX_PAGES_PER_REQUEST as usize);
-        let body = self.call(pages_call(db, pgnos).with("pos", pos))?;
-        self.decode_pages(pgnos, &body)
+        let mut stream = self.stream(db, pos, None, pgnos.iter().copied().collect())?;
+        let mut pages = Vec::with_capacity(pgnos.len());
+        let mut page = Vec::new();
+        while let Some(pgno) = stream.next(&mut page)? {
+            pages.push((pgno, core::mem::take(&mut page)));
+        }
+        Ok(pages)
+    }
+
+    fn open(&self, db: &DbName, since: Pos, max_len: u32) -> Result<Option<Opening>> {
+        opening::open(&self.exchange, &self.dialect, db, since, max_len)
+    }
+
+    fn has_bulk(&self) -> bool {
+        self.dialect.has_frames()
+    }
+
+    fn stream(
+        &self,
+        db: &DbName,
+        pos: Pos,
+        page_size: Option<PageSize>,
+        pages: PageList,
+    ) -> Result<Box<dyn PageStream>> {
+        let asker = Asker {
+            exchange: Arc::clone(&self.exchange),
+            dialect: Arc::clone(&self.dialect),
+            db: db.clone(),
+            pos,
+            page_size,
+        };
+        asker.ask(pages)
     }
 
     fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)> {
-        let call = pages_call(db, &[Pgno::ONE]);
+        let page1 = PageList::from_iter([Pgno::ONE]);
+        let call = pages_call(db, &page1);
         let call = match moment {
             Moment::Txid(txid) => call.with("txid", txid),
             Moment::Time(time) => call.with("timestamp", time),
@@ -124,7 +127,7 @@ impl Backend for LfscClient {
             let why = "the answer names no position; the server knows no past";
             self.exchange.bad_answer("GET /db/page", why)
         })?;
-        let mut pages = self.decode_pages(&[Pgno::ONE], &response.body)?;
+        let mut pages = decode_whole(&self.exchange, &self.dialect, &page1, &response)?;
         Ok((pos, pages.pop().map(|(_, page)| page).unwrap_or_default()))
     }
 
@@ -206,16 +209,6 @@ impl Backend for LfscClient {
     }
 }
 
-fn pages_call(db: &DbName, pgnos: &[Pgno]) -> Call {
-    let list = pgnos.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
-    let call = Call {
-        timeout_ms: PAGES_TIMEOUT_MS,
-        max_answer_len: pgnos.len().saturating_mul(MAX_PAGE_ANSWER_LEN),
-        ..Call::new(Method::Get, "/db/page")
-    };
-    call.with_db(db).with("pgno", list)
-}
-
 /// What the server says of a moment that it does not know, or can't make out.
 fn moment_error(failure: Failure) -> Error {
     match failure.code.as_str() {
@@ -238,9 +231,7 @@ fn push_call(path: &'static str, body: Vec<u8>) -> Call {
 }
 
 fn group_error(failure: Failure) -> GroupError {
-    let is_unknown_call = failure.status == METHOD_NOT_ALLOWED
-        || failure.status == NOT_FOUND && matches!(failure.code.as_str(), "" | "ENOTFOUND");
-    if is_unknown_call && failure.db.is_none() {
+    if failure.is_unknown_call() && failure.db.is_none() {
         return GroupError::Unsupported;
     }
     if failure.code == "EGROUPABORTED" {

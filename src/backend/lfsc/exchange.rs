@@ -13,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -22,6 +23,11 @@ const INSTANCE_FROM_SERVER: &str = "Lfsc-Instance-Id";
 const INSTANCE_TO_SERVER: &str = "fly-force-instance-id";
 /// The server's disk is full; nothing was applied.
 const INSUFFICIENT_STORAGE: u16 = 507;
+/// A server that does not know a call answers so.
+const NOT_FOUND: u16 = 404;
+const METHOD_NOT_ALLOWED: u16 = 405;
+/// Bytes of an error's body to read.
+const MAX_ERROR_LEN: usize = 4096;
 /// The longest instance id to repeat.
 const MAX_INSTANCE_LEN: usize = 128;
 
@@ -96,6 +102,13 @@ impl Failure {
     pub fn is_about_lease(&self) -> bool {
         self.code.starts_with("ELEASE") || self.code == "ENOLEASE"
     }
+
+    /// Whether the server does not know the call. About a database that it does not have, it answers
+    /// with a code of its own.
+    pub fn is_unknown_call(&self) -> bool {
+        self.status == METHOD_NOT_ALLOWED
+            || self.status == NOT_FOUND && matches!(self.code.as_str(), "" | "ENOTFOUND")
+    }
 }
 
 /// Talks to one server.
@@ -122,22 +135,14 @@ impl Exchange {
     pub fn answer(&self, call: Call) -> core::result::Result<Response, Failure> {
         let what = format!("{} {}", call.method, call.path);
         let started = sys::Tick::now();
-        let repeatable = call.repeatable;
-        let transport = Counting {
-            transport: &*self.transport,
-            counters: self.ledger.counters(&call.about),
-            is_retry: AtomicBool::new(false),
+        let outcome = match self.outcome(call, |transport, request| transport.send(request)) {
+            Ok(response) if is_success(response.status) => {
+                self.remember_instance(&response);
+                Ok(response)
+            }
+            Ok(response) => Err(self.refusal(&what, response.status, &response.body)),
+            Err(error) => Err(self.no_answer(&what, error)),
         };
-        let request = self.request(call);
-        let outcome = if repeatable {
-            retry::send(&transport, request, |request| {
-                self.forget_instance();
-                request.headers.retain(|(name, _)| *name != INSTANCE_TO_SERVER);
-            })
-        } else {
-            transport.send(&request)
-        };
-        let outcome = self.judge(&what, outcome);
         match &outcome {
             Ok(response) => {
                 let len = response.body.len();
@@ -146,6 +151,57 @@ impl Exchange {
             Err(failure) => log!(Debug, "{what}: {}, {} ms", failure.error, started.age_ms()),
         }
         outcome
+    }
+
+    /// The same with a body that is read as it comes.
+    pub fn open(&self, call: Call) -> core::result::Result<Response<Box<dyn Body>>, Failure> {
+        let what = format!("{} {}", call.method, call.path);
+        let started = sys::Tick::now();
+        let timeout_ms = call.timeout_ms;
+        // What an answer says that is an error is read at once, so that the connection can be kept.
+        let open = |transport: &Counting<'_>, request: &Request| {
+            let Response { status, headers, mut body } = transport.open(request)?;
+            let told =
+                if is_success(status) { Vec::new() } else { read_error(&mut *body, timeout_ms) };
+            Ok(Response { status, headers, body: (body, told) })
+        };
+        let outcome = match self.outcome(call, open) {
+            Ok(response) if is_success(response.status) => {
+                self.remember_instance(&response);
+                let Response { status, headers, body: (body, _) } = response;
+                Ok(Response { status, headers, body })
+            }
+            Ok(response) => Err(self.refusal(&what, response.status, &response.body.1)),
+            Err(error) => Err(self.no_answer(&what, error)),
+        };
+        match &outcome {
+            Ok(_) => log!(Debug, "{what}: ok, it begins after {} ms", started.age_ms()),
+            Err(failure) => log!(Debug, "{what}: {}, {} ms", failure.error, started.age_ms()),
+        }
+        outcome
+    }
+
+    /// Sends a call, again if that may help and does no harm.
+    fn outcome<B>(
+        &self,
+        call: Call,
+        send: impl Fn(&Counting<'_>, &Request) -> core::result::Result<Response<B>, TransportError>,
+    ) -> core::result::Result<Response<B>, TransportError> {
+        let repeatable = call.repeatable;
+        let transport = Counting {
+            transport: &*self.transport,
+            counters: self.ledger.counters(&call.about),
+            is_retry: AtomicBool::new(false),
+        };
+        let request = self.request(call);
+        if !repeatable {
+            return send(&transport, &request);
+        }
+        let send = |request: &Request| send(&transport, request);
+        retry::repeat(request, send, |request| {
+            self.forget_instance();
+            request.headers.retain(|(name, _)| *name != INSTANCE_TO_SERVER);
+        })
     }
 
     /// Host and port of the server.
@@ -179,33 +235,24 @@ impl Exchange {
         }
     }
 
-    fn judge(
-        &self,
-        what: &str,
-        outcome: core::result::Result<Response, TransportError>,
-    ) -> core::result::Result<Response, Failure> {
-        let host = self.host();
-        let response = match outcome {
-            Ok(response) => response,
-            Err(error) => {
-                self.forget_instance();
-                let kind = if error.retryable { ErrorKind::Away } else { ErrorKind::BadAnswer };
-                let text = format!("{host}: {what}: {}", error.reason);
-                return Err(Failure {
-                    error: Error::new(kind, text),
-                    code: String::new(),
-                    db: None,
-                    status: 0,
-                    maybe_applied: error.maybe_sent,
-                });
-            }
-        };
-        let status = response.status;
-        if (200..300).contains(&status) {
-            self.remember_instance(&response);
-            return Ok(response);
+    /// The failure for an answer that did not come.
+    pub fn no_answer(&self, what: &str, error: TransportError) -> Failure {
+        self.forget_instance();
+        let kind = if error.retryable { ErrorKind::Away } else { ErrorKind::BadAnswer };
+        let text = format!("{}: {what}: {}", self.host(), error.reason);
+        Failure {
+            error: Error::new(kind, text),
+            code: String::new(),
+            db: None,
+            status: 0,
+            maybe_applied: error.maybe_sent,
         }
-        let told = error_of(&response.body);
+    }
+
+    /// The failure for an answer that says no.
+    fn refusal(&self, what: &str, status: u16, body: &[u8]) -> Failure {
+        let host = self.host();
+        let told = error_of(body);
         let mut text = format!("{host}: {what}: status {status}");
         for part in [&told.code, &told.db, &told.error].into_iter().flatten() {
             if !part.is_empty() {
@@ -222,11 +269,11 @@ impl Exchange {
             maybe_applied,
         };
         if status == INSUFFICIENT_STORAGE {
-            return Err(fail(ErrorKind::Full, code, false, text));
+            return fail(ErrorKind::Full, code, false, text);
         }
         if is_overloaded(status) || status >= 500 {
             self.forget_instance();
-            return Err(fail(ErrorKind::Away, code, true, text));
+            return fail(ErrorKind::Away, code, true, text);
         }
         let (kind, advice) = match (status, code.as_str()) {
             (_, "EPOSMISMATCH") => (ErrorKind::PosMismatch, "; run the transaction again"),
@@ -236,10 +283,10 @@ impl Exchange {
             (300..=399, _) => (ErrorKind::Refused, "; check LITEFS_CLOUD_HOST, or host in the URI"),
             _ => (ErrorKind::Refused, ""),
         };
-        Err(fail(kind, code, false, text + advice))
+        fail(kind, code, false, text + advice)
     }
 
-    fn remember_instance(&self, response: &Response) {
+    fn remember_instance<B>(&self, response: &Response<B>) {
         let usable = |id: &&str| {
             (1..=MAX_INSTANCE_LEN).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
         };
@@ -318,6 +365,24 @@ impl Body for CountedBody {
         }
         Ok(len)
     }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// The body of an error, as far as it comes in time.
+fn read_error(body: &mut dyn Body, timeout_ms: u64) -> Vec<u8> {
+    let mut bytes = vec![0; MAX_ERROR_LEN];
+    let mut len = 0_usize;
+    while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match body.read(rest, timeout_ms) {
+            Ok(more) if more > 0 => len = len.saturating_add(more),
+            _ => break,
+        }
+    }
+    bytes.truncate(len);
+    bytes
 }
 
 fn percent_encode(text: &str, url: &mut String) {

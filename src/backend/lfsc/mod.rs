@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! client.rs    one method of the backend, one call of the API
+//! opening.rs   what a reader needs first, in one answer
+//! pages.rs     pages as they are stored, read as they come, or in JSON
+//! dialect.rs   what the server understands beyond the plain API
 //! exchange.rs  URL, headers, time limits, retries, and errors with host, status and reason
 //! wire.rs      the JSON bodies
 //! base64.rs    page contents inside JSON
@@ -9,7 +12,10 @@
 
 mod base64;
 mod client;
+mod dialect;
 mod exchange;
+mod opening;
+mod pages;
 mod wire;
 
 pub use client::LfscClient;

@@ -50,8 +50,9 @@ pub struct SyncResponse {
     changes: BTreeMap<String, WireChange>,
 }
 
+/// What changed in one database.
 #[derive(Deserialize)]
-struct WireChange {
+pub struct WireChange {
     pos: WirePos,
     pgnos: Option<Vec<u32>>,
     all: Option<bool>,
@@ -61,14 +62,21 @@ impl SyncResponse {
     /// What the answer says of a database that was asked about from `since` on; `None` when it makes
     /// no sense. A database that is left out does not exist.
     pub fn change(&self, db: &DbName, since: Pos) -> Option<Change> {
-        let Some(change) = self.changes.get(db.as_str()) else {
-            return Some(Change { pos: Pos::EMPTY, pages: ChangedPages::All });
-        };
-        let pos = change.pos.pos()?;
-        let pages = if change.all == Some(true) || since.is_empty() && pos != since {
+        match self.changes.get(db.as_str()) {
+            Some(change) => change.change(since),
+            None => Some(Change::GONE),
+        }
+    }
+}
+
+impl WireChange {
+    /// What it says of a database that was asked about from `since` on; `None` when it makes no sense.
+    pub fn change(&self, since: Pos) -> Option<Change> {
+        let pos = self.pos.pos()?;
+        let pages = if self.all == Some(true) || since.is_empty() && pos != since {
             ChangedPages::All
         } else {
-            let pgnos = change.pgnos.as_deref().unwrap_or_default();
+            let pgnos = self.pgnos.as_deref().unwrap_or_default();
             if pgnos.is_empty() && pos != since {
                 // A position that moved without a page having changed: nothing to go by.
                 ChangedPages::All

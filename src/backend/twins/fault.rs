@@ -2,11 +2,13 @@
 
 use super::MemoryBackend;
 use crate::backend::{
-    Backend, Change, ChangedPages, GroupError, GroupOutcome, GroupTx, Moment, Page, PushError,
+    Backend, Change, ChangedPages, GroupError, GroupOutcome, GroupTx, Moment, Opening, Page,
+    PageList, PageStream, PushError,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Mutex;
-use crate::types::{DbName, Pgno, Pos};
+use crate::types::{DbName, PageSize, Pgno, Pos};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,7 +18,9 @@ use alloc::vec::Vec;
 pub enum Operation {
     /// `Backend::changes`
     Changes,
-    /// `Backend::pages`
+    /// `Backend::open`
+    Open,
+    /// `Backend::pages` and `Backend::stream`
     Pages,
     /// `Backend::push`
     Push,
@@ -43,6 +47,8 @@ pub enum Fault {
     AnswerLostAndWrittenOver,
     /// The same, and the server has merged its files: it can't tell any more that it has this one.
     AnswerLostAndMerged,
+    /// The answer breaks off after so many pages.
+    BrokenOff(u32),
     /// A position is asked for, and a server answers that has not heard of the last commits.
     Behind,
 }
@@ -72,6 +78,23 @@ impl FaultyBackend {
     }
 }
 
+/// An answer that breaks off.
+struct BrokenOff {
+    whole: Box<dyn PageStream>,
+    left: u32,
+}
+
+impl PageStream for BrokenOff {
+    fn to_come(&self) -> &PageList {
+        self.whole.to_come()
+    }
+
+    fn next(&mut self, page: &mut Vec<u8>) -> Result<Option<Pgno>> {
+        self.left = self.left.checked_sub(1).ok_or_else(away)?;
+        self.whole.next(page)
+    }
+}
+
 fn away() -> Error {
     Error::new(ErrorKind::Away, "the connection was cut")
 }
@@ -98,6 +121,34 @@ impl Backend for FaultyBackend {
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         match self.next(Operation::Pages) {
             None => self.server.pages(db, pos, pgnos),
+            Some(_) => Err(away()),
+        }
+    }
+
+    fn open(&self, db: &DbName, since: Pos, max_len: u32) -> Result<Option<Opening>> {
+        match self.next(Operation::Open) {
+            None => self.server.open(db, since, max_len),
+            Some(_) => Err(away()),
+        }
+    }
+
+    fn has_bulk(&self) -> bool {
+        self.server.has_bulk()
+    }
+
+    fn stream(
+        &self,
+        db: &DbName,
+        pos: Pos,
+        page_size: Option<PageSize>,
+        pages: PageList,
+    ) -> Result<Box<dyn PageStream>> {
+        match self.next(Operation::Pages) {
+            None => self.server.stream(db, pos, page_size, pages),
+            Some(Fault::BrokenOff(left)) => {
+                let whole = self.server.stream(db, pos, page_size, pages)?;
+                Ok(Box::new(BrokenOff { whole, left }))
+            }
             Some(_) => Err(away()),
         }
     }

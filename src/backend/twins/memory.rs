@@ -1,7 +1,8 @@
 //! A server in memory: positions with history, leases, and the commit rules.
 
 use crate::backend::{
-    Backend, Change, ChangedPages, GroupError, GroupOutcome, GroupTx, Moment, Page, PushError,
+    Backend, Change, ChangedPages, GroupError, GroupOutcome, GroupTx, Moment, Opening, Page,
+    PushError,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
@@ -11,6 +12,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 type Pages = BTreeMap<Pgno, Vec<u8>>;
 
@@ -40,6 +42,8 @@ pub struct MemoryBackend {
     groups: Mutex<BTreeMap<String, GroupOutcome>>,
     /// What was asked of it: the method's name and, for pages, how many.
     pub calls: Mutex<Vec<(&'static str, usize)>>,
+    /// Whether it knows the calls that only some servers have.
+    pub is_fast: AtomicBool,
 }
 
 impl MemoryBackend {
@@ -145,6 +149,31 @@ impl Backend for MemoryBackend {
         };
         let page = |pgno: &Pgno| (*pgno, pages.get(pgno).expect("no such page").clone());
         Ok(pgnos.iter().map(page).collect())
+    }
+
+    fn open(&self, db: &DbName, since: Pos, max_len: u32) -> Result<Option<Opening>> {
+        if !self.has_bulk() {
+            return Ok(None);
+        }
+        self.note("open", max_len as usize);
+        let change = self.changes(&[(db.clone(), since)])?.remove(0);
+        let (_, pages) = self.newest(db);
+        let mut left = max_len as usize;
+        let fits = |page: &Page| {
+            let fits = page.0 == Pgno::ONE || left >= page.1.len();
+            left = left.saturating_sub(page.1.len());
+            fits
+        };
+        let changed = |(pgno, _): &Page| match &change.pages {
+            ChangedPages::All => true,
+            ChangedPages::Some(changed) => changed.contains(pgno),
+        };
+        let pages = pages.into_iter().filter(changed).take_while(fits).collect();
+        Ok(Some(Opening { change, pages }))
+    }
+
+    fn has_bulk(&self) -> bool {
+        self.is_fast.load(Relaxed)
     }
 
     fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)> {

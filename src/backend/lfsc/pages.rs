@@ -1,0 +1,272 @@
+//! `GET /db/page`: pages as the server stores them, read as they come, or in JSON.
+//!
+//! A server that is not known to send page frames is asked for them with a plain list of pages; the
+//! type of its answer tells. From then on lists have ranges and any length, and an answer that breaks
+//! off is asked for again from the page on that is missing.
+
+use super::base64;
+use super::dialect::{ACCEPT_PAGE_FRAMES, Dialect};
+use super::exchange::{Call, Exchange, Failure};
+use super::wire::PagesResponse;
+use crate::backend::{MAX_PAGES_PER_REQUEST, Page, PageList, PageStream, WholeAnswer};
+use crate::error::{Error, Result};
+use crate::http::{Body, Method, Response, TransportError};
+use crate::ltx::{self, PageFrames, StreamError};
+use crate::sys::{self, log::log};
+use crate::types::{DbName, PageSize, Pgno, Pos};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Time for an answer with pages, or for the next bytes of one that is read as it comes.
+pub const PAGES_TIMEOUT_MS: u64 = 15_000;
+/// What a line must bring at least to be waited for any longer than that.
+const LEAST_BYTES_PER_MS: u64 = 4;
+/// The largest answer with one page: 64 KiB in base64, and what is around it.
+const MAX_PAGE_ANSWER_LEN: usize = 90_000;
+/// Bytes read from a connection at a time.
+const BUFFER_LEN: usize = 64 << 10;
+/// How often an answer may break off with no page in between, and the pause after each time.
+const MAX_BREAKS: u32 = 3;
+const BREAK_PAUSE_MS: u64 = 50;
+/// A request that makes no sense to the server.
+const BAD_REQUEST: u16 = 400;
+const WHAT: &str = "GET /db/page";
+
+/// The call for pages, with their numbers in the form that every server takes.
+pub fn pages_call(db: &DbName, pages: &PageList) -> Call {
+    let list = pages.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
+    call(db, pages, list)
+}
+
+fn call(db: &DbName, pages: &PageList, list: String) -> Call {
+    let call = Call {
+        headers: [("Accept", ACCEPT_PAGE_FRAMES.to_string())].into(),
+        timeout_ms: PAGES_TIMEOUT_MS,
+        max_answer_len: pages.len_pages().saturating_mul(MAX_PAGE_ANSWER_LEN),
+        ..Call::new(Method::Get, "/db/page")
+    };
+    call.with_db(db).with("pgno", list)
+}
+
+/// The pages of an answer that came whole, in the order asked for.
+pub fn decode_whole(
+    exchange: &Exchange,
+    dialect: &Dialect,
+    asked: &PageList,
+    response: &Response,
+) -> Result<Vec<Page>> {
+    if !dialect.note_answer(response) {
+        return decode_json(exchange, asked, &response.body);
+    }
+    let pages = decode_frames(&response.body)
+        .map_err(|error| exchange.bad_answer(WHAT, &error.to_string()))?;
+    if !pages.iter().map(|(pgno, _)| *pgno).eq(asked.iter()) {
+        return Err(exchange.bad_answer(WHAT, "its pages are not those that were asked for"));
+    }
+    Ok(pages)
+}
+
+/// All pages of a row of frames.
+pub fn decode_frames(bytes: &[u8]) -> core::result::Result<Vec<Page>, ltx::Error> {
+    let (mut pages, mut page) = (Vec::new(), Vec::new());
+    let mut frames = PageFrames::new(bytes, None);
+    while let Some(pgno) = frames.next_page(&mut page)? {
+        pages.push((pgno, core::mem::take(&mut page)));
+    }
+    Ok(pages)
+}
+
+fn decode_json(exchange: &Exchange, asked: &PageList, body: &[u8]) -> Result<Vec<Page>> {
+    let answer: PagesResponse = exchange.json(WHAT, body)?;
+    let mut came = answer.pages;
+    let mut pages = Vec::with_capacity(came.len());
+    for pgno in asked.iter() {
+        let at = came.iter().position(|page| page.pgno == pgno.get());
+        let page = at.map(|at| came.swap_remove(at)).ok_or_else(|| {
+            exchange.bad_answer(WHAT, &format!("page {pgno} is missing in the answer"))
+        })?;
+        let data = base64::decode(&page.data)
+            .ok_or_else(|| exchange.bad_answer(WHAT, &format!("page {pgno} is not base64")))?;
+        pages.push((pgno, data));
+    }
+    match came.first() {
+        Some(page) => {
+            let why = format!("the answer has page {}, which was not asked for", page.pgno);
+            Err(exchange.bad_answer(WHAT, &why))
+        }
+        None => Ok(pages),
+    }
+}
+
+/// Whoever asks for pages of a database at a position, again if need be.
+pub struct Asker {
+    /// The way to the server.
+    pub exchange: Arc<Exchange>,
+    /// What that understands.
+    pub dialect: Arc<Dialect>,
+    /// The database.
+    pub db: DbName,
+    /// The position.
+    pub pos: Pos,
+    /// Size of the pages, once it is known.
+    pub page_size: Option<PageSize>,
+}
+
+impl Asker {
+    /// Asks for pages, and answers when the first bytes of them are there.
+    pub fn ask(self, pages: PageList) -> Result<Box<dyn PageStream>> {
+        if self.dialect.has_frames() {
+            match self.frames(&pages) {
+                Ok(Some(frames)) => {
+                    let breaks_left = MAX_BREAKS;
+                    let to_come = pages;
+                    return Ok(Box::new(FrameStream { asker: self, to_come, frames, breaks_left }));
+                }
+                Err(failure) if failure.status != BAD_REQUEST => return Err(failure.error),
+                // Another server has taken the place of the one that was known.
+                Ok(None) | Err(_) => self.dialect.forget_frames(),
+            }
+        }
+        if pages.len_pages() > MAX_PAGES_PER_REQUEST as usize {
+            return Err(self.bad_answer("it sends no page frames any more; try again"));
+        }
+        let call = pages_call(&self.db, &pages).with("pos", self.pos);
+        let response = self.exchange.answer(call).map_err(|failure| failure.error)?;
+        let pages = decode_whole(&self.exchange, &self.dialect, &pages, &response)?;
+        Ok(Box::new(WholeAnswer::new(pages)))
+    }
+
+    /// The frames of pages as they come; `None` when something else comes.
+    fn frames(
+        &self,
+        pages: &PageList,
+    ) -> core::result::Result<Option<PageFrames<Arriving>>, Failure> {
+        let call = call(&self.db, pages, pages.to_string()).with("pos", self.pos);
+        let response = self.exchange.open(call)?;
+        let has_frames = self.dialect.note_answer(&response);
+        let arriving = Arriving::new(response.body);
+        Ok(has_frames.then(|| PageFrames::new(arriving, self.page_size)))
+    }
+
+    fn bad_answer(&self, why: &str) -> Error {
+        self.exchange.bad_answer(WHAT, why)
+    }
+}
+
+/// Page frames on their way.
+struct FrameStream {
+    asker: Asker,
+    to_come: PageList,
+    frames: PageFrames<Arriving>,
+    breaks_left: u32,
+}
+
+impl FrameStream {
+    /// Reads the end of the answer, so that the connection is free. Without it nothing is lost.
+    fn finish(&mut self, page: &mut Vec<u8>) -> Result<()> {
+        match self.frames.next_page(page) {
+            Ok(Some(pgno)) => {
+                let why = format!("the answer has page {pgno}, which was not asked for");
+                Err(self.asker.bad_answer(&why))
+            }
+            Err(StreamError::Ltx(error)) if error != ltx::Error::Truncated => {
+                Err(self.asker.bad_answer(&error.to_string()))
+            }
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Asks for the rest of an answer that broke off.
+    fn ask_again(&mut self, why: TransportError) -> Result<()> {
+        let failure = self.asker.exchange.no_answer(WHAT, why.clone());
+        let breaks_left = self.breaks_left.checked_sub(1).filter(|_| why.retryable);
+        self.breaks_left = breaks_left.ok_or_else(|| failure.error.clone())?;
+        log!(Debug, "{}; asking for the rest of it", failure.error);
+        sys::sleep_ms(BREAK_PAUSE_MS);
+        let frames = self.asker.frames(&self.to_come).map_err(|failure| failure.error)?;
+        self.frames = frames.ok_or(failure.error)?;
+        Ok(())
+    }
+}
+
+impl PageStream for FrameStream {
+    fn to_come(&self) -> &PageList {
+        &self.to_come
+    }
+
+    fn next(&mut self, page: &mut Vec<u8>) -> Result<Option<Pgno>> {
+        let Some(expected) = self.to_come.first() else {
+            return Ok(None);
+        };
+        loop {
+            match self.frames.next_page(page) {
+                Ok(Some(pgno)) if pgno == expected => break,
+                Ok(Some(pgno)) => {
+                    let why = format!("page {pgno} came where page {expected} should");
+                    return Err(self.asker.bad_answer(&why));
+                }
+                Ok(None) => {
+                    let why = format!("page {expected} is missing in the answer");
+                    return Err(self.asker.bad_answer(&why));
+                }
+                Err(StreamError::Io(error)) => self.ask_again(error)?,
+                Err(StreamError::Ltx(ltx::Error::Truncated)) => {
+                    let reason = "the answer broke off".to_string();
+                    self.ask_again(TransportError { maybe_sent: true, retryable: true, reason })?;
+                }
+                Err(StreamError::Ltx(error)) => {
+                    let why = format!("page {expected}: {error}");
+                    return Err(self.asker.bad_answer(&why));
+                }
+            }
+        }
+        self.breaks_left = MAX_BREAKS;
+        self.to_come.pop();
+        if self.to_come.first().is_none() {
+            self.finish(page)?;
+        }
+        Ok(Some(expected))
+    }
+}
+
+/// A body, read in large pieces. What waits too long for too little is given up.
+struct Arriving {
+    body: Box<dyn Body>,
+    buffer: Vec<u8>,
+    /// The part of the buffer that is yet to be taken.
+    taken: usize,
+    filled: usize,
+    received: u64,
+    waited_ms: u64,
+}
+
+impl Arriving {
+    fn new(body: Box<dyn Body>) -> Arriving {
+        let buffer = vec![0; BUFFER_LEN];
+        Arriving { body, buffer, taken: 0, filled: 0, received: 0, waited_ms: 0 }
+    }
+}
+
+impl ltx::Read for Arriving {
+    type Error = TransportError;
+
+    fn read(&mut self, bytes: &mut [u8]) -> core::result::Result<usize, TransportError> {
+        if self.taken == self.filled {
+            let allowed_ms = PAGES_TIMEOUT_MS.saturating_add(self.received / LEAST_BYTES_PER_MS);
+            let wait_ms = allowed_ms.saturating_sub(self.waited_ms).min(PAGES_TIMEOUT_MS);
+            let started = sys::Tick::now();
+            self.filled = self.body.read(&mut self.buffer, wait_ms)?;
+            self.taken = 0;
+            self.waited_ms = self.waited_ms.saturating_add(started.age_ms());
+            self.received = self.received.saturating_add(self.filled as u64);
+        }
+        let mut ready = self.buffer.get(self.taken..self.filled).unwrap_or_default();
+        let Ok(len) = ready.read(bytes);
+        self.taken = self.taken.saturating_add(len);
+        Ok(len)
+    }
+}
