@@ -12,7 +12,7 @@ pub use url::BaseUrl;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::xxh32::Xxh32;
 use crate::types::ClusterName;
-use crate::units::parse_bound_ms;
+use crate::units::{parse_bound_ms, parse_size};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -24,6 +24,10 @@ const DEFAULT_HOST: &str = "https://litefs.fly.io";
 
 const TOKEN_VARIABLE: &str = "LITEFS_CLOUD_TOKEN";
 const MAX_STALENESS_VARIABLE: &str = "LITEVFS_MAX_STALENESS";
+const MAX_BULK_BYTES_VARIABLE: &str = "LITEVFS_MAX_BULK_BYTES";
+
+/// Bytes of pages that one query may fetch in bulk, unless somebody says otherwise.
+pub const DEFAULT_MAX_BULK_BYTES: u64 = 256 << 20;
 
 /// A token that can't be printed by accident.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub struct Config {
     /// How old, in ms, what a transaction begins at may be, unless its connection says otherwise; 0 for
     /// any age.
     pub max_staleness_ms: u64,
+    /// Bytes of pages that one query may fetch in bulk, unless a pragma says otherwise; 0 for never.
+    pub max_bulk_bytes: u64,
 }
 
 impl Config {
@@ -100,6 +106,7 @@ pub struct Environment {
     cluster: Option<ClusterName>,
     cache_dir: Option<String>,
     max_staleness_ms: u64,
+    max_bulk_bytes: u64,
     auto_lease: bool,
 }
 
@@ -135,6 +142,13 @@ impl Environment {
                 let why = "give off, or a time as 500ms, 5s, 1m, or a number of seconds";
                 parse_bound_ms(&text).ok_or_else(|| refused(MAX_STALENESS_VARIABLE, why))
             })?,
+            max_bulk_bytes: var(MAX_BULK_BYTES_VARIABLE).map_or(
+                Ok(DEFAULT_MAX_BULK_BYTES),
+                |text| {
+                    let why = "give a size from 0 on, as 10MB or 1 GiB";
+                    parse_size(&text).ok_or_else(|| refused(MAX_BULK_BYTES_VARIABLE, why))
+                },
+            )?,
             auto_lease,
         })
     }
@@ -180,8 +194,8 @@ impl Environment {
             Some(dir) => Some(dir.to_owned()),
             None => self.cache_dir.clone(),
         };
-        let max_staleness_ms = self.max_staleness_ms;
-        Ok(Config { base_url, token, cluster, cache_dir, max_staleness_ms })
+        let (max_staleness_ms, max_bulk_bytes) = (self.max_staleness_ms, self.max_bulk_bytes);
+        Ok(Config { base_url, token, cluster, cache_dir, max_staleness_ms, max_bulk_bytes })
     }
 }
 

@@ -10,6 +10,7 @@
 //! Readers are pinned to a view each, so pending and exclusive locks need not wait for them: whoever
 //! has the reserved lock may have those, too.
 
+use super::ahead::Ahead;
 use super::database::{ConfirmedView, Database, View};
 use super::group::{MemberState, Membership};
 use super::round::{Round, Staged};
@@ -145,6 +146,7 @@ pub struct Connection {
     /// Requests made by the running query.
     pub(super) requests: u32,
     pub(super) prefetch: Prefetch,
+    pub(super) ahead: Ahead,
     /// Pages of a view that is older than the cache.
     pub(super) old_pages: BTreeMap<Pgno, Vec<u8>>,
 }
@@ -170,6 +172,7 @@ impl Connection {
             view_confirmed: None,
             requests: 0,
             prefetch: Prefetch::default(),
+            ahead: Ahead::default(),
             old_pages: BTreeMap::new(),
         }
     }
@@ -318,6 +321,7 @@ impl Connection {
         self.refused = None;
         if lock == Lock::None {
             self.phase = Phase::Unlocked;
+            self.stop_reading_ahead();
             self.old_pages.clear();
         } else {
             self.phase = Phase::Reading(view);
@@ -452,6 +456,7 @@ impl Connection {
     pub(super) fn start_query(&mut self) {
         self.requests = 0;
         self.prefetch.start_query();
+        self.stop_reading_ahead();
         self.old_pages.clear();
     }
 }

@@ -30,10 +30,14 @@ impl PageCounters {
         self.hits.fetch_add(1, Relaxed);
     }
 
-    /// A read had to ask for its page, and got so many with it.
-    pub fn count_miss(&self, prefetched: usize) {
+    /// A read had to ask for its page.
+    pub fn count_miss(&self) {
         self.misses.fetch_add(1, Relaxed);
-        self.prefetched.fetch_add(prefetched as u64, Relaxed);
+    }
+
+    /// Pages came that no read had asked for yet.
+    pub fn count_prefetched(&self, pages: usize) {
+        self.prefetched.fetch_add(pages as u64, Relaxed);
     }
 
     /// The server sent pages.

@@ -137,7 +137,8 @@ impl Database {
         place: Option<CachePlace>,
         private_dir: Option<Arc<sys::PrivateDir>>,
     ) -> Database {
-        let settings = SharedSettings::default();
+        let max_bulk_bytes = origin.config().max_bulk_bytes;
+        let settings = SharedSettings { max_bulk_bytes, ..SharedSettings::default() };
         let mut cache = Cache::open(place.as_ref(), limits(settings));
         if let Some(pos) = past {
             cache.reset(pos);
@@ -340,6 +341,25 @@ impl Database {
         Ok(())
     }
 
+    /// Keeps what the database was opened with, where the cache is at that position.
+    pub fn take_pages(&self, pos: Pos, pages: &[Page]) -> Result<()> {
+        self.counters.count_fetched(pages.len());
+        let mut rest = pages;
+        if let Some(((Pgno::ONE, page1), others)) = pages.split_first() {
+            self.take_page1(pos, page1)?;
+            rest = others;
+        }
+        self.counters.count_prefetched(rest.len());
+        let mut state = self.state();
+        if state.cache.pos() == pos {
+            for (pgno, page) in rest {
+                state.cache.insert(*pgno, pos.txid, page);
+            }
+            state.cache.flush();
+        }
+        Ok(())
+    }
+
     /// A page of a view, from the cache or fetched.
     pub fn page(&self, view: View, pgno: Pgno) -> Result<Vec<u8>> {
         let mut page = alloc::vec![0; view.page_size.map_or(0, PageSize::len_bytes)];
@@ -375,7 +395,7 @@ impl Database {
 
     /// When an error says that the server does not hold a position any more: has the next transaction
     /// poll first. A past has no other position to go to.
-    fn note_mismatch(&self, error: Error) -> Error {
+    pub fn note_mismatch(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::PosMismatch {
             return error;
         }

@@ -9,6 +9,9 @@
 //! keeper.rs       the thread that prolongs leases, and gives back those that are not used
 //! connection.rs   one opening of it: locks, read view, open transaction
 //! read.rs         pages for a connection, from its transaction, the cache or the backend
+//! ahead.rs        those that are missing, with what will be wanted next
+//! incoming.rs     an answer with pages, read as it comes
+//! hydrate.rs      every page of the database
 //! write.rs        what SQLite writes, into the open transaction
 //! change.rs       how the open transaction differs from what is committed
 //! make.rs         the open transaction becomes an LTX file
@@ -26,12 +29,15 @@
 //! The lock of [`database::State`] is held for memory and file work only, never during a request: no
 //! reader waits for a reader's network.
 
+mod ahead;
 mod change;
 mod commit;
 mod connection;
 mod counters;
 mod database;
 mod group;
+mod hydrate;
+mod incoming;
 mod keeper;
 mod lease;
 mod make;

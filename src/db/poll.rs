@@ -6,7 +6,7 @@
 //! bound to that: past it every transaction polls, and fails when that brings nothing fresh enough.
 
 use super::database::{Database, State};
-use crate::backend::{Change, ChangedPages};
+use crate::backend::{Change, ChangedPages, Opening};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::{DbName, Pgno, Pos};
@@ -16,6 +16,8 @@ use alloc::vec::Vec;
 
 /// The shortest pause between two polls of a server that is away.
 const MIN_AWAY_PAUSE_MS: u64 = 1_000;
+/// Bytes of the pages that a database is opened with.
+const MAX_OPENING_LEN: u32 = 64 << 10;
 /// How often a poll is made again because another one overtook it.
 const MAX_RACES: usize = 16;
 
@@ -93,6 +95,11 @@ impl Database {
     /// Whether the answer about this database could be used: not so when another poll's came first,
     /// which may have been asked earlier.
     fn poll_once(&self) -> Result<bool> {
+        if self.state().poll == 0
+            && let Some(is_used) = self.open_once()?
+        {
+            return Ok(is_used);
+        }
         let all = self.origin().databases();
         let others =
             all.iter().map(|database| &**database).filter(|other| other.name() != self.name());
@@ -121,6 +128,33 @@ impl Database {
             is_used &= applied || name != *self.name();
         }
         Ok(is_used)
+    }
+
+    /// The first poll of a database that was just opened, which brings pages, too; `None` when the server
+    /// knows no such call.
+    fn open_once(&self) -> Result<Option<bool>> {
+        let origin = self.origin();
+        let (number, pos, poll, max_bytes) = {
+            let mut together = origin.together();
+            *together = together.saturating_add(1);
+            let state = self.state();
+            (*together, state.cache.pos(), state.poll, state.settings.max_bulk_bytes)
+        };
+        let sent = sys::Tick::now();
+        let max_len = u32::try_from(max_bytes).unwrap_or(u32::MAX).min(MAX_OPENING_LEN);
+        let Some(opening) = self.backend().open(self.name(), pos, max_len)? else {
+            return Ok(None);
+        };
+        let Opening { change, pages } = opening;
+        log!(Debug, "{}: opened, {pos} -> {}, {} pages", self.name(), change.pos, pages.len());
+        let at = change.pos;
+        let answer = Answer { number, sent };
+        let is_used = {
+            let _together = origin.together();
+            self.state().apply(Since { pos, poll }, change, answer)
+        };
+        self.take_pages(at, &pages)?;
+        Ok(Some(is_used))
     }
 }
 

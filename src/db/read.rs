@@ -2,17 +2,11 @@
 
 use super::connection::{Connection, Phase};
 use super::database::View;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::pager::header::{self, VERSION_LEN, VERSION_OFFSET};
-use crate::pager::max_pages_per_request;
 use crate::sys::log::log;
 use crate::types::{PageSize, Pgno};
-use alloc::format;
 use alloc::vec;
-use alloc::vec::Vec;
-
-/// Pages of an old view to remember, before they are forgotten and fetched again.
-const MAX_OLD_PAGES: usize = 1_000;
 
 impl Connection {
     /// Fills `bytes` from the database file. Answers how many bytes the file has there, at most
@@ -148,99 +142,6 @@ impl Connection {
             self.database.counters().count_hit();
             return Ok(());
         }
-        let fetched = self.fetch_for_query(view, page_size, pgno)?;
-        page.copy_from_slice(&fetched);
-        Ok(())
-    }
-
-    /// Fetches a page that the running query needs, with those that it will want next.
-    fn fetch_for_query(&mut self, view: View, page_size: PageSize, pgno: Pgno) -> Result<Vec<u8>> {
-        let limit = self.settings.max_reqs_per_query;
-        // Where a query begins can be told by its lock only; a writer is not stopped half-way.
-        let is_one_query =
-            matches!(self.phase, Phase::Reading(_)) && !self.keeps_locks && !self.is_pinned;
-        let is_limited = limit != 0 && is_one_query && !self.is_unlimited;
-        if is_limited && self.requests >= limit {
-            let text = format!(
-                "the query needs more than {limit} requests; raise PRAGMA \
-                 litevfs_max_reqs_per_query (0 for no limit), or run PRAGMA litevfs_cache_db first"
-            );
-            return Err(self.database.error(ErrorKind::RequestLimit, &text));
-        }
-        self.requests = self.requests.saturating_add(1);
-        // The dirty end of a growing database is not at the server.
-        let commit = match &self.phase {
-            Phase::Writing(transaction) => transaction.view.commit,
-            _ => view.commit,
-        };
-        let max_extra = self.settings.max_prefetch_pages;
-        let pgnos = {
-            let state = self.database.state();
-            let has = |pgno| state.has_cached(pgno, view) || self.old_pages.contains_key(&pgno);
-            self.prefetch.pages(pgno, commit, page_size, max_extra, has)
-        };
-        let fetched = self.database.fetch(View { commit, ..view }, &pgnos);
-        let mut pages = fetched.map_err(|error| match error.kind() {
-            ErrorKind::PosMismatch if self.is_pinned => self.database.no_longer_held(view.pos),
-            _ => error,
-        })?;
-        let asked = pages.iter().position(|(got, _)| *got == pgno);
-        let (_, page) = asked.map(|at| pages.swap_remove(at)).ok_or_else(|| {
-            self.database.bad_answer(&format!("page {pgno} is missing in the answer"))
-        })?;
-        self.database.counters().count_miss(pages.len());
-        if self.database.state().cache.pos() != view.pos {
-            if self.old_pages.len() >= MAX_OLD_PAGES {
-                self.old_pages.clear();
-            }
-            self.old_pages.insert(pgno, page.clone());
-            self.old_pages.extend(pages);
-        }
-        Ok(page)
-    }
-
-    /// Fetches every page of the database that is not cached. Answers how many pages it has.
-    pub fn cache_all(&mut self) -> Result<u32> {
-        let view = match &self.phase {
-            Phase::Writing(transaction) => transaction.view,
-            Phase::Reading(view) => *view,
-            Phase::Unlocked => self.newest_view()?.0,
-        };
-        let Some(page_size) = view.page_size else {
-            return Ok(0);
-        };
-        let max = self.shared_settings().max_cached_pages;
-        if max != 0 && max < view.commit {
-            let text = format!(
-                "the database has {} pages and the cache takes {max}; \
-                 raise PRAGMA litevfs_max_cached_pages (0 for no limit)",
-                view.commit
-            );
-            return Err(self.database.error(ErrorKind::Pragma, &text));
-        }
-        let missing = self.missing_pages(view, page_size);
-        let mut fetched = 0_usize;
-        for pgnos in missing.chunks(max_pages_per_request(page_size) as usize) {
-            self.database.fetch(view, pgnos)?;
-            fetched = fetched.saturating_add(pgnos.len());
-            log!(Info, "{}: {fetched} of {} pages fetched", self.name(), missing.len());
-        }
-        let left_out = self.missing_pages(view, page_size).len();
-        if left_out > 0 {
-            let text = format!(
-                "{left_out} of {} pages are not cached: there is no room on the disk, or the \
-                 database moved on meanwhile",
-                view.commit
-            );
-            return Err(self.database.error(ErrorKind::Local, &text));
-        }
-        Ok(view.commit)
-    }
-
-    /// The pages of a view that are not cached.
-    fn missing_pages(&self, view: View, page_size: PageSize) -> Vec<Pgno> {
-        let state = self.database.state();
-        let all = (1..=view.commit).filter_map(Pgno::new);
-        all.filter(|&pgno| pgno != page_size.lock_pgno() && !state.has_cached(pgno, view)).collect()
+        self.read_missing(view, page_size, pgno, page)
     }
 }

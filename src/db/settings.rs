@@ -1,5 +1,7 @@
 //! What the pragmas set, with defaults and ranges.
 
+use crate::config::DEFAULT_MAX_BULK_BYTES;
+
 /// Settings of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadSettings {
@@ -34,6 +36,8 @@ pub struct SharedSettings {
     pub min_available_space: u64,
     /// Pages in the cache; 0 for any number.
     pub max_cached_pages: u32,
+    /// Bytes of pages that one query may fetch in bulk; 0 for never.
+    pub max_bulk_bytes: u64,
     /// For how long a lease is asked for, in ms: the longest time that others wait for one whose holder
     /// is gone.
     pub lease_duration_ms: u64,
@@ -52,6 +56,7 @@ impl Default for SharedSettings {
             cache_sync_period_ms: 1_000,
             min_available_space: 10_000_000,
             max_cached_pages: 0,
+            max_bulk_bytes: DEFAULT_MAX_BULK_BYTES,
             lease_duration_ms: 1_000,
         }
     }

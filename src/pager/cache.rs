@@ -168,6 +168,11 @@ impl Cache {
         self.entries.len()
     }
 
+    /// The most pages that it takes.
+    pub fn max_pages(&self) -> u32 {
+        self.max_slots()
+    }
+
     /// Whether a page is there for a reader at `view`.
     pub fn contains(&self, pgno: Pgno, view: Txid) -> bool {
         self.entries.get(&pgno).is_some_and(|entry| entry.since <= view)

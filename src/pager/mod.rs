@@ -20,4 +20,4 @@ mod storage;
 
 pub use cache::{Cache, CacheLimits, CachePlace};
 pub use dirty::DirtyPages;
-pub use prefetch::{Prefetch, max_pages_per_request};
+pub use prefetch::{Bounds, Plan, Prefetch, max_pages_per_request};

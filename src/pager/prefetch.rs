@@ -1,29 +1,77 @@
 //! Which pages to ask for together with one that is missing.
 //!
 //! A look-up of one row needs single pages along a tree, and every page beside them is waste. A scan
-//! needs the pages that follow, or those before when it goes backwards, and every request too many
-//! costs a round trip. So the window starts small and doubles while misses run on from each other; a
-//! long run gets past the configured number of pages, because by then it is no guess any more. In a
-//! query that misses again and again elsewhere the window grows slowly.
+//! needs the pages that follow, or those before when it goes backwards; look-ups all over a table need
+//! most of it in the end. Either way every request too many costs a round trip. So the windows grow
+//! with what was missed so far, up to the configured number of pages, and from there on in bulk:
+//!
+//! | misses | asked for |
+//! | --- | --- |
+//! | of a database that is small | all of it |
+//! | that run on from each other | a page, 64 KiB, 2 MiB, then all that follows, read as far as needed |
+//! | here and there, one soon after the other | a page, a page, and then four times as much each time |
+//!
+//! Windows of the last kind lie where such misses were, and grow no larger than the line brings in the
+//! time that was waited for the earlier ones: so they are never most of the time by themselves.
 
-use crate::backend::MAX_PAGES_PER_REQUEST;
+use crate::backend::{MAX_PAGES_PER_REQUEST, MAX_RANGES_PER_REQUEST, PageList};
+use crate::sys::Tick;
 use crate::types::{PageSize, Pgno};
-use alloc::vec::Vec;
 
 /// Smaller pages than this are fetched in groups of so many bytes, if prefetching is allowed at all.
 const MIN_WINDOW_BYTES: u32 = 4096;
-/// Scattered misses of one query after which the window doubles.
-const SCATTERED_MISSES_PER_DOUBLING: u32 = 4;
-/// Doublings of the configured window that scattered misses may get.
-const MAX_SCATTERED_DOUBLINGS: u32 = 2;
-/// Requests of a run before it may get past the configured window.
-const LONG_RUN_REQUESTS: u32 = 6;
-/// Doublings of the configured window that a long run may get, one with each further request.
+/// The second request of a run, and the third where bulk is allowed.
+const SECOND_WINDOW_BYTES: u32 = 64 << 10;
+const THIRD_WINDOW_BYTES: u32 = 2 << 20;
+/// A database of so many bytes is fetched as a whole.
+const SMALL_DATABASE_BYTES: u64 = 256 << 10;
+/// How much larger a window of scattered misses is than the one before, after so many single pages.
+const SCATTERED_GROWTH: u32 = 4;
+const SCATTERED_SINGLES: u32 = 2;
+/// Where no bulk is allowed: how many times the configured window scattered misses may get, and a run
+/// after so many requests, twice as much with each further one.
+const MAX_SCATTERED_WINDOWS: u32 = 4;
+const LONG_RUN_REQUESTS: u32 = 4;
 const MAX_LONG_RUN_DOUBLINGS: u32 = 4;
-/// The most bytes of one request.
+/// The most bytes of one request that is no bulk.
 const MAX_WINDOW_BYTES: u32 = 8 << 20;
 /// Runs followed at a time: the leaves of a table, and the inner pages between them or an index.
 const MAX_RUNS: usize = 2;
+/// Misses longer ago than that have nothing to do with the next one.
+const MAX_PAUSE_MS: u64 = 1_000;
+/// The longest wait for a window of scattered misses, as far as it can be told.
+const MAX_SCATTERED_WAIT_MS: u64 = 500;
+/// An answer that came faster says nothing of the line.
+const MIN_MEASURED_MS: u64 = 10;
+
+/// What reading ahead may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Pages beside the missing one; with 0 nothing is read ahead.
+    pub max_extra: u32,
+    /// Pages that may be asked for in bulk; 0 for never.
+    pub bulk_pages: u32,
+    /// Pages that can be kept until they are needed.
+    pub room_pages: u32,
+}
+
+impl Bounds {
+    /// The window that is no bulk.
+    fn configured(&self) -> u32 {
+        self.max_extra.saturating_add(1).min(self.room_pages.max(1))
+    }
+}
+
+/// What to ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The pages, the missing one first.
+    pub pages: PageList,
+    /// Whether these are more than the configured number.
+    pub is_bulk: bool,
+    /// Whether they are to be read only as far as they are needed.
+    pub is_endless: bool,
+}
 
 /// Misses that run on from each other.
 #[derive(Debug, Default, Clone, Copy)]
@@ -46,200 +94,215 @@ impl Run {
     }
 }
 
-/// What one query has missed so far.
-#[derive(Debug, Default)]
-pub struct Prefetch {
+/// Misses here and there, one soon after the other, also over several queries.
+#[derive(Debug, Default, Clone, Copy)]
+struct Scatter {
     misses: u32,
-    /// Most recent last.
-    runs: [Run; MAX_RUNS],
+    /// Where they were.
+    lowest: u32,
+    highest: u32,
+    /// When the last one was.
+    last: Option<Tick>,
+    /// Time that was waited for all of them.
+    waited_ms: u64,
+    /// The last answer: pages, and how long they took.
+    answer: Option<(u64, u64)>,
 }
 
-/// The most pages to ask for in one request, of a database with such pages.
+/// What was missed so far.
+#[derive(Debug, Default)]
+pub struct Prefetch {
+    /// Of this query, the most recent last.
+    runs: [Run; MAX_RUNS],
+    scatter: Scatter,
+}
+
+/// A stretch of pages to ask for: from `first` up to and without `end`.
+struct Stretch {
+    first: u32,
+    end: u32,
+    is_bulk: bool,
+    is_endless: bool,
+}
+
+/// The most pages to ask for in one request that is no bulk, of a database with such pages.
 pub const fn max_pages_per_request(page_size: PageSize) -> u32 {
-    let by_bytes = MAX_WINDOW_BYTES >> page_size.bytes().trailing_zeros();
+    let by_bytes = pages_of(MAX_WINDOW_BYTES, page_size);
     if by_bytes < MAX_PAGES_PER_REQUEST { by_bytes } else { MAX_PAGES_PER_REQUEST }
 }
 
+const fn pages_of(bytes: u32, page_size: PageSize) -> u32 {
+    bytes >> page_size.bytes().trailing_zeros()
+}
+
 impl Prefetch {
-    /// Forgets the last query.
+    /// Forgets the runs of the last query.
     pub fn start_query(&mut self) {
-        *self = Prefetch::default();
+        self.runs = Default::default();
     }
 
-    /// The pages to fetch for a miss of `pgno`: itself first, then its neighbours, without the lock
-    /// page and what `has` says is there already, in a database of `commit` pages. `max_extra` is the
-    /// configured number of pages beside the missing one.
-    pub fn pages(
+    /// Takes note of how long it took to get what was asked for last.
+    pub fn note_answer(&mut self, pages: usize, took_ms: u64) {
+        self.scatter.waited_ms = self.scatter.waited_ms.saturating_add(took_ms);
+        if took_ms >= MIN_MEASURED_MS {
+            self.scatter.answer = Some((pages as u64, took_ms));
+        }
+    }
+
+    /// What to fetch for a miss of `pgno`: itself first, then its neighbours, without the lock page and
+    /// what `has` says is there already, in a database of `commit` pages.
+    pub fn plan(
         &mut self,
         pgno: Pgno,
         commit: u32,
         page_size: PageSize,
-        max_extra: u32,
+        bounds: Bounds,
         has: impl Fn(Pgno) -> bool,
-    ) -> Vec<Pgno> {
-        let window_pages = self.next_window(pgno, page_size, max_extra);
-        let here = pgno.get();
-        // Whoever has the page after this one, but not the one before, comes from behind.
-        let is_cached = |pgno: u32| Pgno::new(pgno).is_none_or(&has);
-        let backwards = is_cached(here.saturating_add(1)) && !is_cached(here.saturating_sub(1));
-        let (first, end) = if backwards {
-            (here.saturating_sub(window_pages).saturating_add(1).max(1), here.saturating_add(1))
-        } else {
-            (here, here.saturating_add(window_pages).min(commit.saturating_add(1)))
-        };
+    ) -> Plan {
+        let stretch = self.stretch(pgno, commit, page_size, bounds, &has);
         if let Some(run) = self.runs.last_mut() {
-            (run.first, run.end) = (first, end.max(here.saturating_add(1)));
+            (run.first, run.end) = (stretch.first, stretch.end);
         }
         let lock_pgno = page_size.lock_pgno();
-        let neighbours = (first..end).filter_map(Pgno::new);
-        let wanted = neighbours.filter(|&next| next != pgno && next != lock_pgno && !has(next));
-        core::iter::once(pgno).chain(wanted).collect()
-    }
-
-    /// Counts a miss, makes its run the most recent one, and answers with the pages to ask for.
-    fn next_window(&mut self, pgno: Pgno, page_size: PageSize, max_extra: u32) -> u32 {
-        match self.runs.iter().position(|run| run.goes_on_at(pgno)) {
-            Some(at) => self.runs.get_mut(at..).unwrap_or_default().rotate_left(1),
-            None => {
-                self.runs.rotate_left(1);
-                if let Some(last) = self.runs.last_mut() {
-                    *last = Run::default();
+        let mut pages = PageList::from_iter([pgno]);
+        for next in (stretch.first..stretch.end).filter_map(Pgno::new) {
+            if next != pgno && next != lock_pgno && !has(next) {
+                if pages.len_ranges() == MAX_RANGES_PER_REQUEST && !pages.is_followed_by(next) {
+                    break;
                 }
+                pages.push(next);
             }
         }
-        let scattered_doublings = self.misses / SCATTERED_MISSES_PER_DOUBLING;
-        self.misses = self.misses.saturating_add(1);
-        let Some(run) = self.runs.last_mut() else { return 1 };
-        let long_doublings = run.requests.saturating_sub(LONG_RUN_REQUESTS);
-        run.requests = run.requests.saturating_add(1);
-        if max_extra == 0 {
-            return 1;
+        Plan { pages, is_bulk: stretch.is_bulk, is_endless: stretch.is_endless }
+    }
+
+    fn stretch(
+        &mut self,
+        pgno: Pgno,
+        commit: u32,
+        page_size: PageSize,
+        bounds: Bounds,
+        has: impl Fn(Pgno) -> bool,
+    ) -> Stretch {
+        let here = pgno.get();
+        let db_end = commit.saturating_add(1);
+        let goes_on = self.follow_run(pgno);
+        let scattered = if goes_on { 1 } else { self.scattered_window(pgno, page_size, bounds) };
+        let (run_window, is_endless) = self.run_window(page_size, bounds);
+        let configured = bounds.configured();
+        let window = if bounds.max_extra == 0 { 1 } else { run_window.max(scattered) };
+        if let Some(run) = self.runs.last_mut() {
+            run.window_pages = window;
         }
-        let configured = max_extra.saturating_add(1);
-        let least = (MIN_WINDOW_BYTES >> page_size.bytes().trailing_zeros()).clamp(1, configured);
-        let run_window = run.window_pages.saturating_mul(2);
-        let run_window =
-            run_window.min(doubled(configured, long_doublings, MAX_LONG_RUN_DOUBLINGS));
-        let scattered = doubled(least, scattered_doublings, u32::MAX);
-        let scattered = scattered.min(doubled(configured, MAX_SCATTERED_DOUBLINGS, u32::MAX));
-        run.window_pages = run_window.max(scattered).min(max_pages_per_request(page_size));
-        run.window_pages
+        let is_bulk = window > configured && bounds.bulk_pages > configured;
+        let is_small = page_size.bytes_of(commit) <= SMALL_DATABASE_BYTES;
+        if is_small && bounds.max_extra > 0 && commit <= bounds.bulk_pages.min(bounds.room_pages) {
+            return Stretch {
+                first: 1,
+                end: db_end,
+                is_bulk: commit > configured,
+                is_endless: false,
+            };
+        }
+        // Whoever has the page after this one, but not the one before, comes from behind.
+        let is_cached = |pgno: u32| Pgno::new(pgno).is_none_or(&has);
+        let is_backwards = is_cached(here.saturating_add(1)) && !is_cached(here.saturating_sub(1));
+        if is_backwards && (goes_on || window <= configured) {
+            let window = window.min(max_pages_per_request(page_size));
+            let first = here.saturating_sub(window).saturating_add(1).max(1);
+            return Stretch { first, end: here.saturating_add(1), is_bulk, is_endless: false };
+        }
+        let (low, high) = if is_bulk && !goes_on { self.scatter.span() } else { (here, u32::MAX) };
+        let high = high.min(db_end).max(here.saturating_add(1));
+        let first = here.min(high.saturating_sub(window).max(low)).max(1);
+        let end = first.saturating_add(window).min(high);
+        Stretch { first, end, is_bulk, is_endless }
+    }
+
+    /// Makes the run that a miss belongs to the most recent one; whether it is one that goes on.
+    fn follow_run(&mut self, pgno: Pgno) -> bool {
+        let known = self.runs.iter().position(|run| run.goes_on_at(pgno));
+        self.runs.get_mut(known.unwrap_or(0)..).unwrap_or_default().rotate_left(1);
+        if let (None, Some(last)) = (known, self.runs.last_mut()) {
+            *last = Run::default();
+        }
+        known.is_some()
+    }
+
+    /// The window of the most recent run, and whether it has no end.
+    fn run_window(&mut self, page_size: PageSize, bounds: Bounds) -> (u32, bool) {
+        let Some(run) = self.runs.last_mut() else { return (1, false) };
+        let requests = run.requests;
+        run.requests = requests.saturating_add(1);
+        let configured = bounds.configured();
+        let second = pages_of(SECOND_WINDOW_BYTES, page_size).max(2).min(configured);
+        match requests {
+            0 => return (1, false),
+            1 => return (second.max(run.window_pages.saturating_mul(2).min(configured)), false),
+            2 if bounds.bulk_pages > configured => {
+                let third = pages_of(THIRD_WINDOW_BYTES, page_size).max(configured);
+                let third = third.min(bounds.bulk_pages);
+                return (third, third > bounds.room_pages);
+            }
+            _ if bounds.bulk_pages > configured => return (bounds.bulk_pages, true),
+            _ => {}
+        }
+        let doublings = requests.saturating_sub(LONG_RUN_REQUESTS).min(MAX_LONG_RUN_DOUBLINGS);
+        let most = configured.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX));
+        (most.min(max_pages_per_request(page_size)), false)
+    }
+
+    /// The window of a miss that does not run on from others.
+    fn scattered_window(&mut self, pgno: Pgno, page_size: PageSize, bounds: Bounds) -> u32 {
+        let misses = self.scatter.count(pgno.get());
+        let configured = bounds.configured();
+        let least = pages_of(MIN_WINDOW_BYTES, page_size).clamp(1, configured);
+        let growth = (misses.checked_sub(SCATTERED_SINGLES))
+            .map_or(1, |misses| SCATTERED_GROWTH.saturating_pow(misses.saturating_add(1)));
+        let window = least.saturating_mul(growth);
+        let most = if bounds.bulk_pages > configured {
+            let most =
+                bounds.bulk_pages.min(bounds.room_pages).min(self.scatter.affordable_pages());
+            most.max(configured)
+        } else {
+            let most = configured.saturating_mul(MAX_SCATTERED_WINDOWS);
+            most.min(max_pages_per_request(page_size))
+        };
+        window.min(most)
     }
 }
 
-fn doubled(value: u32, times: u32, max_times: u32) -> u32 {
-    value.saturating_mul(1_u32.checked_shl(times.min(max_times)).unwrap_or(u32::MAX))
+impl Scatter {
+    /// Counts a miss; answers how many there were before.
+    fn count(&mut self, pgno: u32) -> u32 {
+        if self.last.is_none_or(|last| last.age_ms() > MAX_PAUSE_MS) {
+            *self = Scatter { lowest: pgno, highest: pgno, ..Scatter::default() };
+        }
+        self.last = Some(Tick::now());
+        self.lowest = self.lowest.min(pgno);
+        self.highest = self.highest.max(pgno);
+        let misses = self.misses;
+        self.misses = misses.saturating_add(1);
+        misses
+    }
+
+    /// Where further misses are to be expected: up to and without the second.
+    fn span(&self) -> (u32, u32) {
+        let margin = self.highest.saturating_sub(self.lowest) / 8;
+        let end = self.highest.saturating_add(margin).saturating_add(1);
+        (self.lowest.saturating_sub(margin), end)
+    }
+
+    /// The pages that come in the time that was waited so far.
+    fn affordable_pages(&self) -> u32 {
+        let Some((pages, took_ms)) = self.answer else { return u32::MAX };
+        let wait_ms = self.waited_ms.min(MAX_SCATTERED_WAIT_MS);
+        let affordable = pages.saturating_mul(wait_ms).checked_div(took_ms).unwrap_or(u64::MAX);
+        u32::try_from(affordable).unwrap_or(u32::MAX)
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
-mod tests {
-    use super::*;
-
-    fn asked(prefetch: &mut Prefetch, pgno: u32, max_extra: u32) -> Vec<u32> {
-        let size = PageSize::new(4096).unwrap();
-        let pages = prefetch.pages(Pgno::new(pgno).unwrap(), 1000, size, max_extra, |_| false);
-        pages.into_iter().map(Pgno::get).collect()
-    }
-
-    #[test]
-    fn a_look_up_fetches_single_pages() {
-        let mut prefetch = Prefetch::default();
-        for pgno in [1, 500, 77] {
-            assert_eq!(asked(&mut prefetch, pgno, 32), [pgno]);
-        }
-    }
-
-    #[test]
-    fn a_scan_doubles_its_window_up_to_the_limit() {
-        let mut prefetch = Prefetch::default();
-        assert_eq!(asked(&mut prefetch, 10, 5), [10]);
-        assert_eq!(asked(&mut prefetch, 11, 5), [11, 12]);
-        assert_eq!(asked(&mut prefetch, 13, 5), [13, 14, 15, 16]);
-        assert_eq!(asked(&mut prefetch, 17, 5), [17, 18, 19, 20, 21, 22]);
-        assert_eq!(asked(&mut prefetch, 999, 5), [999, 1000]);
-    }
-
-    #[test]
-    fn many_scattered_misses_widen_the_window() {
-        let mut prefetch = Prefetch::default();
-        let lens: Vec<usize> = (1..=12).map(|i| asked(&mut prefetch, i * 50, 32).len()).collect();
-        assert_eq!(lens, [1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4]);
-        prefetch.start_query();
-        assert_eq!(asked(&mut prefetch, 50, 32), [50]);
-    }
-
-    #[test]
-    fn zero_means_no_prefetch() {
-        let mut prefetch = Prefetch::default();
-        for pgno in 1..200 {
-            assert_eq!(asked(&mut prefetch, pgno, 0), [pgno]);
-        }
-    }
-
-    #[test]
-    fn a_long_run_gets_past_the_configured_window() {
-        let mut prefetch = Prefetch::default();
-        let size = PageSize::new(4096).unwrap();
-        let mut next = 2;
-        let mut requests = 0;
-        while next <= 23_000 {
-            let pgno = Pgno::new(next).unwrap();
-            let len = prefetch.pages(pgno, 23_000, size, 32, |_| false).len();
-            assert!(len <= 512);
-            next += len as u32;
-            requests += 1;
-        }
-        assert!(requests < 64, "{requests}");
-    }
-
-    #[test]
-    fn a_run_survives_a_miss_elsewhere() {
-        let mut prefetch = Prefetch::default();
-        for (pgno, len) in [(10, 1), (11, 2), (500, 1), (13, 4), (700, 2), (17, 8)] {
-            assert_eq!(asked(&mut prefetch, pgno, 32).len(), len, "page {pgno}");
-        }
-    }
-
-    #[test]
-    fn a_scan_backwards_fetches_what_comes_before() {
-        let mut prefetch = Prefetch::default();
-        let size = PageSize::new(4096).unwrap();
-        let mut cached = [false; 1002];
-        let mut requests = 0;
-        for pgno in (1..=1000).rev() {
-            if cached[pgno] {
-                continue;
-            }
-            let pgno = Pgno::new(pgno as u32).unwrap();
-            let pages = prefetch.pages(pgno, 1000, size, 32, |pgno| cached[pgno.get() as usize]);
-            for page in pages {
-                assert!(!core::mem::replace(&mut cached[page.get() as usize], true));
-            }
-            requests += 1;
-        }
-        assert!(requests < 20, "{requests}");
-    }
-
-    #[test]
-    fn small_pages_come_in_groups() {
-        let mut prefetch = Prefetch::default();
-        let size = PageSize::new(512).unwrap();
-        let pages = prefetch.pages(Pgno::new(50).unwrap(), 1000, size, 32, |_| false);
-        assert_eq!(pages.len(), 8);
-        let mut prefetch = Prefetch::default();
-        let pages = prefetch.pages(Pgno::new(50).unwrap(), 1000, size, 2, |_| false);
-        assert_eq!(pages.len(), 3);
-    }
-
-    #[test]
-    fn cached_pages_and_the_lock_page_are_left_out() {
-        let run = Run { first: 262_140, end: 262_143, window_pages: 2, requests: 3 };
-        let mut prefetch = Prefetch { misses: 0, runs: [Run::default(), run] };
-        let size = PageSize::new(4096).unwrap();
-        let pgno = Pgno::new(262_143).unwrap();
-        let pages = prefetch.pages(pgno, 300_000, size, 4, |pgno| pgno.get() == 262_146);
-        let pages: Vec<u32> = pages.into_iter().map(Pgno::get).collect();
-        assert_eq!(pages, [262_143, 262_144]);
-    }
-}
+#[path = "prefetch_tests.rs"]
+mod tests;

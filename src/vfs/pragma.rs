@@ -22,8 +22,8 @@ pub enum Answer {
 const NAMES: &str = "litevfs_acquire_lease, litevfs_release_lease, litevfs_auto_lease, \
                      litevfs_lease_duration, litevfs_min_available_space, \
                      litevfs_max_cached_pages, litevfs_max_reqs_per_query, \
-                     litevfs_cache_sync_period, litevfs_max_prefetch_pages, litevfs_cache_db, \
-                     litevfs_max_staleness, litevfs_last_error, litevfs_status";
+                     litevfs_cache_sync_period, litevfs_max_prefetch_pages, litevfs_max_bulk_bytes, \
+                     litevfs_cache_db, litevfs_max_staleness, litevfs_last_error, litevfs_status";
 
 /// Runs a pragma. `last_error` is the text of the connection's last failure.
 pub fn run(
@@ -51,7 +51,16 @@ pub fn run(
         "release_lease" => connection.release_lease().map(|()| Answer::Done),
         "auto_lease" => auto_lease(connection, value),
         "lease_duration" => lease_duration(connection, value),
-        "min_available_space" => min_available_space(connection, value),
+        "min_available_space" => {
+            let set = |settings: &mut SharedSettings, bytes| settings.min_available_space = bytes;
+            let bytes = connection.shared_settings().min_available_space;
+            size(connection, &name, bytes, value, set)
+        }
+        "max_bulk_bytes" => {
+            let set = |settings: &mut SharedSettings, bytes| settings.max_bulk_bytes = bytes;
+            let bytes = connection.shared_settings().max_bulk_bytes;
+            size(connection, &name, bytes, value, set)
+        }
         "max_cached_pages" => max_cached_pages(connection, value),
         "cache_sync_period" => cache_sync_period(connection, value),
         "max_reqs_per_query" => {
@@ -134,14 +143,21 @@ fn lease_duration(connection: &Connection, value: Option<&str>) -> Result<Answer
     Ok(Answer::Done)
 }
 
-fn min_available_space(connection: &Connection, value: Option<&str>) -> Result<Answer> {
-    let mut settings = connection.shared_settings();
+/// Answers with a size that the connections share, or sets it.
+fn size(
+    connection: &Connection,
+    name: &str,
+    bytes: u64,
+    value: Option<&str>,
+    set: impl Fn(&mut SharedSettings, u64),
+) -> Result<Answer> {
     let Some(value) = value else {
-        return Ok(Answer::Row(show_size(settings.min_available_space)));
+        return Ok(Answer::Row(show_size(bytes)));
     };
-    settings.min_available_space = parse_size(value).ok_or_else(|| {
-        out_of_range("litevfs_min_available_space", value, "a size from 0 on, as 10MB or 1 GiB")
-    })?;
+    let bytes = parse_size(value)
+        .ok_or_else(|| out_of_range(name, value, "a size from 0 on, as 10MB or 1 GiB"))?;
+    let mut settings = connection.shared_settings();
+    set(&mut settings, bytes);
     connection.set_shared_settings(settings);
     Ok(Answer::Done)
 }

@@ -1,5 +1,6 @@
 //! Tests of connections against backends in memory: what SQLite would call, without SQLite.
 
+mod ahead;
 mod auto_lease;
 mod commits;
 mod groups;
@@ -44,6 +45,14 @@ delegate! {
     host() -> &str;
     changes(since: &[(DbName, crate::types::Pos)]) -> Result<Vec<crate::backend::Change>>;
     pages(db: &DbName, pos: crate::types::Pos, pgnos: &[Pgno]) -> Result<Vec<crate::backend::Page>>;
+    open(
+        db: &DbName, since: crate::types::Pos, max_len: u32
+    ) -> Result<Option<crate::backend::Opening>>;
+    has_bulk() -> bool;
+    stream(
+        db: &DbName, pos: crate::types::Pos, page_size: Option<crate::types::PageSize>,
+        pages: crate::backend::PageList
+    ) -> Result<alloc::boxed::Box<dyn crate::backend::PageStream>>;
     page1_then(db: &DbName, moment: &crate::backend::Moment) -> Result<(crate::types::Pos, Vec<u8>)>;
     push(db: &DbName, ltx: &[u8], id: &str) -> core::result::Result<u32, crate::backend::PushError>;
     push_group(

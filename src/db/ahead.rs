@@ -1,0 +1,215 @@
+//! Pages that a query misses: asked for with those that it will want next, and read as they come.
+
+use super::connection::{Connection, Phase};
+use super::database::View;
+use super::incoming::Incoming;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pager::{Bounds, Plan};
+use crate::sys::{Tick, log::log};
+use crate::types::{PageSize, Pgno};
+use alloc::format;
+
+/// Bytes of an old view's pages to remember, before they are forgotten and fetched again.
+const MAX_OLD_BYTES: u32 = 2 << 20;
+/// Misses elsewhere after which an answer that is read as far as needed is given up.
+const MAX_MISSES_ELSEWHERE: u32 = 8;
+/// Bytes to ask for in bulk where the answer can't be left to be read as far as needed.
+const MAX_WHOLE_BULK_BYTES: u64 = 2 << 20;
+
+/// What a connection asked for beyond what its query has needed so far.
+#[derive(Default)]
+pub(super) struct Ahead {
+    /// An answer that is read as far as needed.
+    incoming: Option<Incoming>,
+    /// Misses that it did not help with since it last did.
+    misses_elsewhere: u32,
+    /// Bytes that the query has fetched in bulk.
+    bulk_bytes: u64,
+}
+
+impl Connection {
+    /// Fills `page` with one that is neither written, nor cached, nor remembered.
+    pub(super) fn read_missing(
+        &mut self,
+        view: View,
+        page_size: PageSize,
+        pgno: Pgno,
+        page: &mut [u8],
+    ) -> Result<()> {
+        // The dirty end of a growing database is not at the server.
+        let commit = match &self.phase {
+            Phase::Writing(transaction) => transaction.view.commit,
+            _ => view.commit,
+        };
+        let view = View { commit, ..view };
+        if self.read_on(view, pgno, page) {
+            self.database.counters().count_hit();
+            return Ok(());
+        }
+        self.count_request()?;
+        let plan = self.plan(view, page_size, pgno);
+        self.fetch(view, plan, pgno, page).map_err(|error| match error.kind() {
+            ErrorKind::PosMismatch if self.is_pinned => self.database.no_longer_held(view.pos),
+            _ => error,
+        })
+    }
+
+    /// Reads on in the answer that is still coming; `false` when the page is not on its way.
+    fn read_on(&mut self, view: View, pgno: Pgno, page: &mut [u8]) -> bool {
+        let Some(mut incoming) = self.ahead.incoming.take() else { return false };
+        let is_coming = incoming.is_of(view) && incoming.brings(pgno);
+        if is_coming {
+            match self.read_until(&mut incoming, pgno, page, true) {
+                Ok(()) => {
+                    self.ahead.misses_elsewhere = 0;
+                    self.database.counters().count_prefetched(1);
+                }
+                Err(error) => {
+                    log!(Info, "{error}; asking again");
+                    incoming.close(&self.database);
+                    return false;
+                }
+            }
+        } else {
+            self.ahead.misses_elsewhere = self.ahead.misses_elsewhere.saturating_add(1);
+        }
+        let is_of_use = incoming.is_of(view) && self.ahead.misses_elsewhere <= MAX_MISSES_ELSEWHERE;
+        if is_of_use && !incoming.is_over() {
+            self.ahead.incoming = Some(incoming);
+        } else {
+            incoming.close(&self.database);
+        }
+        is_coming
+    }
+
+    /// Counts a request of the running query, if it may make another one.
+    fn count_request(&mut self) -> Result<()> {
+        let limit = self.settings.max_reqs_per_query;
+        let is_limited = limit != 0 && self.reads_one_query() && !self.is_unlimited;
+        if is_limited && self.requests >= limit {
+            return Err(self.too_many_requests(limit));
+        }
+        self.requests = self.requests.saturating_add(1);
+        Ok(())
+    }
+
+    /// Whether the lock tells where a query begins and ends; a writer is not stopped half-way.
+    fn reads_one_query(&self) -> bool {
+        matches!(self.phase, Phase::Reading(_)) && !self.keeps_locks && !self.is_pinned
+    }
+
+    fn too_many_requests(&self, limit: u32) -> Error {
+        let text = format!(
+            "the query needs more than {limit} requests; raise PRAGMA litevfs_max_reqs_per_query \
+             (0 for no limit), or run PRAGMA litevfs_cache_db first"
+        );
+        self.database.error(ErrorKind::RequestLimit, &text)
+    }
+
+    /// What to ask for.
+    fn plan(&mut self, view: View, page_size: PageSize, pgno: Pgno) -> Plan {
+        let state = self.database.state();
+        let room_pages = match state.cache.pos() == view.pos {
+            // Half of it, so that what is there already does not leave before it is needed.
+            true => state.cache.max_pages() / 2,
+            false => old_pages(page_size) / 2,
+        };
+        let bulk_bytes = if self.database.backend().has_bulk() {
+            let left = state.settings.max_bulk_bytes.saturating_sub(self.ahead.bulk_bytes);
+            if self.may_read_on() { left } else { left.min(MAX_WHOLE_BULK_BYTES) }
+        } else {
+            0
+        };
+        let bulk_pages = bulk_bytes >> page_size.bytes().trailing_zeros();
+        let bounds = Bounds {
+            max_extra: self.settings.max_prefetch_pages,
+            bulk_pages: u32::try_from(bulk_pages).unwrap_or(u32::MAX),
+            room_pages,
+        };
+        let has = |pgno| state.has_cached(pgno, view) || self.old_pages.contains_key(&pgno);
+        self.prefetch.plan(pgno, view.commit, page_size, bounds, has)
+    }
+
+    /// Whether an answer may be left to be read as far as needed: only one at a time, and only if it can
+    /// be told when nobody needs the rest.
+    fn may_read_on(&self) -> bool {
+        self.ahead.incoming.is_none() && self.reads_one_query()
+    }
+
+    /// Asks for pages, of which `page` is filled with the one that is missing.
+    fn fetch(&mut self, view: View, plan: Plan, pgno: Pgno, page: &mut [u8]) -> Result<()> {
+        let (started, len_pages) = (Tick::now(), plan.pages.len_pages());
+        let mut incoming = Incoming::ask(&self.database, view, plan.pages)?;
+        self.read_until(&mut incoming, pgno, page, plan.is_bulk)?;
+        self.database.counters().count_miss();
+        if plan.is_endless && self.may_read_on() {
+            self.ahead.misses_elsewhere = 0;
+            self.ahead.incoming = Some(incoming);
+            return Ok(());
+        }
+        loop {
+            match incoming.next(&self.database) {
+                Ok(Some(pgno)) => {
+                    self.database.counters().count_prefetched(1);
+                    self.keep(&incoming, pgno, plan.is_bulk);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    // What the query needs is there.
+                    log!(Info, "{error}; going on without the rest");
+                    break;
+                }
+            }
+        }
+        incoming.close(&self.database);
+        self.prefetch.note_answer(len_pages, started.age_ms());
+        Ok(())
+    }
+
+    /// Reads until a page has come, and fills `page` with it.
+    fn read_until(
+        &mut self,
+        incoming: &mut Incoming,
+        pgno: Pgno,
+        page: &mut [u8],
+        is_bulk: bool,
+    ) -> Result<()> {
+        while let Some(came) = incoming.next(&self.database)? {
+            self.keep(incoming, came, is_bulk);
+            if came == pgno {
+                page.copy_from_slice(incoming.page());
+                return Ok(());
+            }
+            self.database.counters().count_prefetched(1);
+        }
+        Err(self.database.bad_answer(&format!("page {pgno} is missing in the answer")))
+    }
+
+    /// Counts a page that came, and remembers it where the cache has no place for it.
+    fn keep(&mut self, incoming: &Incoming, pgno: Pgno, is_bulk: bool) {
+        let page = incoming.page();
+        if is_bulk {
+            self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(page.len() as u64);
+        }
+        if incoming.is_cached() {
+            return;
+        }
+        let most = PageSize::new(u32::try_from(page.len()).unwrap_or(0)).map_or(0, old_pages);
+        if self.old_pages.len() >= most as usize {
+            self.old_pages.clear();
+        }
+        self.old_pages.insert(pgno, page.into());
+    }
+
+    /// Gives up what is still coming, for the query is over.
+    pub(super) fn stop_reading_ahead(&mut self) {
+        if let Some(incoming) = core::mem::take(&mut self.ahead).incoming {
+            incoming.close(&self.database);
+        }
+    }
+}
+
+/// How many pages of an old view are remembered.
+fn old_pages(page_size: PageSize) -> u32 {
+    MAX_OLD_BYTES >> page_size.bytes().trailing_zeros()
+}
