@@ -18,6 +18,7 @@ pub use native::NativeTransport;
 use crate::sys::Tick;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -117,7 +118,10 @@ pub trait Transport: Send + Sync {
         let mut len = 0_usize;
         loop {
             if len == body.len() {
-                body.resize(len.saturating_mul(2).max(first), 0);
+                // Not `resize`, which sets each byte by itself in a build that is made small.
+                let mut larger = vec![0; len.saturating_mul(2).max(first)];
+                larger.get_mut(..len).unwrap_or_default().copy_from_slice(&body);
+                body = larger;
             }
             let wait_ms = request.timeout_ms.saturating_sub(started.age_ms());
             let rest = body.get_mut(len..).unwrap_or_default();

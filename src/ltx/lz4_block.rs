@@ -1,5 +1,6 @@
 //! LZ4 blocks: the thin layer over the package that compresses, with our limits and errors.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use lz4_flex::block::{
@@ -27,7 +28,8 @@ impl Compressor {
     pub(super) fn compress(&mut self, data: &[u8]) -> Result<&[u8], Error> {
         let room = get_maximum_output_size(data.len());
         if self.packed.len() < room {
-            self.packed.resize(room, 0);
+            // Not `resize`, which sets each byte by itself in a build that is made small.
+            self.packed = vec![0; room];
         }
         let len = compress_into_with_table(data, &mut self.packed, &mut self.table)
             .map_err(|_| Error::CompressedTooLong)?;

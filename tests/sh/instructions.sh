@@ -11,7 +11,7 @@ case $EXT in */debug/*) echo "SKIPPED: $EXT is no release build"; exit 0 ;; esac
 
 # instructions OPEN SQL: those of one shell.
 instructions() {
-  LITEVFS_LOG_FILE=$TMP/log limited "$TMP/no_getauxv" valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+  LITEVFS_LOG_FILE=$TMP/log limited valgrind --tool=callgrind --callgrind-out-file=/dev/null \
     "$SQLITE3" -batch -bail -init /dev/null -cmd ".load $EXT" -cmd ".open $1" \
     <<<"PRAGMA cache_size = 10; PRAGMA litevfs_cache_sync_period = 0; $2" >"$TMP/out" 2>"$TMP/valgrind" ||
     { cat "$TMP/valgrind" >&2; fail "the shell failed"; }
@@ -30,7 +30,6 @@ bound() {
   [ "$2" -le "$3" ] || over=$((over + 1))
 }
 
-cc -O1 -Wall -o "$TMP/no_getauxv" "$ROOT/tests/c/no_getauxv.c"
 start_server "$TMP/data"
 export LITEVFS_CACHE_DIR=$TMP/cache
 mkdir "$LITEVFS_CACHE_DIR"

@@ -1,6 +1,6 @@
 //! One connection to the server, or by a proxy, with what was read from it and not yet used.
 
-use super::head::{self, Head};
+use super::head::{self, Head, MAX_HEAD_LEN};
 use super::socket::{Socket, cut, describe};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
@@ -9,8 +9,10 @@ use crate::sys::Tick;
 use std::io::{Read, Write};
 use std::time::Instant;
 
-/// Bytes asked for while a header or the size of a chunk is read.
-const READ_LEN: usize = 16 * 1024;
+/// Bytes that are read and not yet used: more than any header or line may have.
+const BUFFER_LEN: usize = MAX_HEAD_LEN + 4096;
+/// Bytes of a body that go along with the header.
+const WITH_HEAD_LEN: usize = 16 * 1024;
 
 /// How bytes get there.
 pub enum Stream {
@@ -50,9 +52,10 @@ impl Stream {
 /// See the module.
 pub struct Line {
     stream: Stream,
-    /// Read, and used up to `used`.
+    /// What was read and not yet used is in `used..filled`.
     buffer: Vec<u8>,
     used: usize,
+    filled: usize,
     /// When the last answer was over.
     idle_since: Tick,
 }
@@ -60,13 +63,14 @@ pub struct Line {
 impl Line {
     /// Takes a connection that was just made.
     pub fn new(stream: Stream) -> Line {
-        Line { stream, buffer: Vec::new(), used: 0, idle_since: Tick::now() }
+        let buffer = vec![0; BUFFER_LEN];
+        Line { stream, buffer, used: 0, filled: 0, idle_since: Tick::now() }
     }
 
     /// What it runs on; `None` where that is encrypted, or something was read that is not used.
     pub fn into_socket(self) -> Option<Socket> {
         match self.stream {
-            Stream::Plain(socket) if self.buffer.is_empty() => Some(socket),
+            Stream::Plain(socket) if self.used == self.filled => Some(socket),
             _ => None,
         }
     }
@@ -91,7 +95,7 @@ impl Line {
     pub fn write(&mut self, head: &[u8], body: &[u8]) -> (Result<(), TransportError>, bool) {
         self.stream.socket().wrote = false;
         // Small requests are one write, so one segment; the others need several in any case.
-        let (first, rest) = body.split_at(body.len().min(READ_LEN));
+        let (first, rest) = body.split_at(body.len().min(WITH_HEAD_LEN));
         let written = self.stream.write(&[head, first].concat());
         let written =
             written.and_then(|()| if rest.is_empty() { Ok(()) } else { self.stream.write(rest) });
@@ -148,27 +152,24 @@ impl Line {
     }
 
     fn unused(&self) -> &[u8] {
-        self.buffer.get(self.used..).unwrap_or_default()
+        self.buffer.get(self.used..self.filled).unwrap_or_default()
     }
 
     fn skip(&mut self, len: usize) {
-        self.used = self.used.saturating_add(len);
-        if !self.has_unused() {
-            self.buffer.clear();
-            self.used = 0;
-        }
+        self.used = self.used.saturating_add(len).min(self.filled);
     }
 
+    /// Reads more behind what is not used yet.
     fn fill(&mut self) -> Result<(), TransportError> {
-        self.buffer.drain(..self.used);
+        self.buffer.copy_within(self.used..self.filled, 0);
+        self.filled = self.filled.saturating_sub(self.used);
         self.used = 0;
-        let len = self.buffer.len();
-        self.buffer.resize(len.saturating_add(READ_LEN), 0);
-        let read = self.stream.read(self.buffer.get_mut(len..).unwrap_or_default());
-        self.buffer.truncate(len.saturating_add(*read.as_ref().unwrap_or(&0)));
-        match read? {
+        match self.stream.read(self.buffer.get_mut(self.filled..).unwrap_or_default())? {
             0 => Err(cut()),
-            _ => Ok(()),
+            len => {
+                self.filled = self.filled.saturating_add(len);
+                Ok(())
+            }
         }
     }
 }
