@@ -27,6 +27,7 @@ mod wire;
 
 pub mod store;
 
+pub mod btree;
 pub mod key;
 pub mod lease;
 pub mod metrics;

@@ -31,6 +31,11 @@ impl PageList {
         lens.fold(0, |sum, len| sum.saturating_add(len).saturating_add(1))
     }
 
+    /// The page asked for first.
+    pub fn first(&self) -> Option<Pgno> {
+        self.0.first().map(|&(first, _)| first)
+    }
+
     /// Whether it names a page more than once.
     pub fn repeats(&self) -> bool {
         let mut ranges = self.0.clone();

@@ -4,6 +4,7 @@ pub(crate) mod clusters;
 pub(crate) mod group;
 pub(crate) mod info;
 pub(crate) mod lease;
+pub(crate) mod open;
 pub(crate) mod page;
 pub(crate) mod restore;
 pub(crate) mod site;

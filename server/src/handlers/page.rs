@@ -28,8 +28,10 @@ use crate::store::{Database, Error, Frames};
 
 /// The most pages a request may ask for as JSON.
 const MAX_PAGES: u64 = 1024;
+/// A request for no more pages is one of a client that misses one, and asks for it first.
+const SMALL: u64 = 128;
 /// The media type of page frames.
-const FRAMES: &str = "application/vnd.litevfs.pages";
+pub(super) const FRAMES: &str = "application/vnd.litevfs.pages";
 
 pub(crate) async fn pages(
     State(app): State<Arc<App>>,
@@ -86,7 +88,7 @@ fn pgnos(list: &str) -> Result<PageList, ApiError> {
 }
 
 /// Whether the client takes page frames.
-fn accepts_frames(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_frames(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
     let mut types = lists.flat_map(|list| list.split(','));
     types.any(|text| {
@@ -105,6 +107,9 @@ async fn answer(
     let list = asked.list.clone();
     let (media_type, body) = if asked.as_frames {
         let count = list.count();
+        if count <= SMALL {
+            list.first().inspect(|&pgno| database.asked_for(pgno));
+        }
         let body = frames(key, Frames::new(database, view), list).await?;
         app.metrics.pages_served(count);
         (FRAMES, body)

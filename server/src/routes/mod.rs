@@ -16,7 +16,8 @@ use axum::routing::{delete, get, post};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::handlers::{
-    clusters, group, info, lease, page, restore, site, snapshot, status, sync, tx, upload, watch,
+    clusters, group, info, lease, open, page, restore, site, snapshot, status, sync, tx, upload,
+    watch,
 };
 
 pub use around::Peer;
@@ -36,6 +37,7 @@ pub fn router(app: Arc<App>, origins: &Origins) -> Router {
         .route("/db/group", post(group::push).get(group::outcome).delete(group::abort))
         .route("/db/snapshot", get(snapshot::snapshot))
         .route("/db/page", get(page::pages))
+        .route("/db/open", get(open::open))
         .route("/db/sync", get(sync::one))
         .route("/sync", post(sync::several))
         .route("/db/upload", post(upload::upload))

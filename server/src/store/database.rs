@@ -20,6 +20,7 @@ use super::group::doubt::Doubt;
 use super::group::together::Together;
 use super::indexes::Indexes;
 use super::layout::SNAPSHOT_LEVEL;
+use super::learned::Learned;
 use super::objects::Objects;
 use super::view::View;
 use crate::key::DbKey;
@@ -74,6 +75,8 @@ pub struct Database {
     pins: Mutex<Vec<Weak<[LtxFile]>>>,
     /// It was dropped, and perhaps made anew, by another server.
     replaced: AtomicBool,
+    /// Which pages clients ask for.
+    pub(super) learned: Mutex<Learned>,
 }
 
 /// What is known about a database in memory; all of it can be rebuilt from its files.
@@ -220,6 +223,7 @@ impl Database {
             looked_at: tokio::sync::Mutex::new(Some(Instant::now())),
             pins: Mutex::default(),
             replaced: AtomicBool::new(false),
+            learned: Mutex::default(),
         }
     }
 

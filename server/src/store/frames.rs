@@ -81,18 +81,23 @@ impl Frames {
         });
         let ahead = if self.database.objects.is_shared() { SHARED_AHEAD } else { 1 };
         let frames = Arc::new(self);
-        let read = move |batch| {
+        let read = move |batch: Vec<Pgno>| {
             let frames = Arc::clone(&frames);
-            async move { frames.read(batch).await }
+            async move { Ok(frames.read(&batch).await?.joined()) }
         };
         Ok(stream::iter(batches).map(read).buffered(ahead))
     }
 
+    /// The frames of some pages, each by itself.
+    pub(super) async fn each(&self, pgnos: &[Pgno]) -> Result<Vec<Bytes>, Error> {
+        Ok(self.read(pgnos).await?.each())
+    }
+
     /// Reads a batch; from other files if its own were removed.
-    async fn read(&self, batch: Vec<Pgno>) -> Result<Bytes, Error> {
+    async fn read(&self, batch: &[Pgno]) -> Result<Batch, Error> {
         for _ in 0..RELOADS {
             let held = self.held.lock().clone();
-            match self.try_read(&held.view, &batch).await {
+            match self.try_read(&held.view, batch).await {
                 Err(Error::Gone(_)) => {}
                 done => return done,
             }
@@ -101,10 +106,10 @@ impl Frames {
             *self.held.lock() = Held::new(&self.database, view);
         }
         let held = self.held.lock().clone();
-        self.try_read(&held.view, &batch).await
+        self.try_read(&held.view, batch).await
     }
 
-    async fn try_read(&self, view: &View, batch: &[Pgno]) -> Result<Bytes, Error> {
+    async fn try_read(&self, view: &View, batch: &[Pgno]) -> Result<Batch, Error> {
         let Database { key, objects, .. } = &*self.database;
         let stretches = stretches(view, key, batch)?;
         let mut layers: BTreeMap<usize, Vec<(usize, &Stretch)>> = BTreeMap::new();
@@ -124,10 +129,31 @@ impl Frames {
                 }
             }
         }
-        Ok(match parts.as_slice() {
+        drop(reads);
+        Ok(Batch { stretches, parts })
+    }
+}
+
+/// Stretches that were read, in order.
+struct Batch {
+    stretches: Vec<Stretch>,
+    parts: Vec<Bytes>,
+}
+
+impl Batch {
+    fn joined(&self) -> Bytes {
+        match self.parts.as_slice() {
             [part] => part.clone(),
             parts => parts.concat().into(),
-        })
+        }
+    }
+
+    fn each(self) -> Vec<Bytes> {
+        let frames = self.stretches.iter().zip(self.parts).flat_map(|(stretch, mut part)| {
+            let lens = stretch.frames.iter().map(|&(_, len)| usize::try_from(len).unwrap_or(0));
+            lens.map(move |len| part.split_to(len.min(part.len()))).collect::<Vec<_>>()
+        });
+        frames.collect()
     }
 }
 

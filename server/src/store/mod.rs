@@ -12,7 +12,7 @@
 //! | `leases` | who may write |
 //! | `compact` | merges files in the background, and removes what was kept for long enough |
 //! | `snapshot`, `points` | whole databases, and the past |
-//! | `frames` | many pages as they are stored |
+//! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
 //! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `claim`, `blocks`, `proof`, `layout` | the object store |
@@ -36,12 +36,14 @@ mod group;
 mod import;
 mod indexes;
 mod layout;
+mod learned;
 mod leases;
 pub mod local;
 pub mod location;
 mod look;
 mod objects;
 mod open;
+mod opening;
 mod page1;
 mod points;
 mod proof;
@@ -70,6 +72,7 @@ pub use group::together::Reading;
 pub use group::{GroupError, GroupId, GroupTx, MAX_MEMBERS, Outcome, Positions};
 pub use location::Settings;
 pub use objects::Objects;
+pub use opening::MAX_BYTES as MAX_OPENING_BYTES;
 pub use points::{At, Nearest, RestorePoint};
 pub use snapshot::Snapshot;
 
@@ -96,6 +99,7 @@ const FRESH: Duration = Duration::from_millis(250);
 pub struct Store {
     objects: Objects,
     indexes: Arc<Indexes>,
+    openings: opening::Openings,
     /// Names the store.
     id: String,
     /// Names this server among those that share the store.
@@ -160,6 +164,7 @@ impl Store {
         Ok(Arc::new(Store {
             objects,
             indexes,
+            openings: opening::Openings::new()?,
             id,
             server,
             leases: Leases::default(),

@@ -126,6 +126,11 @@ impl View {
         (first.max(1)..=self.commit).filter_map(Pgno::new).filter(move |&pgno| pgno != lock_pgno)
     }
 
+    /// Whether it has a page.
+    pub fn has(&self, pgno: Pgno) -> bool {
+        pgno.get() <= self.commit && pgno != self.page_size.lock_pgno()
+    }
+
     /// The pages of a list, which must all be there, but for the lock page in a range.
     pub fn listed(
         &self,
@@ -144,7 +149,7 @@ impl View {
     }
 
     fn locate_one(&self, db: &DbKey, pgno: Pgno) -> Result<Located, Error> {
-        if pgno.get() > self.commit || pgno == self.page_size.lock_pgno() {
+        if !self.has(pgno) {
             return Err(Error::NoPage(pgno));
         }
         // The newest version counts. One from before the database shrank past the page is never

@@ -9,7 +9,7 @@ use crate::client::{Answer, Client, finish};
 use crate::model::{Model, Tx, checksum, pos_json};
 use crate::process::{Server, until};
 
-const MEDIA_TYPE: &str = "application/vnd.litevfs.pages";
+pub const MEDIA_TYPE: &str = "application/vnd.litevfs.pages";
 
 pub fn get(client: &Client, db: &str, pos: Pos, pgnos: &str) -> Answer {
     let client = client.header("Accept", MEDIA_TYPE);

@@ -14,6 +14,7 @@ mod lease;
 mod limits;
 mod load;
 mod model;
+mod open;
 mod page1;
 mod page_size;
 mod paths;

@@ -55,12 +55,13 @@ fn with(server: &Server, secret: &str) -> Client {
 }
 
 /// Every call on a database: method, path with query but for `db`, and whether it changes anything.
-const CALLS: [(&str, &str, bool); 10] = [
+const CALLS: [(&str, &str, bool); 11] = [
     ("POST", "/db/tx?", true),
     ("POST", "/lease?duration=1000&", true),
     ("DELETE", "/lease?id=1&", true),
     ("GET", "/db/snapshot?", false),
     ("GET", "/db/page?pos=0000000000000001/8000000000000001&pgno=1&", false),
+    ("GET", "/db/open?", false),
     ("GET", "/db/sync?", false),
     ("GET", "/db/info?", false),
     ("GET", "/db/restore/check?txid=0000000000000001&", false),
