@@ -3,6 +3,7 @@
 use super::*;
 use std::string::ToString;
 use std::vec;
+use std::vec::Vec;
 
 const NO_LIMITS: CacheLimits = CacheLimits { max_pages: 0, min_available_space: 0 };
 
@@ -29,6 +30,17 @@ fn read(cache: &mut Cache, n: u32, view: u64) -> Option<u8> {
 fn place(dir: &sys::PrivateDir) -> CachePlace {
     let dir = dir.path().unwrap().to_string();
     CachePlace { dir, identity: "host/db".into(), keep: true }
+}
+
+/// What is in the cache's file of that kind.
+fn file(dir: &sys::PrivateDir, extension: &str) -> Vec<u8> {
+    std::fs::read(path_of(dir, extension)).unwrap()
+}
+
+fn path_of(dir: &sys::PrivateDir, extension: &str) -> std::path::PathBuf {
+    let entries = std::fs::read_dir(dir.path().unwrap()).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    paths.find(|path| path.extension().unwrap() == extension).unwrap()
 }
 
 /// A cache at position 1 with pages 1 to 4, each filled with its number.
@@ -107,13 +119,11 @@ fn damaged_pages_are_dropped_not_shown() {
     let dir = sys::PrivateDir::create().unwrap();
     let place = place(&dir);
     drop(filled(Some(&place)));
-    let paths: Vec<_> =
-        std::fs::read_dir(&place.dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let pages = paths.iter().find(|path| path.extension().unwrap() == "pages").unwrap();
-    let mut bytes = std::fs::read(pages).unwrap();
-    bytes[600] ^= 1;
-    bytes.truncate(1500);
-    std::fs::write(pages, bytes).unwrap();
+    let mut bytes = file(&dir, "pages");
+    let begin = super::super::block::BLOCK_LEN;
+    bytes[begin + 600] ^= 1;
+    bytes.truncate(begin + 1500);
+    std::fs::write(path_of(&dir, "pages"), bytes).unwrap();
     let mut cache = Cache::open(Some(&place), NO_LIMITS);
     let found = (1..=4).filter_map(|n| read(&mut cache, n, 1)).count();
     assert_eq!(found, 1);
@@ -127,7 +137,6 @@ fn a_crash_before_the_position_was_written_forgets_the_transaction() {
     cache.apply(pos(2), 5, &[new(1, 11), new(5, 15)], |pgno| {
         Some(page(10 + pgno.get() as u8).into())
     });
-    cache.unlogged.pop().filter(|last| *last == Record::Pos(pos(2))).unwrap();
     drop(cache);
     let mut cache = Cache::open(Some(&place), NO_LIMITS);
     assert_eq!(cache.pos(), pos(1));
@@ -165,7 +174,7 @@ fn an_unusable_disk_means_memory() {
     cache.set_page_size(PageSize::new(512).unwrap());
     cache.insert(pgno(1), Txid(1), &page(1));
     assert_eq!(read(&mut cache, 1, 1), Some(1));
-    assert!(matches!(cache.storage, Storage::Memory(_)));
+    assert!(cache.dir.is_none());
 }
 
 #[test]
@@ -176,8 +185,134 @@ fn the_log_does_not_grow_without_end() {
         cache.apply(pos(txid), 4, &[new(1, txid as u8)], |_| Some(page(txid as u8).into()));
         cache.flush();
     }
-    assert!(cache.log.as_ref().unwrap().len_records() < 2 * LOG_SLACK_RECORDS);
+    assert!(file(&dir, "index").len() < 50_000);
     drop(cache);
     let mut cache = Cache::open(Some(&place(&dir)), NO_LIMITS);
     assert_eq!((cache.pos(), read(&mut cache, 1, 9_999)), (pos(9_999), Some(9_999_u64 as u8)));
+}
+
+#[test]
+fn a_large_cache_is_found_again() {
+    let dir = sys::PrivateDir::create().unwrap();
+    let place = place(&dir);
+    let mut cache = filled(Some(&place));
+    for n in 5..=5_000 {
+        cache.insert(pgno(n), Txid(1), &page(n as u8));
+    }
+    // In no order, over more groups than have their blocks in memory.
+    let changed: Vec<Pgno> = (0..40).map(|n| pgno(n * 1237 % 5_000 + 1)).collect();
+    cache.advance(pos(2), &changed);
+    cache.flush();
+    drop(cache);
+    let mut cache = Cache::open(Some(&place), NO_LIMITS);
+    assert_eq!((cache.pos(), cache.len_pages()), (pos(2), 4_960));
+    for n in 1..=5_000 {
+        let expected = (!changed.contains(&pgno(n))).then_some(n as u8);
+        assert_eq!(read(&mut cache, n, 2), expected, "page {n}");
+    }
+}
+
+#[test]
+fn what_leaves_a_bounded_cache_gives_its_room_back() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = sys::PrivateDir::create().unwrap();
+    let place = place(&dir);
+    let mut cache = Cache::open(Some(&place), CacheLimits { max_pages: 100, ..NO_LIMITS });
+    cache.reset(pos(1));
+    cache.set_page_size(PageSize::new(65_536).unwrap());
+    for n in 1..=500 {
+        cache.insert(pgno(n), Txid(1), &vec![n as u8; 65_536]);
+        assert!(cache.len_pages() <= 100);
+    }
+    cache.flush();
+    assert!(cache.len_pages() > 90);
+    let allocated = std::fs::metadata(path_of(&dir, "pages")).unwrap().blocks() * 512;
+    assert!(allocated <= 102 * 65_536, "{allocated}");
+}
+
+/// The pages that a transaction changed, and a number that no other transaction has.
+type Change = (u64, Vec<Pgno>);
+
+/// What page `n` holds after a transaction.
+fn page_at(n: u32, txid: u64, changes: &[Change]) -> Vec<u8> {
+    let history = &changes[..=txid as usize];
+    let last = history.iter().rev().find(|(_, pages)| pages.contains(&pgno(n)));
+    let fill = u64::from(n) << 32 | last.map_or(0, |(number, _)| *number);
+    fill.to_le_bytes().repeat(64)
+}
+
+/// Random work, and after it a disk that has each sector as it was at some time. Whatever position the
+/// next process finds, every page it finds is of that position; also when the server lost what came
+/// after it, and has other transactions there now.
+#[test]
+fn a_power_cut_leaves_no_page_of_another_position() {
+    let mut seed = 1_u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let (mut found, mut moved) = (0, 0);
+    for _ in 0..12 {
+        let dir = sys::PrivateDir::create().unwrap();
+        let place = place(&dir);
+        let mut cache = Cache::open(Some(&place), NO_LIMITS);
+        let mut changes: Vec<Change> = vec![(0, vec![]), (1, (1..=1_500).map(pgno).collect())];
+        let mut transactions = 1;
+        cache.reset(pos(1));
+        cache.set_page_size(PageSize::new(512).unwrap());
+        for _ in 0..3 {
+            let mut states = vec![];
+            for _ in 0..12 {
+                let newest = changes.len() as u64 - 1;
+                if random(2) == 0 {
+                    let pages = (0..random(8)).map(|_| pgno(random(1_500) as u32 + 1)).collect();
+                    transactions += 1;
+                    changes.push((transactions, pages));
+                    cache.advance(pos(newest + 1), &changes[newest as usize + 1].1);
+                    states.push((file(&dir, "pages"), file(&dir, "index")));
+                }
+                let txid = cache.pos().txid.0;
+                let first = random(1_500) as u32 + 1;
+                for n in first..(first + random(100) as u32).min(1_501) {
+                    cache.insert(pgno(n), Txid(txid), &page_at(n, txid, &changes));
+                }
+                cache.flush();
+                states.push((file(&dir, "pages"), file(&dir, "index")));
+            }
+            drop(cache);
+            let mut pages = vec![];
+            for at in (0..states.last().unwrap().0.len()).step_by(512) {
+                let most = random(12) + 1;
+                let state = &states[states.len() - 1 - random(most) as usize];
+                let sector = state.0.get(at..(at + 512).min(state.0.len())).unwrap_or(&[]);
+                pages.resize(at.max(pages.len()), 0);
+                pages.extend_from_slice(sector);
+            }
+            std::fs::write(path_of(&dir, "pages"), pages).unwrap();
+            let index = &states[states.len() - 1 - random(12) as usize].1;
+            std::fs::write(path_of(&dir, "index"), index).unwrap();
+            cache = Cache::open(Some(&place), NO_LIMITS);
+            let txid = cache.pos().txid.0;
+            moved += u64::from(txid > 1);
+            let mut bytes = vec![0; 512];
+            for n in 1..=1_500 {
+                if cache.read(pgno(n), Txid(txid), &mut bytes) {
+                    found += 1;
+                    assert_eq!(bytes, page_at(n, txid, &changes), "page {n} at {txid}");
+                }
+            }
+            if random(2) == 0 {
+                changes.truncate(txid.max(1) as usize + 1);
+            }
+            if txid == 0 {
+                cache.reset(pos(1));
+                cache.set_page_size(PageSize::new(512).unwrap());
+            }
+            for at in txid.max(1) + 1..changes.len() as u64 {
+                cache.advance(pos(at), &changes[at as usize].1);
+            }
+            cache.flush();
+        }
+    }
+    assert!(found > 1_000 && moved > 12, "{found} pages found, {moved} positions");
 }

@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! cache.rs      committed pages as of one position, each with its checksum
-//! storage.rs    where a cached page's bytes lie: slots of one file, or memory
-//! index_log.rs  the cache's index on disk, which survives any end of the process
+//! pages.rs      where cached pages lie, with what is known of each
+//!   page_file.rs     in a file, at places that follow from their numbers
+//!   page_index.rs    what is known of each page in the file
+//!   block.rs         a part of that
+//!   index_log.rs     what must be known of the file before it is used
+//!   memory_pages.rs  in memory, where there is no disk
 //! dirty.rs      pages of the open transaction, apart from the cache
 //! prefetch.rs   which pages to ask for together
 //! header.rs     the database header on page 1
@@ -11,12 +15,16 @@
 //!
 //! Nothing here talks to the network or knows of locks; `db/` does both.
 
+mod block;
 mod cache;
 mod dirty;
 pub mod header;
 mod index_log;
+mod memory_pages;
+mod page_file;
+mod page_index;
+mod pages;
 mod prefetch;
-mod storage;
 
 pub use cache::{Cache, CacheLimits, CachePlace};
 pub use dirty::DirtyPages;

@@ -59,6 +59,21 @@ impl File {
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }
+
+    /// Gives bytes back to the disk; they are zero from then on. An error where files have no holes.
+    pub fn punch(&self, offset: u64, len_bytes: u64) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return {
+            use rustix::fs::{FallocateFlags, fallocate};
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            fallocate(&self.0, flags, offset, len_bytes).map_err(io::Error::from)
+        };
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        return {
+            let _ = (offset, len_bytes);
+            Err(io::ErrorKind::Unsupported.into())
+        };
+    }
 }
 
 /// A temporary directory of this process that is removed when it is dropped.
