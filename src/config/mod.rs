@@ -10,13 +10,13 @@ mod url;
 pub use url::BaseUrl;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ltx::xxh32::Xxh32;
 use crate::types::ClusterName;
 use crate::units::{parse_bound_ms, parse_size};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
+use litevfs_hot::Xxh32;
 
 /// The vendor's host, as in upstream. It was switched off; an own server is named with
 /// `LITEFS_CLOUD_HOST`.

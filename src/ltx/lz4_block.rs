@@ -3,10 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use lz4_flex::block::{
-    CompressTable, DecompressError, compress_into_with_table, decompress_into,
-    decompress_into_with_dict, get_maximum_output_size,
-};
+use litevfs_hot::{CompressTable, DecompressError, compress, get_maximum_output_size};
 
 use super::error::Error;
 
@@ -23,30 +20,23 @@ pub(super) struct Compressor {
 }
 
 impl Compressor {
-    /// `data` as an LZ4 block. Inlined so that the server, which is built for speed, has its own.
-    #[inline]
+    /// `data` as an LZ4 block.
     pub(super) fn compress(&mut self, data: &[u8]) -> Result<&[u8], Error> {
         let room = get_maximum_output_size(data.len());
         if self.packed.len() < room {
             // Not `resize`, which sets each byte by itself in a build that is made small.
             self.packed = vec![0; room];
         }
-        let len = compress_into_with_table(data, &mut self.packed, &mut self.table)
+        let len = compress(data, &mut self.packed, &mut self.table)
             .map_err(|_| Error::CompressedTooLong)?;
         self.packed.get(..len).ok_or(Error::CompressedTooLong)
     }
 }
 
 /// Unpacks a block to the start of `out` and returns how many bytes it held. The block may repeat
-/// bytes of `history`, which is what came just before it. Inlined as [`Compressor::compress`] is.
-#[inline]
+/// bytes of `history`, which is what came just before it.
 pub(super) fn decompress(block: &[u8], history: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-    let result = if history.is_empty() {
-        decompress_into(block, out)
-    } else {
-        decompress_into_with_dict(block, out, history)
-    };
-    result.map_err(|error| match error {
+    litevfs_hot::decompress(block, history, out).map_err(|error| match error {
         DecompressError::OutputTooSmall { .. } => Error::DecompressedTooLong,
         _ => Error::BadLz4Block,
     })

@@ -17,7 +17,6 @@ mod order;
 mod page_frame;
 mod page_frames;
 mod varint;
-pub(crate) mod xxh32;
 
 pub use checksum::{Crc64, page_checksum};
 pub use decoder::{Decoder, detect};

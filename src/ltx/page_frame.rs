@@ -150,7 +150,7 @@ impl PageReader {
         if len > max_block_len(page.len()) {
             return Err(Error::CompressedTooLong.into());
         }
-        self.packed.resize(len, 0);
+        litevfs_hot::resize(&mut self.packed, len);
         input.read_exact(&mut self.packed)?;
         if let Packing::Inner(_) = header.packing {
             inner_page::unpack(&self.packed, page)?;

@@ -3,11 +3,11 @@
 //! Holds one block, its compressed form, and for linked blocks the 64 KiB before it.
 
 use alloc::vec::Vec;
+use litevfs_hot::Xxh32;
 
 use super::super::error::{Error, StreamError};
 use super::super::io::{Input, Read};
 use super::super::lz4_block::decompress;
-use super::super::xxh32::Xxh32;
 use super::{
     BLOCK_PLAIN, BLOCK_RESERVED_MASK, FLAG_BLOCK_CHECKSUM, FLAG_CONTENT_CHECKSUM,
     FLAG_CONTENT_SIZE, FLAG_DICTIONARY, FLAG_INDEPENDENT, FLAG_RESERVED, MAGIC, VERSION,
@@ -198,7 +198,7 @@ impl FrameDecoder {
             self.frame.read_end(input)?;
             return Ok(false);
         };
-        self.packed.resize(len, 0);
+        litevfs_hot::resize(&mut self.packed, len);
         input.read_exact(&mut self.packed)?;
         if self.frame.block_checksums
             && u32::from_le_bytes(input.read_array()?) != Xxh32::of(&self.packed)
@@ -221,7 +221,7 @@ impl FrameDecoder {
     /// Unpacks `packed` to `block`.
     fn unpack(&mut self) -> Result<(), Error> {
         let left = usize::try_from(self.frame.content_left).unwrap_or(usize::MAX);
-        self.block.resize(self.frame.block_limit.min(left), 0);
+        litevfs_hot::resize(&mut self.block, self.frame.block_limit.min(left));
         let len = decompress(&self.packed, &self.history, &mut self.block)?;
         self.block.truncate(len);
         Ok(())

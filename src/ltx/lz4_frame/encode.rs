@@ -1,11 +1,11 @@
 //! Writes LZ4 frames of independent 64 KiB blocks.
 
 use alloc::vec::Vec;
+use litevfs_hot::Xxh32;
 
 use super::super::error::StreamError;
 use super::super::io::{Output, Write};
 use super::super::lz4_block::Compressor;
-use super::super::xxh32::Xxh32;
 use super::{
     BLOCK_64_KIB, BLOCK_PLAIN, FLAG_CONTENT_CHECKSUM, FLAG_INDEPENDENT, MAGIC, VERSION,
     descriptor_check,

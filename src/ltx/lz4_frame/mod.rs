@@ -48,6 +48,6 @@ const WINDOW_LEN: usize = 64 * 1024;
 
 /// The byte that guards a descriptor.
 fn descriptor_check(descriptor: &[u8]) -> u8 {
-    let [_, second, _, _] = super::xxh32::Xxh32::of(descriptor).to_le_bytes();
+    let [_, second, _, _] = litevfs_hot::Xxh32::of(descriptor).to_le_bytes();
     second
 }

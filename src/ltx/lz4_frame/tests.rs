@@ -2,10 +2,10 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use litevfs_hot::Xxh32;
 
 use super::super::error::{Error, StreamError};
 use super::super::io::{Input, Output};
-use super::super::xxh32::Xxh32;
 use super::{ContentChecksum, FrameDecoder, FrameEncoder};
 
 const TEXT_LEN: usize = 150_000;

@@ -9,7 +9,7 @@ const STRIPE_LEN: usize = 16;
 
 /// A running xxHash32.
 #[derive(Debug, Clone)]
-pub(crate) struct Xxh32 {
+pub struct Xxh32 {
     lanes: [u32; 4],
     /// Bytes that do not fill a stripe yet: the first `pending_len` of these.
     pending: [u8; STRIPE_LEN],
@@ -17,21 +17,28 @@ pub(crate) struct Xxh32 {
     total: u64,
 }
 
+impl Default for Xxh32 {
+    fn default() -> Xxh32 {
+        Xxh32::new()
+    }
+}
+
 impl Xxh32 {
-    pub(crate) const fn new() -> Xxh32 {
+    /// The hash of no bytes.
+    pub const fn new() -> Xxh32 {
         let lanes = [PRIME_1.wrapping_add(PRIME_2), PRIME_2, 0, 0_u32.wrapping_sub(PRIME_1)];
         Xxh32 { lanes, pending: [0; STRIPE_LEN], pending_len: 0, total: 0 }
     }
 
     /// The hash of these bytes alone.
-    pub(crate) fn of(bytes: &[u8]) -> u32 {
+    pub fn of(bytes: &[u8]) -> u32 {
         let mut hash = Xxh32::new();
         hash.update(bytes);
         hash.finish()
     }
 
     /// Takes in more bytes.
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+    pub fn update(&mut self, bytes: &[u8]) {
         self.total = self.total.wrapping_add(bytes.len() as u64);
         let mut rest = bytes;
         if self.pending_len > 0 {
@@ -51,7 +58,7 @@ impl Xxh32 {
     }
 
     /// The hash of all bytes so far.
-    pub(crate) fn finish(&self) -> u32 {
+    pub fn finish(&self) -> u32 {
         let mut hash = if self.total < STRIPE_LEN as u64 {
             PRIME_5
         } else {
