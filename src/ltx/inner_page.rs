@@ -88,7 +88,7 @@ pub(super) fn pack(page: &[u8]) -> Option<Vec<u8>> {
         put_varint(&mut packed, run.end as u64);
     }
     packed.append(&mut cells);
-    let holes = holes(page.len(), pointers_end(count), &mut runs).ok()?;
+    let holes = holes(page.len(), pointers_end(count), &runs).ok()?;
     let rest: Option<Vec<&[u8]>> = holes.into_iter().map(|hole| page.get(hole)).collect();
     put_rest(&mut packed, &rest?.concat());
     let mut restored = vec![0; page.len()];
@@ -122,7 +122,7 @@ fn restore(packed: &[u8], page: &mut [u8]) -> Option<()> {
             pointer = next;
         }
     }
-    let holes = holes(page.len(), pointers_end, &mut runs).ok()?;
+    let holes = holes(page.len(), pointers_end, &runs).ok()?;
     take_rest(&mut rest, page, holes)?;
     rest.is_empty().then_some(())
 }
@@ -151,12 +151,16 @@ fn take_runs(rest: &mut &[u8], count: usize) -> Option<Vec<Run>> {
     (left == 0).then_some(taken)
 }
 
-/// What lies between the pointers, the runs, which it sorts, and the end of the page.
-fn holes(page_len: usize, from: usize, runs: &mut [Run]) -> Result<Vec<Range<usize>>, Error> {
-    runs.sort_unstable_by_key(|run| run.start);
+/// What lies between the pointers, the runs and the end of the page.
+fn holes(page_len: usize, from: usize, runs: &[Run]) -> Result<Vec<Range<usize>>, Error> {
+    // They are few. Sorting is 2 KB of code for each type.
+    let mut ascending: Vec<&Run> = Vec::with_capacity(runs.len());
+    for run in runs {
+        ascending.insert(ascending.partition_point(|other| other.start <= run.start), run);
+    }
     let mut holes = Vec::with_capacity(runs.len().saturating_add(1));
     let mut covered = from;
-    for run in runs {
+    for run in ascending {
         if run.start < covered || run.end > page_len {
             return Err(Error::BadInnerPage);
         }

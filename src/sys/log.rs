@@ -45,7 +45,7 @@ pub struct Filter {
 impl Filter {
     /// The filter for a `RUST_LOG` text. What can't be understood is left out.
     pub fn parse(text: Option<&str>) -> Filter {
-        let mut rules = Vec::new();
+        let mut rules: Vec<(String, Option<Level>)> = Vec::new();
         for directive in text.unwrap_or("error").split(',').map(str::trim) {
             let (module, level) = match directive.split_once('=') {
                 Some((module, level)) => (module.trim(), parse_level(level.trim())),
@@ -55,10 +55,11 @@ impl Filter {
                 },
             };
             if let (Some(level), false) = (level, directive.is_empty()) {
-                rules.push((module.to_owned(), level));
+                // The longest first. Put where it belongs, as sorting is 4 KB of code for each type.
+                let at = rules.partition_point(|(other, _)| other.len() >= module.len());
+                rules.insert(at, (module.to_owned(), level));
             }
         }
-        rules.sort_by_key(|(module, _)| core::cmp::Reverse(module.len()));
         Filter { rules }
     }
 

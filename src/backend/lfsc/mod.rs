@@ -7,6 +7,7 @@
 //! dialect.rs   what the server understands beyond the plain API
 //! exchange.rs  URL, headers, time limits, retries, and errors with host, status and reason
 //! wire.rs      the JSON bodies
+//! named.rs     objects in them whose names are data
 //! base64.rs    page contents inside JSON
 //! ```
 
@@ -14,6 +15,7 @@ mod base64;
 mod client;
 mod dialect;
 mod exchange;
+mod named;
 mod opening;
 mod pages;
 mod wire;

@@ -1,9 +1,9 @@
 //! The JSON bodies of the API.
 
+use super::named::Named;
 use crate::backend::{Change, ChangedPages, GroupTx};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -47,7 +47,7 @@ pub fn sync_request(positions: &[(DbName, Pos)]) -> String {
 /// Answer of `POST /sync`.
 #[derive(Deserialize)]
 pub struct SyncResponse {
-    changes: BTreeMap<String, WireChange>,
+    changes: Named<WireChange>,
 }
 
 /// What changed in one database.

@@ -1,8 +1,10 @@
 //! Files of the cache and of large transactions.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use rustix::fs::{Mode, mkdir};
+use rustix::io::Errno;
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file read and written at offsets. Readable by its owner only.
@@ -87,7 +89,7 @@ impl PrivateDir {
     /// Creates one in the system's temporary directory.
     pub fn create() -> io::Result<PrivateDir> {
         let path = std::env::temp_dir().join(random_name());
-        DirBuilder::new().mode(0o700).create(&path)?;
+        mkdir(&path, Mode::RWXU)?;
         Ok(PrivateDir { path, owner: super::process_id() })
     }
 
@@ -108,7 +110,14 @@ impl Drop for PrivateDir {
 
 /// Creates a directory and those above it, where they are missing.
 pub fn create_dir(path: &str) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).recursive(true).create(path)
+    for (end, _) in path.match_indices('/').filter(|(end, _)| *end > 0) {
+        // Whether it is there now, the last one tells.
+        let _ = mkdir(path.get(..end).unwrap_or(path), Mode::RWXU);
+    }
+    match mkdir(path, Mode::RWXU) {
+        Err(Errno::EXIST) => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// Bytes that can still be written to the file system of `path`; `None` when it does not tell.
