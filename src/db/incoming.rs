@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 /// Pages between two writes to the cache's index.
-const FLUSH_INTERVAL: u32 = 64;
+const FLUSH_INTERVAL: u32 = 255;
 
 /// An answer that is on its way. To be closed: what is left of it then is given up.
 pub struct Incoming {

@@ -90,10 +90,11 @@ impl Connection {
         let mut filled = 0;
         while filled < bytes.len() {
             let at = offset.saturating_add(filled as u64);
+            let rest = bytes.get_mut(filled..).unwrap_or_default();
             let Some((pgno, within)) = page_size.page_at(at) else {
+                rest.fill(0);
                 break;
             };
-            let rest = bytes.get_mut(filled..).unwrap_or_default();
             let len = page_size.len_bytes().saturating_sub(within).min(rest.len());
             let target = rest.get_mut(..len).unwrap_or_default();
             if len == page_size.len_bytes() {
