@@ -122,6 +122,15 @@ pub enum GroupOutcome {
     Aborted,
 }
 
+/// A lease that was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The server's name for it.
+    pub id: String,
+    /// The newest position since then, if the server told.
+    pub pos: Option<Pos>,
+}
+
 /// The most pages of one [`Backend::pages`] call, and of one [`Backend::stream`] where it is no bulk.
 pub const MAX_PAGES_PER_REQUEST: u32 = 512;
 /// The most ranges of one [`Backend::stream`] call, so that they fit into a URL.
@@ -188,9 +197,10 @@ pub trait Backend: Send + Sync {
         Err(Error::new(ErrorKind::Internal, format!("nothing can be known of {id}")))
     }
 
-    /// Takes the write lease for so long, and answers with its id. A `waiter` that is refused and asks
-    /// again under the same name gets it before those that came later.
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String>;
+    /// Takes the write lease for so long. A `waiter` that is refused and asks again under the same name
+    /// gets it before those that came later.
+    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>)
+    -> Result<Granted>;
 
     /// Prolongs a lease from now on. Answers how many clients wait for it, as far as the server tells.
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32>;

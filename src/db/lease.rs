@@ -18,7 +18,7 @@
 //! only if the database did not move meanwhile. The server has the last word on every push.
 
 use super::database::{Database, State};
-use crate::backend::Backend;
+use crate::backend::{Backend, Granted};
 use crate::error::{ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
@@ -296,12 +296,13 @@ impl Database {
         let waiter = (holder == Holder::Auto).then(|| self.origin().waiter());
         let sent = sys::Tick::now();
         let acquired = self.backend().acquire_lease(self.name(), duration_ms, waiter.as_deref());
-        let id = acquired.map_err(|error| {
+        let Granted { id, pos } = acquired.map_err(|error| {
             self.state().lease.take_if(|lease| lease.is_auto() && !lease.is_live());
             self.error(error.kind(), &format!("the write lease is not to be had: {error}"))
         })?;
         // Nobody may rely on the lease before the position is the newest one.
-        if let Err(error) = self.poll_now() {
+        let is_newest = pos.is_some_and(|pos| self.state().confirm(pos, sent));
+        if !is_newest && let Err(error) = self.poll_now() {
             release(self.backend(), self.name(), &id);
             let mut state = self.state();
             state.lease.take_if(|lease| lease.is_auto() || lease.holder == holder);

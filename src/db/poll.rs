@@ -194,6 +194,18 @@ impl State {
         period_ms != 0 && !fenced && confirmed.age_ms() >= period_ms
     }
 
+    /// Takes in that the server, asked at `sent`, named its newest position; `false` when that has to be
+    /// polled. So it has before the first poll: databases are of one state by what one poll said of them.
+    pub(super) fn confirm(&mut self, pos: Pos, sent: sys::Tick) -> bool {
+        if self.cache.pos() != pos || self.poll == 0 {
+            return false;
+        }
+        self.confirmed = Some(sent);
+        self.away_since_poll = None;
+        self.distrusted = false;
+        true
+    }
+
     /// Takes in what the server said of the changes since a position; `false` when that is not the known
     /// one any more, and what is known instead may be older than the answer.
     fn apply(&mut self, since: Since, change: Change, answer: Answer) -> bool {

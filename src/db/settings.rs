@@ -57,7 +57,7 @@ impl Default for SharedSettings {
             min_available_space: 10_000_000,
             max_cached_pages: 0,
             max_bulk_bytes: DEFAULT_MAX_BULK_BYTES,
-            lease_duration_ms: 1_000,
+            lease_duration_ms: 3_000,
         }
     }
 }

@@ -75,11 +75,14 @@ def leases():
 def leases_through_any():
     """One client's requests go now to this server and now to that, as a balancer sends them."""
     with servers() as (_, (a, b)):
+        names = {raw.answer_to(server.url, "GET", "/pos")[1]("Lfsc-Instance-Id") for server in (a, b)}
+        equal("each has a name to be asked for by", len(names - {None}), 2)
         file, copy = raw.Copy("db").changed_by(statements(1))
         raw.push(a.url, "db", file)
         for turn in range(2, 6):
-            lease = raw.acquire(a.url, "db", 60_000)
+            lease, position = raw.acquire_at(a.url, "db", 60_000)
             copy.pull(b.url)
+            equal("where the other server left it", position, copy.position)
             file, _ = copy.changed_by(statements(turn))
             raw.push(b.url, "db", file, lease)
             equal("prolonged through the other", raw.acquire(b.url, "db", 60_000, id=lease), lease)

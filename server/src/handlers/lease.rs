@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use litevfs::types::Pos;
 use serde::Serialize;
 
-use super::waiting;
+use super::{POS, waiting};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
+use crate::key::DbKey;
 use crate::waiters;
 use crate::wire::rfc3339_in;
 
@@ -30,13 +32,18 @@ pub(crate) async fn acquire(
 ) -> Result<Response, ApiError> {
     let key = access.key(Permission::Write)?;
     let duration = duration(&access)?;
+    let is_held = access.parameter("id").is_some();
     let (id, granted) = match (access.parameter("id"), waiter(&access)?) {
         (Some(id), _) => (id.to_owned(), app.store.refresh_lease(&key, id, duration).await?),
         (None, Some(waiter)) => app.store.acquire_lease_in_turn(&key, duration, waiter).await?,
         (None, None) => app.store.acquire_lease(&key, duration).await?,
     };
     let body = LeaseBody { id, expires_at: rfc3339_in(granted) };
-    Ok((waiting(&app, &key), Json(body)).into_response())
+    let mut response = (waiting(&app, &key), Json(body)).into_response();
+    if !is_held && let Some(pos) = newest(&app, &key).await {
+        response.headers_mut().insert(POS, pos);
+    }
+    Ok(response)
 }
 
 /// Gives a lease back; an unknown one is gone already, which is fine.
@@ -48,6 +55,13 @@ pub(crate) async fn release(
     let id = access.parameter("id").ok_or_else(|| ApiError::bad_input("name the lease: id=ID"))?;
     app.store.release_lease(&key, id).await?;
     Ok((StatusCode::OK, waiting(&app, &key)).into_response())
+}
+
+/// Where the database is now that nobody else commits. Whoever is not told can ask, so no error is told.
+async fn newest(app: &App, key: &DbKey) -> Option<HeaderValue> {
+    let database = app.store.fresh(key).await.ok()?;
+    let pos = database.map_or(Pos::EMPTY, |database| database.pos());
+    pos.to_string().try_into().ok()
 }
 
 fn waiter(access: &Access) -> Result<Option<&str>, ApiError> {

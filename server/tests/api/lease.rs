@@ -33,6 +33,21 @@ fn a_lease_has_one_holder_and_can_be_refreshed_and_given_back() {
 }
 
 #[test]
+fn a_grant_names_the_position() {
+    let server = Server::start();
+    let client = server.client();
+    let mut model = Model::new(512);
+    for turn in 1..4 {
+        let answer = client.post("/lease?db=a&duration=60000", b"").assert_ok();
+        assert_eq!(answer.header("litevfs-pos"), Some(model.pos.to_string().as_str()));
+        let id = answer.json()["id"].as_str().unwrap().to_owned();
+        let holder = client.header("Lfsc-Lease-Id", &id);
+        holder.push("a", &model.commit(&[(1, turn)], 1)).assert_ok();
+        client.delete(&format!("/lease?db=a&id={id}")).assert_ok();
+    }
+}
+
+#[test]
 fn expires_at_is_a_time_that_lies_ahead() {
     let server = Server::start();
     let answer = server.client().post("/lease?db=a&duration=3600000", b"").assert_ok();

@@ -7,8 +7,8 @@ use super::pages::{Asker, decode_whole, pages_call};
 use super::wire::{GroupResponse, LeaseResponse, SyncResponse, group_header, sync_request};
 use crate::backend::traffic::Traffic;
 use crate::backend::{
-    Backend, Change, GroupError, GroupOutcome, GroupTx, MAX_PAGES_PER_REQUEST, Moment, Opening,
-    Page, PageList, PageStream, PushError,
+    Backend, Change, Granted, GroupError, GroupOutcome, GroupTx, MAX_PAGES_PER_REQUEST, Moment,
+    Opening, Page, PageList, PageStream, PushError,
 };
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +29,8 @@ pub const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 const CONFLICT: u16 = 409;
 /// How many other clients wait for the lease.
 const LEASE_WAITERS: &str = "Lfsc-Lease-Waiters";
+/// The position that an answer is from.
+const POS: &str = "Litevfs-Pos";
 /// The longest lease id to take.
 const MAX_LEASE_ID_LEN: usize = 128;
 
@@ -122,7 +124,7 @@ impl Backend for LfscClient {
             Moment::Time(time) => call.with("timestamp", time),
         };
         let response = self.exchange.answer(call).map_err(moment_error)?;
-        let pos = response.header("Litevfs-Pos").and_then(|pos| pos.trim().parse().ok());
+        let pos = response.header(POS).and_then(|pos| pos.trim().parse().ok());
         let pos = pos.filter(|pos: &Pos| !pos.is_empty()).ok_or_else(|| {
             let why = "the answer names no position; the server knows no past";
             self.exchange.bad_answer("GET /db/page", why)
@@ -171,20 +173,26 @@ impl Backend for LfscClient {
         }
     }
 
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String> {
+    fn acquire_lease(
+        &self,
+        db: &DbName,
+        duration_ms: u64,
+        waiter: Option<&str>,
+    ) -> Result<Granted> {
         let mut call = self.lease_call(Method::Post, db).with("duration", duration_ms);
         if let Some(waiter) = waiter {
             call = call.with("waiter", waiter);
         }
         let answer =
             self.exchange.answer(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        let pos = answer.header(POS).and_then(|pos| pos.trim().parse().ok());
         let answer: LeaseResponse = self.exchange.json("POST /lease", &answer.body)?;
         let usable = (1..=MAX_LEASE_ID_LEN).contains(&answer.id.len())
             && answer.id.bytes().all(|b| b.is_ascii_graphic());
         if !usable {
             return Err(self.exchange.bad_answer("POST /lease", "the lease id is unusable"));
         }
-        Ok(answer.id)
+        Ok(Granted { id: answer.id, pos })
     }
 
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {

@@ -2,14 +2,13 @@
 
 use super::MemoryBackend;
 use crate::backend::{
-    Backend, Change, ChangedPages, GroupError, GroupOutcome, GroupTx, Moment, Opening, Page,
-    PageList, PageStream, PushError,
+    Backend, Change, ChangedPages, Granted, GroupError, GroupOutcome, GroupTx, Moment, Opening,
+    Page, PageList, PageStream, PushError,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Mutex;
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -208,7 +207,12 @@ impl Backend for FaultyBackend {
         }
     }
 
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String> {
+    fn acquire_lease(
+        &self,
+        db: &DbName,
+        duration_ms: u64,
+        waiter: Option<&str>,
+    ) -> Result<Granted> {
         self.server.acquire_lease(db, duration_ms, waiter)
     }
 

@@ -1,8 +1,8 @@
 //! A server in memory: positions with history, leases, and the commit rules.
 
 use crate::backend::{
-    Backend, Change, ChangedPages, GroupError, GroupOutcome, GroupTx, Moment, Opening, Page,
-    PushError,
+    Backend, Change, ChangedPages, Granted, GroupError, GroupOutcome, GroupTx, Moment, Opening,
+    Page, PushError,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
@@ -44,6 +44,8 @@ pub struct MemoryBackend {
     pub calls: Mutex<Vec<(&'static str, usize)>>,
     /// Whether it knows the calls that only some servers have.
     pub is_fast: AtomicBool,
+    /// Whether it names the position when it grants a lease.
+    pub tells_pos: AtomicBool,
 }
 
 impl MemoryBackend {
@@ -235,7 +237,12 @@ impl Backend for MemoryBackend {
         Ok(*self.groups.lock().entry(id.into()).or_insert(GroupOutcome::Aborted))
     }
 
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String> {
+    fn acquire_lease(
+        &self,
+        db: &DbName,
+        duration_ms: u64,
+        waiter: Option<&str>,
+    ) -> Result<Granted> {
         self.note("acquire_lease", 1);
         let mut databases = self.databases.lock();
         let db = databases.entry(db.clone()).or_default();
@@ -254,7 +261,8 @@ impl Backend for MemoryBackend {
         db.waiters.retain(|(known, _)| waiter != Some(known));
         let id = format!("lease-{}", self.calls.lock().len());
         db.lease = Some((id.clone(), Tick::now(), duration_ms));
-        Ok(id)
+        let pos = db.versions.last().map_or(Pos::EMPTY, |(pos, _)| *pos);
+        Ok(Granted { id, pos: self.tells_pos.load(Relaxed).then_some(pos) })
     }
 
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {

@@ -17,8 +17,8 @@ impl Fixture {
 
     /// Whether another client can have the lease, which it gives back at once.
     fn is_free(&self) -> bool {
-        let id = self.server.acquire_lease(&self.db, 60_000, None);
-        id.is_ok_and(|id| self.server.release_lease(&self.db, &id).is_ok())
+        let lease = self.server.acquire_lease(&self.db, 60_000, None);
+        lease.is_ok_and(|lease| self.server.release_lease(&self.db, &lease.id).is_ok())
     }
 }
 
@@ -70,7 +70,7 @@ fn who_waits_gets_it_as_soon_as_the_transaction_ends() {
     write(&mut connection, &[(2, 22)], 2, 3).unwrap();
     ask("other").unwrap_err();
     connection.unlock(Lock::Shared);
-    let id = ask("other").unwrap();
+    let Granted { id, .. } = ask("other").unwrap();
     connection.unlock(Lock::None);
     connection.lock(Lock::Shared).unwrap();
     assert_eq!(connection.lock(Lock::Reserved).unwrap_err().kind(), ErrorKind::LeaseHeld);
@@ -103,7 +103,7 @@ fn a_write_that_is_expected_begins_at_the_newest_position() {
 #[test]
 fn a_lease_that_is_not_to_be_had_disturbs_no_reader_and_is_asked_for_once() {
     let fixture = Fixture::with_database();
-    let id = fixture.server.acquire_lease(&fixture.db, 60_000, None).unwrap();
+    let Granted { id, .. } = fixture.server.acquire_lease(&fixture.db, 60_000, None).unwrap();
     let mut connection = fixture.connect_auto();
     assert!((0..LOOKS).any(|_| {
         fixture.server.take_calls("acquire_lease");

@@ -1,7 +1,9 @@
 //! The lease: needed to write, lost and found, given back.
 
 use super::*;
+use crate::db::settings::SharedSettings;
 use crate::error::ErrorKind;
+use core::sync::atomic::Ordering::Relaxed;
 
 #[test]
 fn without_the_lease_a_write_fails_before_anything_is_written() {
@@ -40,9 +42,36 @@ fn acquiring_moves_to_the_newest_position() {
 }
 
 #[test]
+fn a_server_that_names_the_position_is_not_polled_for_it() {
+    let fixture = Fixture::with_database();
+    fixture.server.tells_pos.store(true, Relaxed);
+    let mut connection = fixture.connect();
+    let mut calls_to_acquire = || {
+        connection.release_lease().unwrap();
+        fixture.server.calls.lock().clear();
+        connection.acquire_lease().unwrap();
+        connection.lock(Lock::Shared).unwrap();
+        let value = read(&mut connection, 2).unwrap();
+        connection.unlock(Lock::None);
+        let calls = core::mem::take(&mut *fixture.server.calls.lock());
+        (value, calls.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+    };
+    // Before the first poll it is not known of which state the position is.
+    let (value, calls) = calls_to_acquire();
+    assert_eq!((value, &calls[..2]), (2, &["acquire_lease", "changes"][..]));
+    assert_eq!(calls_to_acquire(), (2, vec!["acquire_lease"]));
+    fixture.commit_elsewhere(2, 22, 2);
+    let (value, calls) = calls_to_acquire();
+    assert_eq!((value, &calls[..2]), (22, &["acquire_lease", "changes"][..]));
+    assert_eq!(calls_to_acquire(), (22, vec!["acquire_lease"]));
+}
+
+#[test]
 fn the_background_thread_prolongs_it() {
     let fixture = Fixture::with_database();
     let mut connection = fixture.connect();
+    let settings = connection.shared_settings();
+    connection.set_shared_settings(SharedSettings { lease_duration_ms: 900, ..settings });
     connection.acquire_lease().unwrap();
     crate::sys::sleep_ms(2_500);
     write(&mut connection, &[(2, 22)], 2, 3).unwrap();

@@ -11,6 +11,7 @@ mod views;
 mod writers;
 
 use super::{Connection, Lock, Origin};
+use crate::backend::Granted;
 use crate::backend::twins::{FaultyBackend, MemoryBackend};
 use crate::config::{Config, Environment, Parameters};
 use crate::error::Result;
@@ -59,7 +60,7 @@ delegate! {
         id: &str, txs: &[crate::backend::GroupTx<'_>]
     ) -> core::result::Result<(), crate::backend::GroupError>;
     abort_group(id: &str) -> Result<crate::backend::GroupOutcome>;
-    acquire_lease(db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<alloc::string::String>;
+    acquire_lease(db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<Granted>;
     refresh_lease(db: &DbName, id: &str, duration_ms: u64) -> Result<u32>;
     release_lease(db: &DbName, id: &str) -> Result<()>;
 }

@@ -37,6 +37,11 @@ class Unanswered(Exception):
 
 def ask(url, method, path, body=None, headers=(), **query):
     """The body of an answer with status 2xx."""
+    return answer_to(url, method, path, body, headers, **query)[0]
+
+
+def answer_to(url, method, path, body=None, headers=(), **query):
+    """The same, and a function that finds a header."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
     try:
@@ -49,7 +54,7 @@ def ask(url, method, path, body=None, headers=(), **query):
     finally:
         connection.close()
     if status // 100 == 2:
-        return body
+        return body, answer.getheader
     try:
         raise Refused(status, json.loads(body))
     except ValueError:
@@ -167,7 +172,13 @@ def push(url, db, file, lease=None):
 
 def acquire(url, db, duration_ms=5000, **query):
     """A write lease's id."""
-    return json.loads(ask(url, "POST", "/lease", db=db, duration=duration_ms, **query))["id"]
+    return acquire_at(url, db, duration_ms, **query)[0]
+
+
+def acquire_at(url, db, duration_ms=5000, **query):
+    """A write lease's id, and the position since then."""
+    body, header = answer_to(url, "POST", "/lease", db=db, duration=duration_ms, **query)
+    return json.loads(body)["id"], header("Litevfs-Pos")
 
 
 def release(url, db, lease):

@@ -3,12 +3,11 @@
 
 use super::world::{self, Weather};
 use crate::backend::twins::MemoryBackend;
-use crate::backend::{Backend, Change, Moment, Page, PushError};
+use crate::backend::{Backend, Change, Granted, Moment, Page, PushError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 
 /// A request that arrives when its sender has given up on it.
@@ -80,7 +79,12 @@ impl Backend for Wire {
         self.send(PushError::Unknown, |server| server.push(db, file, id), late)
     }
 
-    fn acquire_lease(&self, db: &DbName, duration_ms: u64, waiter: Option<&str>) -> Result<String> {
+    fn acquire_lease(
+        &self,
+        db: &DbName,
+        duration_ms: u64,
+        waiter: Option<&str>,
+    ) -> Result<Granted> {
         self.send(|error| error, |server| server.acquire_lease(db, duration_ms, waiter), || None)
     }
 

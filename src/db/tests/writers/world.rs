@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::sync::atomic::Ordering::Relaxed;
 
 const MACHINES: usize = 3;
 const CLIENTS_EACH: usize = 2;
@@ -93,6 +94,7 @@ impl World {
     fn new(seed: u64) -> World {
         let (server, db): (_, DbName) =
             (Arc::new(MemoryBackend::default()), "db1".parse().unwrap());
+        server.tells_pos.store(seed.is_multiple_of(2), Relaxed);
         server.commit_elsewhere(&db, |pages| {
             pages.extend((1..=4).map(|n| (pgno(n), page(n, n as u8, 1, 4))));
         });
