@@ -54,7 +54,10 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         } else {
             tracing::debug!(status = status.as_u16(), ?elapsed, "answered");
         }
-        response.headers_mut().insert(INSTANCE_ID, app.instance_id.clone());
+        // For those in between to know the server by that answered, where there are several.
+        if app.store.is_shared() {
+            response.headers_mut().insert(INSTANCE_ID, app.instance_id.clone());
+        }
         response.headers_mut().insert(REQUEST_ID, id.clone());
         response
     };

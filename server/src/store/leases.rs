@@ -64,7 +64,7 @@ impl Store {
         key: &DbKey,
         duration: Duration,
     ) -> Result<(String, Duration), Error> {
-        let id = random::hex::<16>()?;
+        let id = random::hex::<8>()?;
         let slot = self.slot(key)?;
         // A commit that was let in before must not appear under a lease that is not its own.
         let _gate = slot.gate.lock().await;

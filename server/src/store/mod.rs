@@ -151,6 +151,11 @@ impl Slot {
 }
 
 impl Store {
+    /// Whether other servers may serve the same databases.
+    pub fn is_shared(&self) -> bool {
+        self.objects.is_shared()
+    }
+
     /// Opens an object store, and proves that it keeps the promise commits depend on: that a file
     /// is made only if there is none.
     pub async fn open_store(

@@ -102,8 +102,11 @@ fn the_cluster_id_lasts_and_differs_between_clusters() {
 fn headers_common_to_every_request() {
     let server = Server::start();
     let client = server.client();
-    let instance = client.get("/pos").header("lfsc-instance-id").unwrap().to_owned();
-    assert_eq!(client.get("/nowhere").header("lfsc-instance-id"), Some(instance.as_str()));
+    let ids =
+        ["/pos", "/nowhere"].map(|path| client.get(path).header("x-request-id").map(str::len));
+    assert_eq!(ids, [Some(16); 2]);
+    // There is no other server that its databases could be asked of.
+    assert_eq!(client.get("/pos").header("lfsc-instance-id"), None);
     let with_id = |id: &str| client.header("Litefs-Cluster-Id", id).get("/pos");
     with_id("LFSC0123456789ABCDEF").assert_ok();
     for bad in ["LFSC", "LFSC0123456789abcdef", "LFSD0123456789ABCDEF", "x"] {

@@ -25,9 +25,8 @@ fn a_database_is_told_with_its_size_position_and_files() {
     client.push("a.db", &model.commit(&[(1, 1), (2, 2), (3, 3)], 3)).assert_ok();
     client.push("a.db", &model.commit(&[(1, 4)], 2)).assert_ok();
     let status = client.get("/status").assert_ok();
-    let instance = status.header("lfsc-instance-id").unwrap().to_owned();
     let status = status.json();
-    assert_eq!(status["instance"], json!(instance));
+    assert_eq!(status["instance"].as_str().map(str::len), Some(16));
     assert_eq!(status["version"], json!(env!("CARGO_PKG_VERSION")));
     assert_eq!(status["cluster"], json!("default"));
     assert_eq!(status["store"], json!(server.data().file_name().unwrap().to_str().unwrap()));

@@ -230,7 +230,6 @@ fn moment_error(failure: Failure) -> Error {
 fn push_call(path: &'static str, body: Vec<u8>) -> Call {
     let len = u64::try_from(body.len()).unwrap_or(u64::MAX);
     Call {
-        headers: [("Content-Type", "application/octet-stream".to_string())].into(),
         body,
         timeout_ms: PUSH_TIMEOUT_MS.saturating_add(len / PUSH_BYTES_PER_MS),
         repeatable: false,

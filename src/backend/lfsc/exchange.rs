@@ -219,9 +219,9 @@ impl Exchange {
             url.push('=');
             percent_encode(&value, &mut url);
         }
+        // No field that nobody needs: they go with every commit, which may be smaller.
         let mut headers = call.headers;
         headers.push(("Authorization", self.config.token.reveal().to_owned()));
-        headers.push(("User-Agent", concat!("litevfs/", env!("CARGO_PKG_VERSION")).to_owned()));
         if let Some(instance) = &*self.instance.lock() {
             headers.push((INSTANCE_TO_SERVER, instance.clone()));
         }
