@@ -32,6 +32,14 @@ impl Stream {
         }
     }
 
+    fn is_quiet(&mut self) -> bool {
+        match self {
+            Stream::Plain(socket) => socket.is_quiet(),
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.is_quiet(),
+        }
+    }
+
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, TransportError> {
         match self {
             Stream::Plain(socket) => socket.read(bytes).map_err(describe),
@@ -88,7 +96,7 @@ impl Line {
 
     /// Whether a request may be sent on it: it was idle for a short time only, and nothing came in it.
     pub fn is_fresh(&mut self, max_idle_ms: u64) -> bool {
-        self.idle_since.age_ms() < max_idle_ms && self.stream.socket().is_quiet()
+        self.idle_since.age_ms() < max_idle_ms && self.stream.is_quiet()
     }
 
     /// Sends a request. The second answer tells whether anything of it was sent.

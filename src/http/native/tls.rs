@@ -59,6 +59,13 @@ impl Tls {
         Ok(tls)
     }
 
+    /// Whether nothing came since the last answer, not even the end of the connection.
+    pub fn is_quiet(&mut self) -> bool {
+        let state = self.session.process_new_packets();
+        state.is_ok_and(|state| !state.peer_has_closed() && state.plaintext_bytes_to_read() == 0)
+            && self.socket.is_quiet()
+    }
+
     /// Reads bytes, 0 when the server said that it ends the connection.
     pub fn read(&mut self, bytes: &mut [u8]) -> Result<usize, TransportError> {
         loop {
