@@ -12,7 +12,7 @@
 //! | [`process_id`] | tells a forked child from its parent |
 //! | [`env_var`] | an environment variable as text |
 //! | [`File`], [`PrivateDir`], [`create_dir`], [`available_space`] | cache and spill files |
-//! | [`spawn_every`] | a task repeated on a background thread, where there are threads |
+//! | [`spawn`], [`spawn_every`] | work on a thread of its own, once or repeated, where there are threads |
 //! | [`log`] | lines for people |
 
 pub mod log;

@@ -108,8 +108,8 @@ impl Host {
             *asked.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(addresses);
             asked.answered.notify_all();
         };
-        let thread = std::thread::Builder::new().name("litevfs-dns".into()).spawn(ask);
-        thread.map_err(|e| retryable(format!("no thread to look up the host name: {e}")))?;
+        sys::spawn(Box::new(ask))
+            .map_err(|e| retryable(format!("no thread to look up the host name: {e}")))?;
         *looking = Some((process, Arc::clone(&look_up)));
         Ok(look_up)
     }

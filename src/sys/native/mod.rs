@@ -11,7 +11,7 @@ mod virtual_time;
 pub use clock::{Tick, sleep_ms, unix_ms};
 pub use files::{File, PrivateDir, available_space, create_dir};
 pub use logger::{init_log, log_enabled, log_line};
-pub use threads::{Mutex, MutexGuard, spawn_every};
+pub use threads::{Mutex, MutexGuard, spawn, spawn_every};
 #[cfg(test)]
 pub use virtual_time::VirtualTime;
 

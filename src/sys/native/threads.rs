@@ -1,6 +1,7 @@
 //! Locks and the background thread.
 
 use super::clock::{Tick, sleep_ms};
+use std::io;
 use std::sync::{self, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -56,5 +57,10 @@ pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 
             }
         }
     };
-    let _ = std::thread::Builder::new().name("litevfs".into()).spawn(run);
+    let _ = spawn(Box::new(run));
+}
+
+/// Does `work` on a thread of its own. Boxed, because all of what starts a thread is made anew for each type.
+pub fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    std::thread::Builder::new().name("litevfs".into()).spawn(work).map(drop)
 }
