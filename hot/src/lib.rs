@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod crc64;
 mod xxh32;
 
 use alloc::vec::Vec;
@@ -12,6 +13,7 @@ use lz4_flex::block::{
     CompressError, compress_into_with_table, decompress_into, decompress_into_with_dict,
 };
 
+pub use crc64::Crc64;
 pub use lz4_flex::block::{CompressTable, DecompressError, get_maximum_output_size};
 pub use xxh32::Xxh32;
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Version;
-use super::checksum::Crc64;
+use super::checksum::{Crc64, checksum_of};
 use super::error::{Error, StreamError};
 use super::header::{HEADER_LEN, Header, Trailer};
 use super::index::{IndexCheck, IndexEntry, PageIndex};
@@ -100,7 +100,7 @@ impl<R: Read> Decoder<R> {
         let post_apply_checksum = Checksum(self.input.read_u64()?);
         self.crc.update(&post_apply_checksum.0.to_be_bytes());
         let file_checksum = Checksum(self.input.read_u64()?);
-        if file_checksum != self.crc.checksum() {
+        if file_checksum != checksum_of(&self.crc) {
             return Err(Error::FileChecksum.into());
         }
         self.order.post_apply(post_apply_checksum)?;

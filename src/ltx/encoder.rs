@@ -1,7 +1,7 @@
 //! Writes an LTX file: header, pages in ascending order, and what ends the file.
 
 use super::Format;
-use super::checksum::Crc64;
+use super::checksum::{Crc64, checksum_of};
 use super::error::{Error, StreamError};
 use super::header::{Header, Trailer};
 use super::index::{IndexEntry, PageIndex};
@@ -140,7 +140,7 @@ impl<W: Write> Encoder<W> {
             }
         }
         self.put(&post_apply_checksum.0.to_be_bytes())?;
-        let file_checksum = self.crc.checksum();
+        let file_checksum = checksum_of(&self.crc);
         self.out.write(&file_checksum.0.to_be_bytes())?;
         let trailer = Trailer { post_apply_checksum, file_checksum };
         Ok(Finished { out: self.out.into_inner(), trailer, index: self.index })
