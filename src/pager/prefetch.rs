@@ -9,10 +9,10 @@
 //! | --- | --- |
 //! | of a database that is small | all of it |
 //! | that run on from each other | a page, 64 KiB, 2 MiB, then all that follows, read as far as needed |
-//! | here and there, one soon after the other | a page, a page, and then four times as much each time |
+//! | here and there, one soon after the other | a page, a page, and then six times as much each time |
 //!
 //! Windows of the last kind lie where such misses were, and grow no larger than the line brings in the
-//! time that was waited for the earlier ones: so they are never most of the time by themselves.
+//! time that was waited for the earlier ones: so nobody waits for them much longer than without them.
 
 use crate::backend::{MAX_PAGES_PER_REQUEST, MAX_RANGES_PER_REQUEST, PageList};
 use crate::sys::Tick;
@@ -26,7 +26,7 @@ const THIRD_WINDOW_BYTES: u32 = 2 << 20;
 /// A database of so many bytes is fetched as a whole.
 const SMALL_DATABASE_BYTES: u64 = 256 << 10;
 /// How much larger a window of scattered misses is than the one before, after so many single pages.
-const SCATTERED_GROWTH: u32 = 4;
+const SCATTERED_GROWTH: u32 = 6;
 const SCATTERED_SINGLES: u32 = 2;
 /// Where no bulk is allowed: how many times the configured window scattered misses may get, and a run
 /// after so many requests, twice as much with each further one.
@@ -39,7 +39,8 @@ const MAX_WINDOW_BYTES: u32 = 8 << 20;
 const MAX_RUNS: usize = 2;
 /// Misses longer ago than that have nothing to do with the next one.
 const MAX_PAUSE_MS: u64 = 1_000;
-/// The longest wait for a window of scattered misses, as far as it can be told.
+/// A window of scattered misses may take as long as was waited before, within these bounds.
+const MIN_SCATTERED_WAIT_MS: u64 = 100;
 const MAX_SCATTERED_WAIT_MS: u64 = 500;
 /// An answer that came faster says nothing of the line.
 const MIN_MEASURED_MS: u64 = 10;
@@ -288,15 +289,15 @@ impl Scatter {
 
     /// Where further misses are to be expected: up to and without the second.
     fn span(&self) -> (u32, u32) {
-        let margin = self.highest.saturating_sub(self.lowest) / 8;
+        let margin = self.highest.saturating_sub(self.lowest) / 16;
         let end = self.highest.saturating_add(margin).saturating_add(1);
         (self.lowest.saturating_sub(margin), end)
     }
 
-    /// The pages that come in the time that was waited so far.
+    /// The pages that come in the time that may be waited for them.
     fn affordable_pages(&self) -> u32 {
         let Some((pages, took_ms)) = self.answer else { return u32::MAX };
-        let wait_ms = self.waited_ms.min(MAX_SCATTERED_WAIT_MS);
+        let wait_ms = self.waited_ms.clamp(MIN_SCATTERED_WAIT_MS, MAX_SCATTERED_WAIT_MS);
         let affordable = pages.saturating_mul(wait_ms).checked_div(took_ms).unwrap_or(u64::MAX);
         u32::try_from(affordable).unwrap_or(u32::MAX)
     }

@@ -58,12 +58,12 @@ def few_requests():
             with cold(folder, server, f"point-{n}") as (client, proxy):
                 look_up(client, rng.randrange(1, ROWS + 1))
                 requests, received = counted(proxy)
-                check(requests <= 6 and received <= 100_000, f"a row: {requests} requests, {received} bytes")
+                check(requests <= 2 and received <= 100_000, f"a row: {requests} requests, {received} bytes")
         with cold(folder, server, "by-index") as (client, proxy):
             row = rng.randrange(1, ROWS + 1)
             equal("by the index", client.sql("SELECT id FROM t WHERE k = ?", (row * 7919 % 1000003,)), [(row,)])
             requests, received = counted(proxy)
-            check(requests <= 8 and received <= 100_000, f"by the index: {requests} requests, {received} bytes")
+            check(requests <= 4 and received <= 100_000, f"by the index: {requests} requests, {received} bytes")
         with cold(folder, server, "rows") as (client, proxy):
             for _ in range(200):
                 look_up(client, rng.randrange(1, ROWS + 1))
@@ -72,14 +72,14 @@ def few_requests():
         with cold(folder, server, "scan") as (client, proxy):
             expect_scan(client)
             requests, _ = counted(proxy)
-            check(requests <= 10, f"a scan: {requests} requests")
+            check(requests <= 8, f"a scan: {requests} requests")
             expect_scan(client)
             requests, _ = counted(proxy)
             check(requests <= 1, f"another scan: {requests} requests")
         with cold(folder, server, "all") as (client, proxy):
             client.sql("PRAGMA litevfs_cache_db")
             requests, received = counted(proxy)
-            check(requests <= 5, f"everything: {requests} requests")
+            check(requests <= 3, f"everything: {requests} requests")
             expect_scan(client)
             look_up(client, 1)
             stored = sum(path.stat().st_size for path in server.data.rglob("*.ltx"))
@@ -126,7 +126,7 @@ def bounds_hold():
         with cold(folder, server, "requests") as (client, proxy):
             client.sql("PRAGMA litevfs_max_reqs_per_query = 2")
             equal("beyond the limit", client.error(SCAN).primary, 5)
-            check(proxy.count(PAGES) <= 3, f"{proxy.count(PAGES)} requests, page 1 with them")
+            equal("requests", proxy.count(PAGES), 2)
         with cold(folder, server, "room") as (client, proxy):
             client.sql("PRAGMA litevfs_max_cached_pages = 20")
             expect_scan(client)
