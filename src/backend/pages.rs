@@ -49,16 +49,21 @@ impl PageList {
         Some(pgno)
     }
 
-    /// Whether a page is in it.
-    pub fn contains(&self, pgno: Pgno) -> bool {
-        self.ranges.iter().any(|&(first, last)| (first..=last).contains(&pgno))
+    /// How many pages come before this one; `None` when it is not in it.
+    pub fn position(&self, pgno: Pgno) -> Option<usize> {
+        let mut before = 0_usize;
+        for &(first, last) in &self.ranges {
+            if (first..=last).contains(&pgno) {
+                return Some(before.saturating_add(distance(first, pgno)));
+            }
+            before = before.saturating_add(distance(first, last)).saturating_add(1);
+        }
+        None
     }
 
     /// How many pages.
     pub fn len_pages(&self) -> usize {
-        let len = |(first, last): &(Pgno, Pgno)| {
-            last.get().saturating_sub(first.get()).saturating_add(1) as usize
-        };
+        let len = |&(first, last): &(Pgno, Pgno)| distance(first, last).saturating_add(1);
         self.ranges.iter().map(len).sum()
     }
 
@@ -73,6 +78,10 @@ impl PageList {
             .iter()
             .flat_map(|(first, last)| (first.get()..=last.get()).filter_map(Pgno::new))
     }
+}
+
+fn distance(first: Pgno, second: Pgno) -> usize {
+    second.get().saturating_sub(first.get()) as usize
 }
 
 impl FromIterator<Pgno> for PageList {
@@ -135,6 +144,7 @@ impl PageStream for WholeAnswer {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use alloc::string::ToString;
@@ -155,11 +165,12 @@ mod tests {
             assert_eq!(list.to_string(), text);
             assert_eq!(list.iter().map(Pgno::get).collect::<Vec<_>>(), pgnos);
             assert_eq!(list.len_pages(), pgnos.len());
-            for &pgno in pgnos {
-                assert!(list.contains(Pgno::new(pgno).unwrap()));
+            for (n, &pgno) in pgnos.iter().enumerate() {
+                assert_eq!(list.position(Pgno::new(pgno).unwrap()), Some(0), "{n} are gone");
+                assert_eq!(list.position(list.last().unwrap()), Some(pgnos.len() - n - 1));
                 assert_eq!(list.first(), list.clone().pop());
                 assert_eq!(list.pop().map(Pgno::get), Some(pgno));
-                assert!(!list.contains(Pgno::new(pgno).unwrap()));
+                assert_eq!(list.position(Pgno::new(pgno).unwrap()), None);
             }
             assert_eq!((list.pop(), list.len_ranges()), (None, 0));
         }

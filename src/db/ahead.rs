@@ -13,7 +13,8 @@ use alloc::format;
 const MAX_OLD_BYTES: u32 = 2 << 20;
 /// Misses elsewhere after which an answer that is read as far as needed is given up.
 const MAX_MISSES_ELSEWHERE: u32 = 8;
-/// Bytes to ask for in bulk where the answer can't be left to be read as far as needed.
+/// Bytes to ask for in bulk where the answer can't be left to be read as far as needed; and to read before
+/// a page that is needed.
 const MAX_WHOLE_BULK_BYTES: u64 = 2 << 20;
 
 /// What a connection asked for beyond what its query has needed so far.
@@ -54,10 +55,12 @@ impl Connection {
         })
     }
 
-    /// Reads on in the answer that is still coming; `false` when the page is not on its way.
+    /// Reads on in the answer that is still coming; `false` when the page is not on its way, or far.
     fn read_on(&mut self, view: View, pgno: Pgno, page: &mut [u8]) -> bool {
         let Some(mut incoming) = self.ahead.incoming.take() else { return false };
-        let is_coming = incoming.is_of(view) && incoming.brings(pgno);
+        let is_near =
+            |pages: usize| pages.saturating_mul(page.len()) as u64 <= MAX_WHOLE_BULK_BYTES;
+        let is_coming = incoming.is_of(view) && incoming.distance(pgno).is_some_and(is_near);
         if is_coming {
             match self.read_until(&mut incoming, pgno, page, true) {
                 Ok(()) => {

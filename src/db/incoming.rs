@@ -35,9 +35,9 @@ impl Incoming {
         (self.view.pos, self.view.epoch) == (view.pos, view.epoch)
     }
 
-    /// Whether a page is still to come.
-    pub fn brings(&self, pgno: Pgno) -> bool {
-        self.stream.to_come().contains(pgno)
+    /// How many pages will come before this one; `None` when it does not.
+    pub fn distance(&self, pgno: Pgno) -> Option<usize> {
+        self.stream.to_come().position(pgno)
     }
 
     /// Whether all came.

@@ -1,6 +1,7 @@
 """Reading a database that is not cached: in few requests, within the bounds that are set, and never a wrong page."""
 
 import contextlib
+import itertools
 import random
 import threading
 
@@ -214,12 +215,13 @@ def broken_answers():
         for n, damage in enumerate(damages):
             with cold(folder, server, f"broken-{n}") as (client, proxy):
                 look_up(client, 1)
-                left = [1 + n % 3]
+                # The first request, or one of the longer ones that follow it; and perhaps the next.
+                broken = range(n % 4, n % 4 + 1 + n % 2)
+                seen = itertools.count()
 
-                def fault(exchange, damage=damage, left=left):
-                    if exchange.path != PAGES or left[0] == 0:
+                def fault(exchange, damage=damage, broken=broken, seen=seen):
+                    if exchange.path != PAGES or next(seen) not in broken:
                         return False
-                    left[0] -= 1
                     status, headers, body = exchange.forward()
                     body, length = damage(body)
                     exchange.answer(status, body, headers, length)

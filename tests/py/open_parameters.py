@@ -4,7 +4,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from harness import EXT, TOKEN, Client, Recorder, Server, check, equal, main, scratch
+from harness import EXT, TOKEN, Client, Recorder, Server, SqlError, check, equal, main, scratch
 
 # For each cluster a token of its own, none of them the environment's.
 EAST, WEST = "east-token-that-must-not-leak", "west-token+with/odd =characters"
@@ -73,12 +73,16 @@ def clusters_and_tokens():
             for name in ("main", "east", "west"):
                 equal(f"the rows of {name}", texts(client, name), [name])
         with Client(server, folder, folder / "cache", LITEFS_CLOUD_TOKEN=WEST) as client:
-            client.open("db", "west")
             client.open("db", "east", parameters(token=EAST))
             server.kill()  # so that nothing but the cache can tell: of these two it has only one
             equal("the rows of east", texts(client, "east"), ["east"])
-            client.error("SELECT x FROM t", name="west")
+            try:
+                client.open("db", "west")
+                raise AssertionError(f"the rows of west without a server: {texts(client, 'west')}")
+            except SqlError:
+                pass
             server.start()
+            client.open("db", "west")
             for name in ("west", "east"):
                 equal(f"the rows of {name}", texts(client, name), [name])
         with Client(server, folder, folder / "c") as client:

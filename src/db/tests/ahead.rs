@@ -5,7 +5,7 @@ use crate::backend::twins::{Fault, Operation};
 use crate::error::ErrorKind;
 use core::sync::atomic::Ordering::Relaxed;
 
-const COMMIT: u32 = 5_000;
+const COMMIT: u32 = 12_000;
 
 /// A server that knows all calls, with a database of many pages, each filled with its number.
 fn large() -> Fixture {
@@ -88,6 +88,25 @@ fn a_scan_needs_no_room_for_what_it_has_read() {
 }
 
 #[test]
+fn a_page_far_ahead_is_asked_for_by_itself() {
+    let fixture = large();
+    let mut connection = fixture.connect();
+    let fetched = |connection: &Connection| connection.report().pages.fetched;
+    connection.lock(Lock::Shared).unwrap();
+    for n in 200..=6_000 {
+        assert_eq!(read(&mut connection, n).unwrap(), n as u8);
+    }
+    let (before, _) = (fetched(&connection), asked(&fixture));
+    assert_eq!(read(&mut connection, 11_000).unwrap(), 11_000_u32 as u8);
+    assert_eq!((fetched(&connection), asked(&fixture)), (before + 8, alloc::vec![8]));
+    // The scan goes on without another request.
+    for n in 6_001..=COMMIT {
+        assert_eq!(read(&mut connection, n).unwrap(), n as u8);
+    }
+    assert_eq!(asked(&fixture), []);
+}
+
+#[test]
 fn look_ups_all_over_take_few_requests() {
     let _time = crate::sys::VirtualTime::start();
     let fixture = large();
@@ -127,18 +146,18 @@ fn what_an_old_view_still_gets_is_not_taken_for_new() {
     settings.cache_sync_period_ms = 1;
     old.set_shared_settings(settings);
     old.lock(Lock::Shared).unwrap();
-    for n in 1..=2_000 {
+    for n in 1..=6_000 {
         assert_eq!(read(&mut old, n).unwrap(), n as u8);
     }
     // In the middle of a long answer another client changes what is still to come.
-    fixture.commit_elsewhere(3_000, 0xee, 2);
+    fixture.commit_elsewhere(9_000, 0xee, 2);
     crate::sys::sleep_ms(3);
     new.lock(Lock::Shared).unwrap();
-    for n in 2_001..=COMMIT {
+    for n in 6_001..=COMMIT {
         assert_eq!(read(&mut old, n).unwrap(), n as u8, "page {n}");
     }
     for n in (2..=COMMIT).rev() {
-        let expected = if n == 3_000 { 0xee } else { n as u8 };
+        let expected = if n == 9_000 { 0xee } else { n as u8 };
         assert_eq!(read(&mut new, n).unwrap(), expected, "page {n}");
     }
 }
@@ -149,17 +168,17 @@ fn a_commit_of_this_process_ends_a_long_answer_s_way_into_the_cache() {
     let (mut reader, mut writer) = (fixture.connect(), fixture.connect());
     writer.acquire_lease().unwrap();
     reader.lock(Lock::Shared).unwrap();
-    for n in 1..=2_000 {
+    for n in 1..=6_000 {
         assert_eq!(read(&mut reader, n).unwrap(), n as u8);
     }
-    write(&mut writer, &[(1, 1), (4_000, 0xee)], 2, COMMIT).unwrap();
+    write(&mut writer, &[(1, 1), (9_000, 0xee)], 2, COMMIT).unwrap();
     writer.unlock(Lock::None);
-    for n in 2_001..=COMMIT {
+    for n in 6_001..=COMMIT {
         assert_eq!(read(&mut reader, n).unwrap(), n as u8, "page {n}");
     }
     reader.unlock(Lock::None);
     reader.lock(Lock::Shared).unwrap();
-    assert_eq!(read(&mut reader, 4_000).unwrap(), 0xee);
+    assert_eq!(read(&mut reader, 9_000).unwrap(), 0xee);
 }
 
 #[test]
