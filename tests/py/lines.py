@@ -3,7 +3,9 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
+import threading
 import time
 
 from harness import TOKEN, Client, Server, check, equal, main, scratch
@@ -38,7 +40,7 @@ class Authority:
         return ["--tls-cert", str(file), "--tls-key", str(self.folder / f"{name}.key")]
 
 
-def threads(client):
+def thread_count(client):
     return len(os.listdir(f"/proc/{client.process.pid}/task"))
 
 
@@ -82,6 +84,38 @@ def https_keeps_connections_too():
                 equal("integrity", client.one("PRAGMA integrity_check"), "ok")
 
 
+def sessions_are_resumed():
+    """Where connections can't be kept, the next one needs no new handshake, in both versions of TLS."""
+    with scratch() as folder:
+        authority = Authority(folder)
+        _, certificate, _, key = authority.server_options("server")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            context.maximum_version = version
+            resumed = []
+
+            def serve(listener, context=context, resumed=resumed):
+                while True:
+                    try:
+                        connection, _ = listener.accept()
+                        with context.wrap_socket(connection, server_side=True) as stream:
+                            stream.recv(65536)
+                            resumed.append(stream.session_reused)
+                            stream.sendall(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                    except OSError:
+                        return
+
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                threading.Thread(target=serve, args=(listener,), daemon=True).start()
+                with Client(f"https://localhost:{listener.getsockname()[1]}", folder, folder / "c", "db",
+                            SSL_CERT_FILE=str(authority.file)) as client:
+                    for _ in range(3):
+                        client.error("SELECT * FROM t")
+                listener.shutdown(socket.SHUT_RDWR)
+            check(resumed and not resumed[0] and resumed[-1], f"{version.name}: resumed {resumed}")
+
+
 def certificates_that_do_not_hold():
     """Wrong CA, wrong name, expired: refused before anything is sent, and the error says which it is."""
     with scratch() as folder:
@@ -108,13 +142,13 @@ def a_peer_that_does_not_speak_tls():
         for port, word in ((silent.getsockname()[1], "in time"), (server.port, "not TLS")):
             with Client(f"https://localhost:{port}", folder, folder / "c", "db",
                         SSL_CERT_FILE=str(Authority(folder).file)) as client:
-                before = threads(client)
+                before = thread_count(client)
                 client.error("SELECT * FROM t")
                 check(word in client.last_error(), f"the message is {client.last_error()}")
                 # The poll's thread may have begun; a second failure must leave no second one.
-                after = threads(client)
+                after = thread_count(client)
                 client.error("SELECT * FROM t")
-                check(threads(client) <= max(after, before), f"threads: {before}, {after}, {threads(client)}")
+                check(thread_count(client) <= max(after, before), f"threads: {before}, {after}, {thread_count(client)}")
 
 
 def a_server_that_was_started_anew():
@@ -178,15 +212,15 @@ def proxies():
 def look_ups():
     """A host that is not there: an error that names it, and no thread left."""
     with scratch() as folder, Client("http://litevfs-test.invalid", folder, folder / "c", "db") as client:
-        before = threads(client)
+        before = thread_count(client)
         for _ in range(3):
             client.error("SELECT * FROM t")
             check("litevfs-test.invalid" in client.last_error(), f"the message is {client.last_error()}")
         check(TOKEN not in client.log.read_text(), "the token is in the log")
-        check(threads(client) <= before + 2, f"{before} threads, then {threads(client)}")
+        check(thread_count(client) <= before + 2, f"{before} threads, then {thread_count(client)}")
 
 
 if __name__ == "__main__":
-    main(one_connection_for_all, https_keeps_connections_too, certificates_that_do_not_hold,
+    main(one_connection_for_all, https_keeps_connections_too, sessions_are_resumed, certificates_that_do_not_hold,
          a_peer_that_does_not_speak_tls, a_server_that_was_started_anew, a_connection_that_ended_meanwhile,
          addresses_of_ipv6, proxies, look_ups)
