@@ -213,6 +213,24 @@ fn a_large_cache_is_found_again() {
 }
 
 #[test]
+fn a_large_private_cache_reads_back_what_left_memory() {
+    let dir = sys::PrivateDir::create().unwrap();
+    let mut cache = filled(Some(&CachePlace { keep: false, ..place(&dir) }));
+    for txid in 1..=3 {
+        for n in (5..=3_000).step_by(7) {
+            cache.insert(pgno(n), Txid(txid), &page((n as u64 + txid) as u8));
+        }
+        cache.flush();
+        for n in (5..=3_000).step_by(7) {
+            assert_eq!(read(&mut cache, n, txid), Some((n as u64 + txid) as u8), "page {n}");
+        }
+        let all: Vec<Pgno> = (5..=3_000).map(pgno).collect();
+        cache.advance(pos(txid + 1), &all);
+        assert_eq!(cache.len_pages(), 4);
+    }
+}
+
+#[test]
 fn what_leaves_a_bounded_cache_gives_its_room_back() {
     use std::os::unix::fs::MetadataExt;
     let dir = sys::PrivateDir::create().unwrap();
