@@ -56,6 +56,8 @@ fn config(cert: &Path, key: &Path) -> Result<ServerConfig, String> {
             let (cert, key) = (cert.display(), key.display());
             format!("--tls-cert {cert} and --tls-key {key}: {error}")
         })?;
+    // A client that comes back need not be proved the name again; nothing about it is kept here.
+    config.ticketer = ring::Ticketer::new().map_err(|error| format!("TLS: {error}"))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

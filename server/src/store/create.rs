@@ -19,6 +19,7 @@ use object_store::{
 
 use tokio::time::Instant;
 
+use super::direct::{self, on_the_spot};
 use super::error::{Error, is_full};
 use super::files::LtxFile;
 use super::layout::{self, Shape};
@@ -85,6 +86,9 @@ impl Objects {
         content: &Arc<Spool>,
         timestamp_ms: u64,
     ) -> Result<Option<u64>, Error> {
+        if let Some(made) = self.create_in_dir(path, content).await? {
+            return Ok(made);
+        }
         let result = match content.in_memory() {
             Some(bytes) => {
                 let options = self.options(timestamp_ms);
@@ -100,6 +104,26 @@ impl Objects {
                 object_store::Error::AlreadyExists { .. }
                 | object_store::Error::Precondition { .. },
             ) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One try on a directory, with what [`Objects::try_create`] returns; `None` when this is not for
+    /// here.
+    async fn create_in_dir(
+        &self,
+        path: &Path,
+        content: &Arc<Spool>,
+    ) -> Result<Option<Option<u64>>, Error> {
+        let (Some(dir), Some(bytes)) = (&self.dir, content.in_memory()) else {
+            return Ok(None);
+        };
+        let file = dir.join(path.as_ref());
+        let make = on_the_spot(move || direct::create(&file, &bytes));
+        match self.timed("put", make).await {
+            Ok(Some(version)) => Ok(Some(Some(version))),
+            Ok(None) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(None)),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,8 +1,8 @@
 //! A directory as the object store.
 //!
-//! The object store's own local implementation does the writing: it fills a staging file beside the
-//! target (`NAME#1`), syncs it, links it to its name, which fails if that is taken, and syncs the
-//! folder. What it leaves open is what a killed process leaves behind; that is made good here, before
+//! The object store's own local implementation does the writing, and [`super::direct`] in its way: it
+//! fills a staging file beside the target (`NAME#1`), syncs it, links it to its name, which fails if
+//! that is taken, and syncs the folder. What it leaves open is what a killed process leaves behind; that is made good here, before
 //! the first request.
 
 use std::fs::{self, File, OpenOptions, TryLockError};

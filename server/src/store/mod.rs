@@ -15,7 +15,7 @@
 //! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
 //! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
-//! | `objects`, `create`, `claim`, `blocks`, `proof`, `layout` | the object store |
+//! | `objects`, `create`, `direct`, `claim`, `blocks`, `proof`, `layout` | the object store |
 //! | `location`, `local` | which store: a directory or a bucket |
 
 mod blocks;
@@ -26,6 +26,7 @@ mod control;
 mod convert;
 mod create;
 mod database;
+mod direct;
 mod drop;
 mod error;
 mod file_index;

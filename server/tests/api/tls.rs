@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
 use crate::client::{Answer, Client, finish};
@@ -121,6 +121,24 @@ fn calls_work_over_tls_and_not_beside_it() {
     let _ = plain.read_to_end(&mut bytes);
     assert!(!bytes.starts_with(b"HTTP"), "answered in the clear");
     call(&server, &config, &client, "GET", "/pos", b"").unwrap().assert_ok();
+}
+
+#[test]
+fn a_client_that_comes_back_resumes_its_session() {
+    let pair = Pair::new();
+    let server = pair.server();
+    let (config, client) = (pair.trust(&["http/1.1"]), server.client());
+    let head = client.head("GET", "/pos", "");
+    let kinds = [(); 2].map(|()| {
+        let mut stream = connect(&server, &config);
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // The tickets come with the answer.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+        stream.conn.handshake_kind().unwrap()
+    });
+    assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed]);
 }
 
 #[test]
