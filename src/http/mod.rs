@@ -48,7 +48,7 @@ impl fmt::Display for Method {
 
 /// A request.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct Request<'a> {
     /// Method.
     pub method: Method,
     /// Scheme, host, path and query, percent-encoded.
@@ -56,7 +56,7 @@ pub struct Request {
     /// Header fields, without `Host` and `Content-Length`.
     pub headers: Vec<(&'static str, String)>,
     /// Body; empty for none.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
     /// From the look-up of the host to the last byte that [`Transport::send`] reads, or to the answer's
     /// header with [`Transport::open`], it takes at most this long.
     pub timeout_ms: u64,

@@ -82,7 +82,7 @@ mod tests {
             method: Method::Get,
             url: String::new(),
             headers: Vec::new(),
-            body: Vec::new(),
+            body: &[],
             timeout_ms,
             max_answer_len: 0,
         };

@@ -51,7 +51,7 @@ impl LfscClient {
         self.exchange.call(call).map_err(|failure| failure.error)
     }
 
-    fn lease_call(&self, method: Method, db: &DbName) -> Call {
+    fn lease_call(&self, method: Method, db: &DbName) -> Call<'static> {
         Call::new(method, "/lease").with_db(db)
     }
 }
@@ -63,10 +63,10 @@ impl Backend for LfscClient {
 
     fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
         const WHAT: &str = "POST /sync";
-        let body = sync_request(since).into_bytes();
+        let body = sync_request(since);
         let headers = [("Content-Type", "application/json".to_string())].into();
         let call = Call {
-            body,
+            body: body.as_bytes(),
             headers,
             max_answer_len: MAX_SYNC_ANSWER_LEN,
             about: since.iter().map(|(db, _)| db.clone()).collect(),
@@ -139,7 +139,7 @@ impl Backend for LfscClient {
         ltx: &[u8],
         lease_id: &str,
     ) -> core::result::Result<u32, PushError> {
-        let mut call = push_call("/db/tx", ltx.to_vec());
+        let mut call = push_call("/db/tx", ltx);
         call.headers.push(("Lfsc-Lease-Id", lease_id.to_string()));
         match self.exchange.answer(call.with_db(db)) {
             Ok(answer) => Ok(waiters(&answer)),
@@ -153,7 +153,7 @@ impl Backend for LfscClient {
             body.extend_from_slice(tx.ltx);
         }
         let about = txs.iter().map(|tx| tx.db.clone()).collect();
-        match self.exchange.call(Call { about, ..push_call("/db/group", body) }) {
+        match self.exchange.call(Call { about, ..push_call("/db/group", &body) }) {
             Ok(_) => Ok(()),
             Err(failure) => Err(group_error(failure)),
         }
@@ -227,7 +227,7 @@ fn moment_error(failure: Failure) -> Error {
     }
 }
 
-fn push_call(path: &'static str, body: Vec<u8>) -> Call {
+fn push_call<'a>(path: &'static str, body: &'a [u8]) -> Call<'a> {
     let len = u64::try_from(body.len()).unwrap_or(u64::MAX);
     Call {
         body,

@@ -32,7 +32,7 @@ const MAX_ERROR_LEN: usize = 4096;
 const MAX_INSTANCE_LEN: usize = 128;
 
 /// A call of the API.
-pub struct Call {
+pub struct Call<'a> {
     /// Method.
     pub method: Method,
     /// Path below the base URL.
@@ -42,7 +42,7 @@ pub struct Call {
     /// Header fields beside the common ones.
     pub headers: Vec<(&'static str, String)>,
     /// Body; empty for none.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
     /// Time for all tries together.
     pub timeout_ms: u64,
     /// Bytes of the largest answer.
@@ -53,15 +53,15 @@ pub struct Call {
     pub about: Vec<DbName>,
 }
 
-impl Call {
+impl<'a> Call<'a> {
     /// A repeatable call with an empty body, the time of a control call and a small answer.
-    pub fn new(method: Method, path: &'static str) -> Call {
+    pub fn new(method: Method, path: &'static str) -> Call<'a> {
         Call {
             method,
             path,
             query: Vec::new(),
             headers: Vec::new(),
-            body: Vec::new(),
+            body: &[],
             timeout_ms: 5_000,
             max_answer_len: 1 << 20,
             repeatable: true,
@@ -70,13 +70,13 @@ impl Call {
     }
 
     /// Says which database it is about.
-    pub fn with_db(mut self, db: &DbName) -> Call {
+    pub fn with_db(mut self, db: &DbName) -> Call<'a> {
         self.about.push(db.clone());
         self.with("db", db)
     }
 
     /// Adds a query parameter.
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Call {
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Call<'a> {
         self.query.push((name, value.to_string()));
         self
     }
@@ -209,7 +209,7 @@ impl Exchange {
         &self.config.base_url.authority
     }
 
-    fn request(&self, call: Call) -> Request {
+    fn request<'a>(&self, call: Call<'a>) -> Request<'a> {
         let mut url = self.config.base_url.to_string();
         url.push_str(call.path);
         let cluster = self.config.cluster.as_ref().map(|name| ("cluster", name.to_string()));

@@ -37,12 +37,12 @@ const BAD_REQUEST: u16 = 400;
 const WHAT: &str = "GET /db/page";
 
 /// The call for pages, with their numbers in the form that every server takes.
-pub fn pages_call(db: &DbName, pages: &PageList) -> Call {
+pub fn pages_call(db: &DbName, pages: &PageList) -> Call<'static> {
     let list = pages.iter().map(|pgno| pgno.to_string()).collect::<Vec<_>>().join(",");
     call(db, pages, list)
 }
 
-fn call(db: &DbName, pages: &PageList, list: String) -> Call {
+fn call(db: &DbName, pages: &PageList, list: String) -> Call<'static> {
     let call = Call {
         headers: [("Accept", ACCEPT_PAGE_FRAMES.to_string())].into(),
         timeout_ms: PAGES_TIMEOUT_MS,

@@ -120,7 +120,7 @@ impl NativeTransport {
         let head = self.head(request)?;
         if let Some(mut line) = self.pool.take() {
             line.set_deadline(deadline);
-            match ask(&mut line, &head, &request.body) {
+            match ask(&mut line, &head, request.body) {
                 // The server ended the connection without a look at what was sent last, as it seems.
                 Err(error)
                     if error.retryable
@@ -131,7 +131,7 @@ impl NativeTransport {
             }
         }
         let mut line = self.dial(deadline)?;
-        let outcome = ask(&mut line, &head, &request.body);
+        let outcome = ask(&mut line, &head, request.body);
         self.answer(request, line, outcome?)
     }
 
