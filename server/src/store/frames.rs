@@ -21,9 +21,10 @@ use super::view::View;
 use crate::key::DbKey;
 use crate::page_list::PageList;
 
-/// About how many bytes of pages are read at a time, unpacked.
-const BATCH_BYTES: usize = 512 << 10;
-/// How many batches are read at the same time from a store that takes a while for each.
+/// About how many bytes of pages are read at a time, unpacked: hundreds of clients may be slow.
+const BATCH_BYTES: usize = 128 << 10;
+/// The same from a store that takes a while for each read, and how many are read at the same time.
+const SHARED_BATCH_BYTES: usize = 256 << 10;
 const SHARED_AHEAD: usize = 3;
 /// How many files are read at the same time for one batch.
 const PARALLEL: usize = 16;
@@ -63,7 +64,9 @@ impl Frames {
     /// How many pages are read at a time.
     pub fn batch_len(&self) -> usize {
         let page_size = self.held.lock().view.page_size;
-        BATCH_BYTES.checked_div(page_size.len_bytes()).unwrap_or(1)
+        let shared = self.database.objects.is_shared();
+        let bytes = if shared { SHARED_BATCH_BYTES } else { BATCH_BYTES };
+        bytes.checked_div(page_size.len_bytes()).unwrap_or(1)
     }
 
     /// The frames of a list of pages, in its order, batch by batch. Fails at once when one of them is
