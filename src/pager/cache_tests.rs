@@ -231,6 +231,24 @@ fn a_large_private_cache_reads_back_what_left_memory() {
 }
 
 #[test]
+fn a_bounded_cache_keeps_what_was_read_ahead() {
+    let dir = sys::PrivateDir::create().unwrap();
+    let limits = CacheLimits { max_pages: 1_000, ..NO_LIMITS };
+    let mut cache = Cache::open(Some(&place(&dir)), limits);
+    cache.reset(pos(1));
+    cache.set_page_size(PageSize::new(512).unwrap());
+    for ahead in (1..=20_000).step_by(10) {
+        for n in ahead..ahead + 10 {
+            cache.insert(pgno(n), Txid(1), &page(n as u8));
+        }
+        let Some(first) = ahead.checked_sub(490).filter(|&first| first > 0) else { continue };
+        for n in first..first + 10 {
+            assert_eq!(read(&mut cache, n, 1), Some(n as u8), "page {n}");
+        }
+    }
+}
+
+#[test]
 fn what_leaves_a_bounded_cache_gives_its_room_back() {
     use std::os::unix::fs::MetadataExt;
     let dir = sys::PrivateDir::create().unwrap();

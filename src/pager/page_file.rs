@@ -183,10 +183,11 @@ impl Pages for PageFile {
         // Twice round: the first time takes the marks away.
         for _ in 0..groups.saturating_mul(2) {
             let group = self.hand.checked_rem(groups).unwrap_or(0);
-            self.hand = group.saturating_add(1);
             if self.index.has_pages(group) {
                 left = self.evict_from(group, left);
             }
+            // A group is emptied before the next, so that pages leave in the order of a scan.
+            self.hand = if left == 0 { group } else { group.saturating_add(1) };
             if left == 0 {
                 break;
             }
