@@ -42,7 +42,9 @@ const MAX_PAUSE_MS: u64 = 1_000;
 /// A window of scattered misses may take as long as was waited before, within these bounds.
 const MIN_SCATTERED_WAIT_MS: u64 = 100;
 const MAX_SCATTERED_WAIT_MS: u64 = 500;
-/// An answer that came faster says nothing of the line.
+/// An answer with fewer pages tells how far the server is more than how fast the line; one that came faster,
+/// that the line is fast enough.
+const MIN_MEASURED_PAGES: u64 = 64;
 const MIN_MEASURED_MS: u64 = 10;
 
 /// What reading ahead may take.
@@ -106,7 +108,7 @@ struct Scatter {
     last: Option<Tick>,
     /// Time that was waited for all of them.
     waited_ms: u64,
-    /// The last answer: pages, and how long they took.
+    /// The last answer that tells of the line: pages, and how long they took.
     answer: Option<(u64, u64)>,
 }
 
@@ -145,8 +147,14 @@ impl Prefetch {
     /// Takes note of how long it took to get what was asked for last.
     pub fn note_answer(&mut self, pages: usize, took_ms: u64) {
         self.scatter.waited_ms = self.scatter.waited_ms.saturating_add(took_ms);
-        if took_ms >= MIN_MEASURED_MS {
-            self.scatter.answer = Some((pages as u64, took_ms));
+        let (pages, took_ms) = (pages as u64, took_ms.max(1));
+        let is_faster = |(old_pages, old_ms): (u64, u64)| {
+            pages.saturating_mul(old_ms) > old_pages.saturating_mul(took_ms)
+        };
+        if pages >= MIN_MEASURED_PAGES && took_ms < MIN_MEASURED_MS {
+            self.scatter.answer = None;
+        } else if pages >= MIN_MEASURED_PAGES || self.scatter.answer.is_some_and(is_faster) {
+            self.scatter.answer = Some((pages, took_ms));
         }
     }
 

@@ -227,3 +227,21 @@ fn a_request_has_so_many_ranges_at_most() {
     let plan = prefetch.plan(Pgno::new(27).unwrap(), 23_000, size, BULK, every_other);
     assert_eq!(plan.pages.len_ranges(), MAX_RANGES_PER_REQUEST);
 }
+
+#[test]
+fn one_slow_answer_does_not_make_the_line_slow_for_good() {
+    let _time = crate::sys::VirtualTime::start();
+    let mut prefetch = Prefetch::default();
+    let mut next = |pgno, pages, took_ms| {
+        let len = planned(&mut prefetch, pgno, 100_000, BULK).pages.len_pages();
+        prefetch.note_answer(pages, took_ms);
+        len
+    };
+    // A server far away is no slow line.
+    assert_eq!([next(90, 1, 300), next(99_000, 1, 300), next(300, 6, 300)], [1, 1, 6]);
+    assert_eq!([next(50_000, 36, 300), next(20_000, 216, 2_000)], [36, 216]);
+    assert_eq!(
+        [next(70_000, 54, 27), next(80_000, 100, 1), next(85_000, 1, 1)],
+        [54, 1_000, 46_656]
+    );
+}
