@@ -27,6 +27,8 @@ use crate::offload::offload;
 /// The most bytes of frames in an answer; what is kept for a client that asks for fewer.
 pub const MAX_BYTES: usize = 1 << 20;
 const USUAL_BYTES: usize = 64 << 10;
+/// The part of an answer that learned pages may take, which by themselves lead nowhere.
+const LEARNED_SHARE: usize = 8;
 /// Bytes of all answers that are kept.
 const KEPT_BYTES: u64 = 16 << 20;
 const TYPICAL_BYTES: u64 = 64 << 10;
@@ -93,7 +95,7 @@ impl Store {
         }
         let view = database.view(Some(pos)).await?;
         let opening = self.opening(database, &view, max_bytes).await?;
-        let learned = learned(database, view, &opening).await?;
+        let learned = learned(database, view, &opening, max_bytes / LEARNED_SHARE).await?;
         let mut first = opening.iter();
         let mut frames = Vec::new();
         let (mut left, mut sent) = (max_bytes, HashSet::new());
@@ -128,11 +130,13 @@ impl Store {
     }
 }
 
-/// The frames of the pages that clients asked for most.
+/// The frames of the pages that clients asked for most, with up to so many bytes of those that are not in
+/// the opening.
 async fn learned(
     database: &Arc<Database>,
     view: View,
     opening: &Opening,
+    max_bytes: usize,
 ) -> Result<Opening, Error> {
     let held = |pgno| opening.iter().find(|(found, _)| *found == pgno).cloned();
     let mut pgnos = database.learned.lock().most();
@@ -143,7 +147,12 @@ async fn learned(
     } else {
         Frames::new(Arc::clone(database), view).each(&missing).await?
     };
-    let mut read: Opening = missing.into_iter().zip(read).collect();
+    let mut left = Some(max_bytes);
+    let fits = |(_, frame): &(Pgno, Bytes)| {
+        left = left.and_then(|left| left.checked_sub(frame.len()));
+        left.is_some()
+    };
+    let mut read: Opening = missing.into_iter().zip(read).take_while(fits).collect();
     let frame = |pgno| {
         held(pgno).or_else(|| {
             let place = read.iter().position(|(found, _)| *found == pgno)?;
