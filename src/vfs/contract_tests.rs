@@ -224,19 +224,51 @@ fn a_main_database_has_no_shared_memory_and_is_closed_once() {
 }
 
 #[test]
-fn temporary_files_and_journals_are_the_default_vfs_s() {
+fn temporary_files_are_the_default_vfs_s() {
     let vfs = registered();
     let temporary = ffi::SQLITE_OPEN_TEMP_DB | ffi::SQLITE_OPEN_DELETEONCLOSE;
     OpenFile::open(vfs, None, temporary);
     OpenFile::open(vfs, Some(c"etilqs_1"), ffi::SQLITE_OPEN_SUBJOURNAL);
-    let mut journal = OpenFile::open(vfs, Some(c"db1-journal"), ffi::SQLITE_OPEN_MAIN_JOURNAL);
-    assert_eq!(journal.rc, ffi::SQLITE_NOMEM);
-    assert!(journal.methods().is_none());
     let opened = OPENED.take();
     assert_eq!(opened[0], (None, temporary));
     assert_eq!(opened[1], (Some("etilqs_1".to_string()), ffi::SQLITE_OPEN_SUBJOURNAL));
-    assert_eq!(opened[2].0, None, "a journal has no name");
-    assert_ne!(opened[2].1 & ffi::SQLITE_OPEN_DELETEONCLOSE, 0);
+}
+
+#[test]
+fn a_journal_is_in_memory_until_it_is_large() {
+    let vfs = registered();
+    let mut journal = OpenFile::open(vfs, Some(c"db1-journal"), ffi::SQLITE_OPEN_MAIN_JOURNAL);
+    assert_eq!(journal.rc, ffi::SQLITE_OK);
+    let methods = journal.methods().unwrap();
+    let mut write = |bytes: &[u8], offset: i64| {
+        // SAFETY: an open file, and bytes of that length.
+        unsafe {
+            let (at, len) = (bytes.as_ptr().cast(), bytes.len() as c_int);
+            methods.xWrite.unwrap()(journal.pointer(), at, len, offset)
+        }
+    };
+    assert_eq!(write(&[7; 100], 512), ffi::SQLITE_OK);
+    assert_eq!(write(&[8; 4], 510), ffi::SQLITE_OK);
+    assert!(OPENED.with_borrow(Vec::is_empty));
+    // The default VFS's file is not to be had: what is there stays.
+    assert_eq!(write(&[9; 4], 65_533), ffi::SQLITE_NOMEM);
+    let opened = OPENED.take();
+    assert_eq!(opened[0].0, None, "a journal has no name");
+    assert_ne!(opened[0].1 & ffi::SQLITE_OPEN_DELETEONCLOSE, 0);
+    let mut read = [1; 10];
+    assert_eq!(journal.read(&mut read, 508), ffi::SQLITE_OK);
+    assert_eq!(read, [0, 0, 8, 8, 8, 8, 7, 7, 7, 7]);
+    assert_eq!(journal.read(&mut read, 610), ffi::SQLITE_IOERR_SHORT_READ);
+    assert_eq!(read, [7, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // SAFETY: an open file.
+    unsafe {
+        let mut size = 0;
+        assert_eq!(methods.xTruncate.unwrap()(journal.pointer(), 511), ffi::SQLITE_OK);
+        assert_eq!(methods.xFileSize.unwrap()(journal.pointer(), &raw mut size), ffi::SQLITE_OK);
+        assert_eq!(size, 511);
+        assert_eq!(methods.xClose.unwrap()(journal.pointer()), ffi::SQLITE_OK);
+    }
+    assert!(journal.methods().is_none());
 }
 
 #[test]
