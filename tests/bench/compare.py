@@ -10,6 +10,7 @@ ours", GROWTH="1 95 1000" (MB), SPARSE_GB=N (10), TURBOLITE=1.
 import contextlib
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -32,6 +33,8 @@ class Bench:
 
     def __init__(self, folder, closing):
         self.load = os.getloadavg()[0]
+        self.commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=measure.ROOT,
+                                     text=True, capture_output=True).stdout.strip()
         self.folder = folder
         self.database = main_database()
         self.results = Results()
@@ -52,6 +55,8 @@ class Bench:
     def _add(self, name, make):
         """A peer that can't be had is left out, and named."""
         if not wanted(name):
+            if not os.environ.get("TARGETS"):
+                self.left_out[name] = "TURBOLITE=1 builds it"
             return
         try:
             self.targets.append(make())
