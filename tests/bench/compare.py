@@ -1,7 +1,8 @@
 """`make bench`: our extension on our own server, beside plain SQLite and the peers, in one run.
 
-Writes docs/bench.md and docs/bench.svg. Every figure is of this machine in this hour; the ratios in
-one run say more.
+Writes docs/bench.md and docs/bench.svg after a whole run in which nothing failed, and build/bench/ with
+the same names after any other. Ctrl-C ends a run, and what there is by then is written. Every figure is
+of this machine in this hour; the ratios in one run say more.
 
 RUNS=N (5), LATENCY="0 20" (ms), ROWS=N (1,000,000), SCENARIOS="point scan growth", TARGETS="plain
 ours", GROWTH="1 95 1000" (MB), SPARSE_GB=N (10), TURBOLITE=1.
@@ -104,10 +105,13 @@ def main():
                 continue
             try:
                 step()
+            except KeyboardInterrupt:
+                failed.append(f"{name}: broken off, and all that follows")
+                break
             except Exception as error:
                 traceback.print_exc()
                 failed.append(f"{name}: {error}")
-        report.write(bench, failed, whole=not (names or os.environ.get("TARGETS")))
+        report.write(bench, failed, whole=not (failed or names or os.environ.get("TARGETS")))
     if failed:
         sys.exit("bench: " + "; ".join(failed))
 
