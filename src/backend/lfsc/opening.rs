@@ -9,7 +9,7 @@
 use super::client::MAX_SYNC_ANSWER_LEN;
 use super::dialect::{ACCEPT_PAGE_FRAMES, Dialect};
 use super::exchange::{Call, Exchange};
-use super::pages::{PAGES_TIMEOUT_MS, decode_frames};
+use super::pages::decode_frames;
 use super::wire::WireChange;
 use crate::backend::{Change, Opening};
 use crate::error::Result;
@@ -36,7 +36,6 @@ pub fn open(
     }
     let mut call = Call {
         headers: [("Accept", ACCEPT_PAGE_FRAMES.to_string())].into(),
-        timeout_ms: PAGES_TIMEOUT_MS,
         max_answer_len: MAX_SYNC_ANSWER_LEN
             .saturating_add(max_len as usize)
             .saturating_add(SLACK_LEN),

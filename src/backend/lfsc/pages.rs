@@ -22,7 +22,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 /// Time for an answer with pages, or for the next bytes of one that is read as it comes.
-pub const PAGES_TIMEOUT_MS: u64 = 15_000;
+const PAGES_TIMEOUT_MS: u64 = 15_000;
 /// What a line must bring at least to be waited for any longer than that.
 const LEAST_BYTES_PER_MS: u64 = 4;
 /// The largest answer with one page: 64 KiB in base64, and what is around it.
