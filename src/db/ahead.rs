@@ -103,8 +103,8 @@ impl Connection {
 
     fn too_many_requests(&self, limit: u32) -> Error {
         let text = format!(
-            "the query needs more than {limit} requests; raise PRAGMA litevfs_max_reqs_per_query \
-             (0 for no limit), or run PRAGMA litevfs_cache_db first"
+            "the query needs more than {limit} requests; raise PRAGMA litevfs_max_bulk_bytes or \
+             litevfs_max_reqs_per_query (0 for no limit), or run PRAGMA litevfs_cache_db first"
         );
         self.database.error(ErrorKind::RequestLimit, &text)
     }

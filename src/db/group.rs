@@ -161,7 +161,13 @@ impl Membership {
                 // Alone it need not be the newest any more.
                 Fit::Moved if tries_left == 0 && self.begins() => return Ok(view),
                 Fit::Moved => {}
-                Fit::Newest => return Ok(view),
+                Fit::Apart
+                    if !has_polled && tries_left > 0 && self.begins() && database.may_poll() =>
+                {
+                    has_polled = true;
+                    database.poll_together();
+                }
+                Fit::Newest | Fit::Apart => return Ok(view),
                 Fit::Older(place) => return Ok((database.view_at(place)?, place.confirmed)),
                 Fit::Unknown if has_polled => break,
                 Fit::Unknown => {
@@ -220,12 +226,14 @@ impl Membership {
             let beside = own.and_then(|member| member.beside);
             return beside.map_or(Fit::Unknown, Fit::Older);
         }
+        let mut knows_all = true;
         for member in &mut inner.members {
             let at = member.database.state().place();
             let knows = member.number == self.number || is_peer(member) && is_beside(at);
+            knows_all &= knows || !is_peer(member);
             member.beside = knows.then_some(at);
         }
-        Fit::Newest
+        if knows_all { Fit::Newest } else { Fit::Apart }
     }
 }
 
@@ -235,6 +243,8 @@ enum Fit {
     Moved,
     /// It is of one state with them.
     Newest,
+    /// So it is, but of those that are not locked it is not known: they were opened one by one.
+    Apart,
     /// It is not, but this place is.
     Older(Place),
     /// No position is known that is.

@@ -92,6 +92,20 @@ impl Database {
         Err(self.error(ErrorKind::Busy, text))
     }
 
+    /// Whether the server was not away just now.
+    pub fn may_poll(&self) -> bool {
+        self.state().away_since_poll.is_none()
+    }
+
+    /// Polls, so that what is known of all open databases of its origin is of one state. Where that does
+    /// not succeed, it is as good as it was.
+    pub fn poll_together(&self) {
+        if let Err(error) = self.poll_now() {
+            log!(Info, "{error}; going on without a common state of all databases");
+            self.state().away_since_poll = Some(sys::Tick::now());
+        }
+    }
+
     /// Whether the answer about this database could be used: not so when another poll's came first,
     /// which may have been asked earlier.
     fn poll_once(&self) -> Result<bool> {

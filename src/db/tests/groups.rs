@@ -4,6 +4,7 @@ use super::*;
 use crate::backend::twins::{Fault, Operation};
 use crate::db::{Groups, Owner};
 use crate::error::{Error, ErrorKind};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// Two databases at the same server, of one SQLite connection.
 struct Pair {
@@ -349,6 +350,21 @@ fn a_second_view_is_of_the_state_of_the_first() {
     assert_eq!([0, 1].map(|i| read(&mut readers[i], 2).unwrap()), [2, 2]);
     readers.iter_mut().for_each(|reader| reader.unlock(Lock::None));
     assert_eq!(reads(&mut readers), [22, 22]);
+}
+
+#[test]
+fn databases_that_were_opened_one_by_one_are_read_as_of_one_state() {
+    let pair = Pair::new();
+    pair.fixture.server.is_fast.store(true, Relaxed);
+    let mut writers = pair.writers();
+    let mut readers = pair.connect(2);
+    readers[0].lock(Lock::Shared).unwrap();
+    assert_eq!(read(&mut readers[0], 2).unwrap(), 2);
+    transfer(&mut writers, 9, 2).unwrap();
+    readers[1].lock(Lock::Shared).unwrap();
+    assert_eq!(read(&mut readers[1], 2).unwrap(), 2);
+    readers.iter_mut().for_each(|connection| connection.unlock(Lock::None));
+    assert_eq!(reads(&mut readers), [9, 9]);
 }
 
 #[test]
