@@ -35,6 +35,7 @@ class Writer:
         self.client.sql("PRAGMA cache_size = 4")  # pages leave SQLite's cache before the COMMIT
 
     def prepare(self):
+        self.client.sql("PRAGMA litevfs_lease_duration = '1s'")  # so long the next one waits when it is killed
         self.client.acquire()
         self.client.sql("CREATE TABLE IF NOT EXISTS t (n INTEGER, row INTEGER, crc INTEGER, x BLOB)")
         self.client.sql("CREATE INDEX IF NOT EXISTS t_n ON t (n)")
