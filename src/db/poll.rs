@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 /// The shortest pause between two polls of a server that is away.
 const MIN_AWAY_PAUSE_MS: u64 = 1_000;
 /// Bytes of the pages that a database is opened with.
-const MAX_OPENING_LEN: u32 = 96 << 10;
+const MAX_OPENING_LEN: u32 = 92 << 10;
 /// How often a poll is made again because another one overtook it.
 const MAX_RACES: usize = 16;
 

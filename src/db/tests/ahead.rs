@@ -41,7 +41,7 @@ fn a_database_is_opened_in_one_request() {
     let mut connection = fixture.connect();
     query(&mut connection, 1..=60).unwrap();
     let calls: Vec<_> = core::mem::take(&mut *fixture.server.calls.lock());
-    assert_eq!(calls, [("open", 96 << 10), ("changes", 1)], "the twin asks itself");
+    assert_eq!(calls, [("open", 92 << 10), ("changes", 1)], "the twin asks itself");
     // From then on it is polled.
     let mut settings = connection.shared_settings();
     settings.cache_sync_period_ms = 1;
