@@ -41,9 +41,9 @@ class Wire:
     def forget(self):
         self._forgotten = self.connections
 
-    def route(self, client):
-        """The port that a new connection goes to, and what the client said before."""
-        return self.target, b""
+    def connect(self, client):
+        """The connection that one of a client goes on in; `None` hangs up."""
+        return socket.create_connection(("127.0.0.1", self.target), timeout=10)
 
     def _accept(self):
         while True:
@@ -57,10 +57,10 @@ class Wire:
     def _serve(self, client, number):
         with client:
             try:
-                port, said = self.route(client)
-                with socket.create_connection(("127.0.0.1", port), timeout=10) as server:
-                    server.sendall(said)
-                    self._relay(client, server, number)
+                server = self.connect(client)
+                if server is not None:
+                    with server:
+                        self._relay(client, server, number)
             except (OSError, ValueError):
                 pass  # one of the two is gone: so is the other
 
@@ -89,7 +89,7 @@ class ForwardProxy(Wire):
         self.user = user
         super().__init__(port)
 
-    def route(self, client):
+    def connect(self, client):
         head = b""
         while b"\r\n\r\n" not in head:
             head += client.recv(4096) or b"\r\n\r\n"
@@ -97,8 +97,10 @@ class ForwardProxy(Wire):
         wanted = b"\r\nProxy-Authorization: Basic " + base64.b64encode((self.user or "").encode()) + b"\r\n"
         if self.user and wanted not in head:
             client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-            raise ConnectionAbortedError
+            return None
+        server = super().connect(client)
         if head.startswith(b"CONNECT "):
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            return self.target, b""
-        return self.target, head
+        else:
+            server.sendall(head)
+        return server
