@@ -12,6 +12,8 @@
 #   make extension   target/release/liblitevfs.so
 #   make server      target/release/litevfs-cloud
 #   make sqlite3     build/sqlite3: a shell with the extension linked in statically
+#   make wasm        target/sqlite3-wasm: SQLite's JavaScript API for browsers with LiteVFS inside
+#   make wasm-setup  installs what `make wasm` needs, on Debian
 #   make clean       remove what was built (not ./litevfs-data)
 #   make help        this list
 #
@@ -21,7 +23,8 @@
 # (of several writers against a model; full 100000), TRANSFERS (of several databases), SECONDS_EACH
 # and SPARSE_GB (of the loads), RUNS, LATENCY, ROWS, SCENARIOS, TARGETS, GROWTH and TURBOLITE (of `make
 # bench`; see tests/bench/compare.py), TESTS ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
-# SQLITE_SRC (an unpacked SQLite source for `make sqlite3`), CARGO_TARGET_DIR.
+# SQLITE_SRC (an unpacked SQLite source for `make sqlite3` and `make wasm`), EMCC, WASM_CARGO_ENV and
+# WASM_CARGO_FLAGS (of `make wasm`; see scripts/build-wasm), CARGO_TARGET_DIR.
 
 CARGO_TARGET_DIR ?= target
 SEEDS            ?= 200
@@ -30,9 +33,10 @@ EXT              ?= $(abspath $(CARGO_TARGET_DIR))/release/liblitevfs.so
 SERVER           ?= $(abspath $(CARGO_TARGET_DIR))/release/litevfs-cloud
 export CARGO_TARGET_DIR SEEDS ROUNDS EXT SERVER
 export SQLITE3 PYTHON TESTS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POINTS SECONDS_EACH SPARSE_GB SIZE
+export EMCC WASM_CARGO_ENV WASM_CARGO_FLAGS
 export RUNS LATENCY ROWS SCENARIOS TARGETS GROWTH TURBOLITE
 
-.PHONY: help run test test-unit test-sql test-sh test-slow lint bench bench-server extension server sqlite3 clean
+.PHONY: help run test test-unit test-sql test-sh test-slow lint bench bench-server extension server sqlite3 wasm wasm-setup clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -73,6 +77,13 @@ extension server:
 sqlite3:
 	@scripts/setup sqlite3
 	@scripts/build-sqlite3
+
+wasm:
+	@scripts/setup wasm
+	@scripts/build-wasm
+
+wasm-setup:
+	@scripts/setup wasm
 
 clean:
 	rm -rf "$(CARGO_TARGET_DIR)" build

@@ -10,7 +10,7 @@ pub mod backend;
 pub mod config;
 #[cfg(feature = "vfs")]
 pub mod db;
-#[cfg(feature = "native")]
+#[cfg(any(feature = "native", feature = "emscripten"))]
 pub mod entry;
 #[cfg(feature = "vfs")]
 pub mod error;

@@ -1,5 +1,5 @@
-//! The start-up hook for programs that link SQLite and this library together. `ffi/static_init.c`
-//! has SQLite call it.
+//! The start-up hooks of programs that link SQLite and this library together: `ffi/static_init.c` has
+//! SQLite call the one, SQLite's build for browsers calls the other.
 
 use super::start;
 use crate::sys::log::log;
@@ -9,10 +9,22 @@ use libsqlite3_sys as ffi;
 use libsqlite3_sys::{sqlite3, sqlite3_api_routines};
 
 /// Registers the VFS `litevfs`. Answers with a result code of SQLite.
+#[cfg(feature = "static")]
 #[unsafe(no_mangle)]
 pub extern "C" fn litevfs_static_init() -> c_int {
+    start_linked(false)
+}
+
+/// Registers the VFS `litevfs` as the default one. Answers with a result code of SQLite.
+#[cfg(feature = "emscripten")]
+#[unsafe(no_mangle)]
+pub extern "C" fn sqlite3_wasm_extra_init(_: *const c_char) -> c_int {
+    start_linked(true)
+}
+
+fn start_linked(make_default: bool) -> c_int {
     let sqlite = sqlite();
-    shielded(ffi::SQLITE_ERROR, || match start(sqlite, false) {
+    shielded(ffi::SQLITE_ERROR, || match start(sqlite, make_default) {
         Ok(()) => {
             vfs::add_to_every_connection(&sqlite, x_new_connection);
             ffi::SQLITE_OK

@@ -2,13 +2,15 @@
 //! link SQLite and this library together.
 #![allow(unsafe_code)]
 
-#[cfg(feature = "static")]
+#[cfg(any(feature = "emscripten", feature = "static"))]
 mod linked;
 #[cfg(feature = "loadable")]
 mod loadable;
 
 #[cfg(feature = "static")]
 pub use linked::litevfs_static_init;
+#[cfg(feature = "emscripten")]
+pub use linked::sqlite3_wasm_extra_init;
 #[cfg(feature = "loadable")]
 pub use loadable::{ApiRoutines, sqlite3_litevfs_init, sqlite3_litevfs_init_default_vfs};
 
@@ -17,7 +19,7 @@ use crate::backend::lfsc::LfscClient;
 use crate::config::{Config, Environment};
 use crate::db::Origins;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::NativeTransport;
+use crate::http::PlatformTransport;
 use crate::sys;
 use crate::vfs::{self, Sqlite};
 use alloc::boxed::Box;
@@ -32,6 +34,6 @@ fn start(sqlite: Sqlite, make_default: bool) -> Result<()> {
 
 /// The client of a configuration's server.
 fn reach(config: &Config) -> Result<Box<dyn Backend>> {
-    let transport = NativeTransport::new(&config.base_url)?;
+    let transport = PlatformTransport::new(&config.base_url)?;
     Ok(Box::new(LfscClient::new(config.clone(), Box::new(transport))))
 }

@@ -6,14 +6,18 @@
 //! between requests, and a kept one may turn out to be dead. Then it repeats a request by itself only
 //! when that is a GET or nothing of it was sent.
 
+#[cfg(feature = "emscripten")]
+mod emscripten;
 #[cfg(feature = "native")]
 mod native;
 #[cfg(feature = "native")]
 mod proxy;
 pub mod retry;
 
+#[cfg(feature = "emscripten")]
+pub use emscripten::EmscriptenTransport as PlatformTransport;
 #[cfg(feature = "native")]
-pub use native::NativeTransport;
+pub use native::NativeTransport as PlatformTransport;
 
 use crate::sys::Tick;
 use alloc::boxed::Box;

@@ -13,7 +13,6 @@ use crate::error::{Error, ErrorKind};
 use crate::sys::log::log;
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::arch::asm;
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
 use core::slice;
@@ -173,14 +172,18 @@ unsafe extern "C" fn x_close(p_file: *mut sqlite3_file) -> c_int {
 /// Rust must not be shown uninitialised memory, which this may be. Zeroing what is filled at once takes as
 /// long as reading it from the disk's cache does by a quarter. The assembly does nothing, but for all that
 /// the compiler knows it writes to the memory; so the bytes have values, those that happen to be there.
+/// WebAssembly has no assembly to do that with.
 ///
 /// # Safety
 ///
 /// There must be `len` bytes at `start`, for nobody else to use as long as the slice lives.
 unsafe fn bytes_to_fill<'a>(start: *mut u8, len: usize) -> &'a mut [u8] {
-    // SAFETY: nothing is executed. The rest is the caller's promise.
+    // SAFETY: nothing is executed, or the bytes that are there are set. The rest is the caller's promise.
     unsafe {
-        asm!("/* {0} */", in(reg) start, options(nostack, preserves_flags));
+        #[cfg(not(target_family = "wasm"))]
+        core::arch::asm!("/* {0} */", in(reg) start, options(nostack, preserves_flags));
+        #[cfg(target_family = "wasm")]
+        start.write_bytes(0, len);
         slice::from_raw_parts_mut(start, len)
     }
 }

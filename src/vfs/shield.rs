@@ -2,6 +2,7 @@
 //!
 //! Builds without `std` abort on panic anyway; there the lints against panicking code must do.
 
+#[cfg(feature = "std")]
 use crate::sys::log::log;
 
 /// Runs `body`; when it panics, logs that and answers with `otherwise`.

@@ -259,7 +259,7 @@ impl Exchange {
                 let _ = write!(text, " {part}");
             }
         }
-        let text = text.replace(self.config.token.reveal(), "(token)");
+        let mut text = text.replace(self.config.token.reveal(), "(token)");
         let (code, db) = (told.code.unwrap_or_default(), told.db);
         let fail = |kind, code, maybe_applied, text: String| Failure {
             error: Error::new(kind, text),
@@ -283,7 +283,8 @@ impl Exchange {
             (300..=399, _) => (ErrorKind::Refused, "; check LITEFS_CLOUD_HOST, or host in the URI"),
             _ => (ErrorKind::Refused, ""),
         };
-        fail(kind, code, false, text + advice)
+        text.push_str(advice);
+        fail(kind, code, false, text)
     }
 
     fn remember_instance<B>(&self, response: &Response<B>) {

@@ -14,6 +14,7 @@ use super::shielded;
 use super::sqlite::ConnectionFunctions;
 use super::value::Value;
 use super::visit::{Found, visit};
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;

@@ -1,0 +1,21 @@
+//! The platform layer for a browser's worker, built by Emscripten.
+//!
+//! There is one thread, no process but this one, and what the page offers: a clock, randomness, timers and
+//! perhaps a store for the cache. `ffi/wasm/library.js` is the other side of [`host`].
+
+mod clock;
+mod files;
+pub mod host;
+mod logger;
+mod threads;
+
+pub use clock::{Tick, sleep_ms, unix_ms};
+pub use files::{File, IoError, PrivateDir, available_space, create_dir};
+pub use host::{env_var, random_bytes};
+pub use logger::{init_log, log_enabled, log_line};
+pub use threads::{Mutex, MutexGuard, spawn, spawn_every};
+
+/// There are no processes that could be told apart.
+pub fn process_id() -> u32 {
+    1
+}

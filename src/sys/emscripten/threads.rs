@@ -1,0 +1,47 @@
+//! Locks where there is one thread, and timers for what other platforms do on a thread of their own.
+#![allow(unsafe_code)]
+
+use super::files::IoError;
+use super::host;
+use alloc::boxed::Box;
+use core::cell::{RefCell, RefMut};
+
+/// A lock that nobody can wait for: whoever holds it is further up on the one stack there is.
+#[derive(Debug, Default)]
+pub struct Mutex<T>(RefCell<T>);
+
+// SAFETY: the module is built without threads (`wasm32` without atomics): it runs on one at a time, and its
+// memory is not shared with another instance.
+unsafe impl<T> Sync for Mutex<T> {}
+
+/// Leave to use what a [`Mutex`] guards.
+pub type MutexGuard<'a, T> = RefMut<'a, T>;
+
+impl<T> Mutex<T> {
+    /// A lock around `value`.
+    pub const fn new(value: T) -> Mutex<T> {
+        Mutex(RefCell::new(value))
+    }
+
+    /// Takes the lock. To take one that is held would be a bug in this program, and elsewhere wait for
+    /// ever: here it ends it.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.borrow_mut()
+    }
+
+    /// Takes the lock unless it is held.
+    pub fn lock_within(&self, _: u64) -> Option<MutexGuard<'_, T>> {
+        self.0.try_borrow_mut().ok()
+    }
+}
+
+/// Runs `task` by a timer, after each pause of the length it answers with, until it answers `None`.
+/// Nothing may depend on it: a timer waits until the worker has nothing else to do.
+pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) {
+    host::set_timer(first_pause_ms, Box::new(task));
+}
+
+/// There are no threads.
+pub fn spawn(_: Box<dyn FnOnce() + Send>) -> Result<(), IoError> {
+    Err(IoError::NO_THREADS)
+}
