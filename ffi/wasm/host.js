@@ -155,6 +155,7 @@ const litevfs = {
   /** Why there is no answer, as far as a browser tells; the first letter is for http/emscripten.rs. */
   reason(error, url, tookMs, timeoutMs) {
     const page = self.location ? self.location.origin : 'null';
+    if (error.name === 'InvalidAccessError') return 'nrun SQLite in a worker: a page may not wait';
     if (error.name === 'TimeoutError' || tookMs >= timeoutMs) {
       return `ano answer within ${timeoutMs} ms`;
     }
