@@ -5,6 +5,7 @@
 #   make test-unit   cargo test of the extension and of the server
 #   make test-sql    tests/sql: SQL scripts through the sqlite3 shell, against the real server
 #   make test-sh     tests/sh and tests/py: crashes, faults, caches, other clients, random SQL
+#   make test-wasm   tests/wasm: the build for browsers in Chromium, beside native clients
 #   make test-slow   tests/slow: speedtest1, random SQL, several writers at full size, more than 1 GiB; takes hours
 #   make bench       the extension beside its peers and plain SQLite, a quarter of an hour; see docs/bench.md
 #   make bench-server  the server under load beside the bare disk and bucket; see docs/bench-server.md
@@ -36,7 +37,7 @@ export SQLITE3 PYTHON TESTS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POINTS SE
 export EMCC WASM_CARGO_ENV WASM_CARGO_FLAGS
 export RUNS LATENCY ROWS SCENARIOS TARGETS GROWTH TURBOLITE
 
-.PHONY: help run test test-unit test-sql test-sh test-slow lint bench bench-server extension server sqlite3 wasm wasm-setup clean
+.PHONY: help run test test-unit test-sql test-sh test-wasm test-slow lint bench bench-server extension server sqlite3 wasm wasm-setup clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -48,11 +49,17 @@ run:
 
 test:
 	@scripts/setup test
-	@scripts/test unit sql sh
+	@scripts/setup wasm
+	@scripts/test unit sql sh wasm
 
 test-unit:
 	@scripts/setup build
 	@scripts/test unit
+
+test-wasm:
+	@scripts/setup test-wasm
+	@scripts/setup wasm
+	@scripts/test wasm
 
 test-sql test-sh test-slow:
 	@scripts/setup test
