@@ -312,6 +312,9 @@ fn a_write_lock_without_the_lease_says_read_only_and_why() {
     assert_eq!(file.lock(ffi::SQLITE_LOCK_RESERVED), ffi::SQLITE_READONLY);
     let (_, text) = file.pragma(c"litevfs_last_error", None);
     assert!(text.unwrap().contains("PRAGMA litevfs_acquire_lease"));
+    assert_eq!(file.pragma(c"litevfs_last_error", Some(c"")), (ffi::SQLITE_NOTFOUND, None));
+    let (_, text) = file.pragma(c"litevfs_last_error", None);
+    assert_eq!(text.as_deref(), Some(""), "it was forgotten");
     assert_eq!(file.pragma(c"litevfs_acquire_lease", None), (ffi::SQLITE_NOTFOUND, None));
     assert_eq!(file.lock(ffi::SQLITE_LOCK_RESERVED), ffi::SQLITE_OK);
     assert_eq!(file.control(ffi::SQLITE_FCNTL_SYNC, ptr::null_mut()), ffi::SQLITE_OK);

@@ -129,6 +129,10 @@ unsafe fn run_pragma(database: &mut Database, args: *mut *mut c_char) -> c_int {
         // To SQLite a pragma that nobody knows is one that does nothing and has no row. With OK and no
         // text it would have a column without a name, which some programs can't bear.
         Ok(Answer::NotOurs | Answer::Done) => return ffi::SQLITE_NOTFOUND,
+        Ok(Answer::ForgetLastError) => {
+            database.last_error = None;
+            return ffi::SQLITE_NOTFOUND;
+        }
         Ok(Answer::Row(text)) => (ffi::SQLITE_OK, text),
         Err(error) => {
             log!(Debug, "PRAGMA {name}: {error}");

@@ -17,6 +17,8 @@ pub enum Answer {
     Done,
     /// One row.
     Row(String),
+    /// Done, and the text of the last failure is to be forgotten.
+    ForgetLastError,
 }
 
 const NAMES: &str = "litevfs_acquire_lease, litevfs_release_lease, litevfs_auto_lease, \
@@ -79,6 +81,7 @@ pub fn run(
             let pages = connection.cache_all()?;
             Ok(Answer::Row(format!("{pages} pages cached")))
         }
+        "last_error" if value == Some("") => Ok(Answer::ForgetLastError),
         "last_error" => Ok(Answer::Row(match (last_error, connection.refusal_to_write()) {
             (Some(text), _) => text.to_string(),
             // SQLite refuses to write by itself, and we hear nothing of it.
