@@ -1,5 +1,4 @@
-// The web server of the page: its files, and the build under test below /sqlite3/, without any
-// header that a plain file server would not send.
+// Web servers of files, without any header that a plain file server would not send.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -14,12 +13,17 @@ const TYPES = {
   '.wasm': 'application/wasm',
 };
 
-// A site of its own, so an origin of its own: `url`, and `close()`.
-export async function startSite() {
+// The page, and the build under test below /sqlite3/.
+export function startSite() {
+  return serve((path) => (path.startsWith('/sqlite3/') ?
+    join(process.env.SQLITE3_WASM, path.slice(9)) : join(PAGE, path)));
+}
+
+// A site of its own, so an origin of its own: `url`, and `close()`. `fileOf(path)` is what it has there.
+export async function serve(fileOf) {
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url, 'http://site').pathname);
-    const file = path.startsWith('/sqlite3/') ? join(process.env.SQLITE3_WASM, path.slice(9)) :
-      join(PAGE, path === '/' ? 'index.html' : path);
+    const file = fileOf(path.endsWith('/') ? `${path}index.html` : path);
     try {
       const body = await readFile(file);
       response.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'text/plain' });
