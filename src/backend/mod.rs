@@ -1,6 +1,7 @@
 //! Where LTX files and pages come from: the trait, the client of the LiteFS Cloud API, and twins in
 //! memory for tests; and what that took, counted.
 
+mod ahead;
 pub mod lfsc;
 mod pages;
 pub mod traffic;
@@ -9,6 +10,7 @@ pub mod twins;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{DbName, PageSize, Pgno, Pos, Txid};
+pub use ahead::read_ahead;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;

@@ -13,6 +13,7 @@
 //! | [`env_var`] | an environment variable as text |
 //! | [`File`], [`PrivateDir`], [`create_dir`], [`available_space`] | cache and spill files |
 //! | [`spawn`], [`spawn_every`] | work on a thread of its own, once or repeated, where there are threads |
+//! | [`Ahead`] | items made before they are asked for, where there are threads |
 //! | [`log`] | lines for people |
 
 pub mod log;

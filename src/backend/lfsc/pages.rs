@@ -8,7 +8,7 @@ use super::base64;
 use super::dialect::{ACCEPT_PAGE_FRAMES, Dialect};
 use super::exchange::{Call, Exchange, Failure};
 use super::wire::PagesResponse;
-use crate::backend::{MAX_PAGES_PER_REQUEST, Page, PageList, PageStream, WholeAnswer};
+use crate::backend::{MAX_PAGES_PER_REQUEST, Page, PageList, PageStream, WholeAnswer, read_ahead};
 use crate::error::{Error, Result};
 use crate::http::{Body, Method, Response, TransportError};
 use crate::ltx::{self, PageFrames, StreamError};
@@ -122,9 +122,14 @@ impl Asker {
         if self.dialect.has_frames() {
             match self.frames(&pages) {
                 Ok(Some(frames)) => {
-                    let breaks_left = MAX_BREAKS;
+                    let (page_size, breaks_left) = (self.page_size, MAX_BREAKS);
                     let to_come = pages;
-                    return Ok(Box::new(FrameStream { asker: self, to_come, frames, breaks_left }));
+                    let stream =
+                        Box::new(FrameStream { asker: self, to_come, frames, breaks_left });
+                    return Ok(match page_size {
+                        Some(page_size) => read_ahead(stream, page_size),
+                        None => stream,
+                    });
                 }
                 Err(failure) if failure.status != BAD_REQUEST => return Err(failure.error),
                 // Another server has taken the place of the one that was known.

@@ -13,7 +13,7 @@ pub use clock::{Tick, sleep_ms, unix_ms};
 pub use files::{File, IoError, PrivateDir, available_space, create_dir};
 pub use host::{env_var, random_bytes};
 pub use logger::{init_log, log_enabled, log_line};
-pub use threads::{Mutex, MutexGuard, spawn, spawn_every};
+pub use threads::{Ahead, Mutex, MutexGuard, spawn, spawn_every};
 
 /// There are no processes that could be told apart.
 pub fn process_id() -> u32 {

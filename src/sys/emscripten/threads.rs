@@ -45,3 +45,18 @@ pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 
 pub fn spawn(_: Box<dyn FnOnce() + Send>) -> Result<(), IoError> {
     Err(IoError::NO_THREADS)
 }
+
+/// Items that other platforms make on a thread before they are asked for; here, when they are.
+pub struct Ahead<T>(Box<dyn FnMut(T) -> Option<T> + Send>);
+
+impl<T> Ahead<T> {
+    /// `make` makes an item of what is left of another one, or none after the last.
+    pub fn new(make: impl FnMut(T) -> Option<T> + Send + 'static) -> Ahead<T> {
+        Ahead(Box::new(make))
+    }
+
+    /// The next item; `None` after the last. `used` is one that is done with.
+    pub fn next(&mut self, used: T) -> Option<T> {
+        self.0(used)
+    }
+}

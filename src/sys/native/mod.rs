@@ -1,5 +1,6 @@
 //! The platform layer over `std`, for Unix.
 
+mod ahead;
 mod clock;
 mod files;
 mod logger;
@@ -8,6 +9,7 @@ mod threads;
 #[allow(clippy::arithmetic_side_effects)]
 mod virtual_time;
 
+pub use ahead::Ahead;
 pub use clock::{Tick, sleep_ms, unix_ms};
 pub use files::{File, PrivateDir, available_space, create_dir};
 pub use logger::{init_log, log_enabled, log_line};
