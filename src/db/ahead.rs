@@ -3,6 +3,7 @@
 use super::connection::{Connection, Phase};
 use super::database::View;
 use super::incoming::Incoming;
+use super::settings::ReadSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{Bounds, Plan};
 use crate::sys::{Tick, log::log};
@@ -47,8 +48,8 @@ impl Connection {
             self.database.counters().count_hit();
             return Ok(());
         }
-        self.count_request()?;
         let plan = self.plan(view, page_size, pgno);
+        self.count_request(plan.goes_on)?;
         self.fetch(view, plan, pgno, page).map_err(|error| match error.kind() {
             ErrorKind::PosMismatch if self.is_pinned => self.database.no_longer_held(view.pos),
             _ => error,
@@ -85,9 +86,13 @@ impl Connection {
         is_coming
     }
 
-    /// Counts a request of the running query, if it may make another one.
-    fn count_request(&mut self) -> Result<()> {
-        let limit = self.settings.max_reqs_per_query;
+    /// Counts a request of the running query, if it may make another one. `goes_on` says that it is a
+    /// scan that went past what bulk may bring: whoever set no limit wants it to come to its end.
+    fn count_request(&mut self, goes_on: bool) -> Result<()> {
+        let limit = match self.settings.max_reqs_per_query {
+            None if goes_on => return Ok(()),
+            limit => limit.unwrap_or(ReadSettings::DEFAULT_MAX_REQS_PER_QUERY),
+        };
         let is_limited = limit != 0 && self.reads_one_query() && !self.is_unlimited;
         if is_limited && self.requests >= limit {
             return Err(self.too_many_requests(limit));

@@ -35,6 +35,8 @@ const LONG_RUN_REQUESTS: u32 = 4;
 const MAX_LONG_RUN_DOUBLINGS: u32 = 4;
 /// The most bytes of one request that is no bulk.
 const MAX_WINDOW_BYTES: u32 = 8 << 20;
+/// A run goes on after a gap of such a share of its window.
+const RUN_GAP_SHARE: u32 = 16;
 /// Runs followed at a time: the leaves of a table, and the inner pages between them or an index.
 const MAX_RUNS: usize = 2;
 /// Misses longer ago than that have nothing to do with the next one.
@@ -74,6 +76,8 @@ pub struct Plan {
     pub is_bulk: bool,
     /// Whether they are to be read only as far as they are needed.
     pub is_endless: bool,
+    /// Whether the miss ran on from what was asked for before.
+    pub goes_on: bool,
 }
 
 /// Misses that run on from each other.
@@ -88,10 +92,12 @@ struct Run {
 }
 
 impl Run {
-    /// Whether a miss is next to what was asked for last, with a page between them at the most.
+    /// Whether a miss is next to what was asked for last, with a page between them, or a few after a large
+    /// window: what lies between the pages of a table need not be its own.
     fn goes_on_at(&self, pgno: Pgno) -> bool {
         let pgno = pgno.get();
-        let ahead = (self.end..=self.end.saturating_add(1)).contains(&pgno);
+        let gap = self.window_pages / RUN_GAP_SHARE;
+        let ahead = (self.end..=self.end.saturating_add(1).saturating_add(gap)).contains(&pgno);
         let behind = (self.first.saturating_sub(2)..self.first).contains(&pgno);
         self.requests > 0 && (ahead || behind)
     }
@@ -126,6 +132,7 @@ struct Stretch {
     end: u32,
     is_bulk: bool,
     is_endless: bool,
+    goes_on: bool,
 }
 
 /// The most pages to ask for in one request that is no bulk, of a database with such pages.
@@ -182,7 +189,8 @@ impl Prefetch {
                 pages.push(next);
             }
         }
-        Plan { pages, is_bulk: stretch.is_bulk, is_endless: stretch.is_endless }
+        let Stretch { is_bulk, is_endless, goes_on, .. } = stretch;
+        Plan { pages, is_bulk, is_endless, goes_on }
     }
 
     fn stretch(
@@ -211,6 +219,7 @@ impl Prefetch {
                 end: db_end,
                 is_bulk: commit > configured,
                 is_endless: false,
+                goes_on,
             };
         }
         // Whoever has the page after this one, but not the one before, comes from behind.
@@ -219,13 +228,14 @@ impl Prefetch {
         if is_backwards && (goes_on || window <= configured) {
             let window = window.min(max_pages_per_request(page_size));
             let first = here.saturating_sub(window).saturating_add(1).max(1);
-            return Stretch { first, end: here.saturating_add(1), is_bulk, is_endless: false };
+            let end = here.saturating_add(1);
+            return Stretch { first, end, is_bulk, is_endless: false, goes_on };
         }
         let (low, high) = if is_bulk && !goes_on { self.scatter.span() } else { (here, u32::MAX) };
         let high = high.min(db_end).max(here.saturating_add(1));
         let first = here.min(high.saturating_sub(window).max(low)).max(1);
         let end = first.saturating_add(window).min(high);
-        Stretch { first, end, is_bulk, is_endless }
+        Stretch { first, end, is_bulk, is_endless, goes_on }
     }
 
     /// Makes the run that a miss belongs to the most recent one; whether it is one that goes on.

@@ -186,6 +186,15 @@ fn a_run_survives_a_miss_elsewhere() {
 }
 
 #[test]
+fn a_run_goes_on_past_pages_of_others() {
+    // Windows of a page, 16 and then 33: the gaps after them are of 1, 2 and 3 pages.
+    let mut prefetch = Prefetch::default();
+    let lens = [10, 12, 30, 66, 103].map(|pgno| asked(&mut prefetch, pgno, PLAIN).len());
+    assert_eq!(lens[..4], [1, 16, 33, 33]);
+    assert!(lens[4] < 33, "four pages are too many");
+}
+
+#[test]
 fn a_scan_backwards_fetches_what_comes_before() {
     for bounds in [PLAIN, BULK] {
         let (requests, _) = read(20_000, bounds, (1..=20_000).rev());

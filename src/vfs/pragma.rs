@@ -65,13 +65,7 @@ pub fn run(
         }
         "max_cached_pages" => max_cached_pages(connection, value),
         "cache_sync_period" => cache_sync_period(connection, value),
-        "max_reqs_per_query" => {
-            if value.is_some() {
-                connection.restore_request_limit();
-            }
-            let setting = &mut connection.settings().max_reqs_per_query;
-            set_count(setting, &name, value, ReadSettings::MAX_REQS_PER_QUERY)
-        }
+        "max_reqs_per_query" => max_reqs_per_query(connection, &name, value),
         "max_prefetch_pages" => {
             let setting = &mut connection.settings().max_prefetch_pages;
             set_count(setting, &name, value, ReadSettings::MAX_PREFETCH_PAGES)
@@ -163,6 +157,21 @@ fn size(
     set(&mut settings, bytes);
     connection.set_shared_settings(settings);
     Ok(Answer::Done)
+}
+
+fn max_reqs_per_query(
+    connection: &mut Connection,
+    name: &str,
+    value: Option<&str>,
+) -> Result<Answer> {
+    let setting = connection.settings().max_reqs_per_query;
+    let mut limit = setting.unwrap_or(ReadSettings::DEFAULT_MAX_REQS_PER_QUERY);
+    let answer = set_count(&mut limit, name, value, ReadSettings::MAX_REQS_PER_QUERY)?;
+    if value.is_some() {
+        connection.settings().max_reqs_per_query = Some(limit);
+        connection.restore_request_limit();
+    }
+    Ok(answer)
 }
 
 fn max_cached_pages(connection: &Connection, value: Option<&str>) -> Result<Answer> {

@@ -114,7 +114,6 @@ def bounds_hold():
             fill(client)
         with cold(folder, server, "single", {"LITEVFS_MAX_BULK_BYTES": "0"}) as (client, proxy):
             client.sql("PRAGMA litevfs_max_prefetch_pages = 0")
-            client.sql("PRAGMA litevfs_max_reqs_per_query = 0")
             equal("the setting", client.one("PRAGMA litevfs_max_bulk_bytes"), "0")
             expect_scan(client)
             fetched, ahead = client.sql("SELECT pages_fetched, pages_prefetched FROM litevfs_stats")[0]
@@ -128,6 +127,11 @@ def bounds_hold():
             client.sql("PRAGMA litevfs_max_reqs_per_query = 2")
             equal("beyond the limit", client.error(SCAN).primary, 5)
             equal("requests", proxy.count(PAGES), 2)
+        with cold(folder, server, "past-bulk", {"LITEVFS_MAX_BULK_BYTES": "0"}) as (client, proxy):
+            client.sql("PRAGMA litevfs_max_prefetch_pages = 1")
+            client.sql("PRAGMA litevfs_max_reqs_per_query = 24")
+            equal("a scan past a limit that was set", client.error(SCAN).primary, 5)
+            equal("requests", proxy.count(PAGES), 24)
         with cold(folder, server, "room") as (client, proxy):
             client.sql("PRAGMA litevfs_max_cached_pages = 20")
             expect_scan(client)

@@ -190,7 +190,7 @@ fn without_bulk_the_ordinary_windows_hold() {
         settings.max_bulk_bytes = 0;
         connection.set_shared_settings(settings);
         connection.settings().max_prefetch_pages = max_prefetch_pages;
-        connection.settings().max_reqs_per_query = 0;
+        connection.settings().max_reqs_per_query = Some(0);
         query(&mut connection, 1..=300).unwrap();
         query(&mut connection, (400..COMMIT).step_by(97)).unwrap();
         let asked = asked(&fixture);
@@ -212,10 +212,41 @@ fn the_limits_hold_for_bulk() {
 
     let fixture = large();
     let mut connection = fixture.connect();
-    connection.settings().max_reqs_per_query = 2;
+    connection.settings().max_reqs_per_query = Some(2);
     let error = query(&mut connection, 1..=COMMIT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RequestLimit);
     assert_eq!(asked(&fixture).len(), 2);
+}
+
+#[test]
+fn a_scan_past_the_bulk_bytes_goes_on_unless_a_limit_was_set() {
+    let scan = |max_reqs_per_query| {
+        let fixture = large();
+        let mut connection = fixture.connect();
+        let mut settings = connection.shared_settings();
+        settings.max_bulk_bytes = 600 * PAGE_LEN as u64;
+        connection.set_shared_settings(settings);
+        connection.settings().max_prefetch_pages = 4;
+        connection.settings().max_reqs_per_query = max_reqs_per_query;
+        let outcome = query(&mut connection, 1..=COMMIT);
+        (outcome.map_err(|error| error.kind()), asked(&fixture).len())
+    };
+    let (outcome, requests) = scan(None);
+    assert_eq!(outcome, Ok(()));
+    assert!(requests > 64, "{requests}: no more than anybody may make");
+    assert_eq!(scan(Some(64)), (Err(ErrorKind::RequestLimit), 64));
+}
+
+#[test]
+fn look_ups_past_the_bulk_bytes_are_limited() {
+    let fixture = large();
+    let mut connection = fixture.connect();
+    let mut settings = connection.shared_settings();
+    settings.max_bulk_bytes = 0;
+    connection.set_shared_settings(settings);
+    connection.settings().max_prefetch_pages = 0;
+    let error = query(&mut connection, (1..=COMMIT).step_by(97)).unwrap_err();
+    assert_eq!((error.kind(), asked(&fixture).len()), (ErrorKind::RequestLimit, 64));
 }
 
 #[test]
