@@ -12,7 +12,8 @@
 //! | here and there, one soon after the other | a page, a page, and then six times as much each time |
 //!
 //! Windows of the last kind lie where such misses were, and grow no larger than the line brings in the
-//! time that was waited for the earlier ones: so nobody waits for them much longer than without them.
+//! time that was waited for the earlier ones: so nobody waits for them much longer than without them. Where
+//! the cache is too small for all between such misses, they stay single.
 
 use crate::backend::{MAX_PAGES_PER_REQUEST, MAX_RANGES_PER_REQUEST, PageList};
 use crate::sys::Tick;
@@ -276,6 +277,11 @@ impl Prefetch {
         let misses = self.scatter.count(pgno.get());
         let configured = bounds.configured();
         let least = pages_of(MIN_WINDOW_BYTES, page_size).clamp(1, configured);
+        let (low, high) = self.scatter.span();
+        if high.saturating_sub(low) / 2 > bounds.room_pages {
+            // Most of what came along would leave before it is wanted.
+            return least;
+        }
         let growth = (misses.checked_sub(SCATTERED_SINGLES))
             .map_or(1, |misses| SCATTERED_GROWTH.saturating_pow(misses.saturating_add(1)));
         let window = least.saturating_mul(growth);

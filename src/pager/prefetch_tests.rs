@@ -177,6 +177,18 @@ fn windows_fit_into_the_room() {
 }
 
 #[test]
+fn look_ups_all_over_more_than_there_is_room_for_stay_single() {
+    let _time = crate::sys::VirtualTime::start();
+    for (room_pages, stay_single) in [(1000, true), (12_000, false)] {
+        let room = Bounds { room_pages, ..BULK };
+        let mut prefetch = Prefetch::default();
+        let lens = [90, 19_000, 300, 600, 7_000, 18_000, 2_000]
+            .map(|pgno| planned(&mut prefetch, pgno, 23_000, room).pages.len_pages());
+        assert_eq!(lens == [1; 7], stay_single, "{lens:?}");
+    }
+}
+
+#[test]
 fn a_run_survives_a_miss_elsewhere() {
     let mut prefetch = Prefetch::default();
     let five = Bounds { max_extra: 5, ..PLAIN };
