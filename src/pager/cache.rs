@@ -24,6 +24,8 @@ use core::cell::RefCell;
 const MAX_CACHES_PER_DATABASE: u32 = 16;
 /// Pages written between two looks at the free disk space.
 const SPACE_CHECK_INTERVAL: u32 = 64;
+/// Room for what is written beside pages between two looks.
+const INDEX_RESERVE: u64 = 256 << 10;
 /// A full cache evicts so much of itself at once: a 64th.
 const EVICTED_SHARE_BITS: u32 = 6;
 
@@ -58,6 +60,8 @@ pub struct Cache {
     /// Where the file lies; `None` when the pages are in memory.
     dir: Option<String>,
     limits: CacheLimits,
+    /// Whether nobody but caches takes space, so that evicting makes some.
+    has_own_space: bool,
     writes_until_space_check: u32,
 }
 
@@ -71,6 +75,7 @@ impl Cache {
             page1: None,
             dir: None,
             limits,
+            has_own_space: sys::HAS_OWN_SPACE,
             writes_until_space_check: 0,
         };
         if let Some(place) = place {
@@ -261,7 +266,7 @@ impl Cache {
         pages.len_pages() < max_pages as usize
     }
 
-    /// Leaves the file when the disk has less room than must stay free.
+    /// Looks now and then whether there is the room that there must be.
     fn watch_space(&mut self) {
         let Some(dir) = &self.dir else {
             return;
@@ -273,11 +278,25 @@ impl Cache {
         if self.writes_until_space_check != SPACE_CHECK_INTERVAL {
             return;
         }
-        let available = sys::available_space(dir);
-        if available.is_some_and(|bytes| bytes < self.limits.min_available_space) {
-            log!(Warn, "{dir}: too little free space for a cache; keeping some pages in memory");
-            self.fall_back_to_memory();
+        let least = match self.page_size {
+            Some(page_size) if self.has_own_space => room_until_next_look(page_size),
+            _ => self.limits.min_available_space,
+        };
+        if sys::available_space(dir).is_some_and(|bytes| bytes < least) {
+            self.make_do();
         }
+    }
+
+    /// Too little room: leaves the file, or grows no more where the pages that leave make some.
+    fn make_do(&mut self) {
+        let pages = self.pages.get_mut();
+        let len_pages = u32::try_from(pages.len_pages()).unwrap_or(u32::MAX);
+        if self.has_own_space && len_pages >= SPACE_CHECK_INTERVAL {
+            pages.set_max(len_pages);
+            return;
+        }
+        log!(Warn, "too little free space for a cache; keeping some pages in memory");
+        self.fall_back_to_memory();
     }
 
     fn fall_back_to_memory(&mut self) {
@@ -292,6 +311,12 @@ impl Cache {
         }
         self.pages = RefCell::new(Box::new(pages));
     }
+}
+
+/// Bytes that two databases write between two looks, with what is known of the pages.
+fn room_until_next_look(page_size: PageSize) -> u64 {
+    let pages = u64::from(2 * SPACE_CHECK_INTERVAL);
+    pages.saturating_mul(page_size.bytes().into()).saturating_add(INDEX_RESERVE)
 }
 
 /// The index file, locked for us, the page file, and the number that marks the log as this database's.

@@ -178,6 +178,33 @@ fn an_unusable_disk_means_memory() {
 }
 
 #[test]
+fn where_the_space_is_ours_a_full_cache_evicts_pages() {
+    let dir = sys::PrivateDir::create().unwrap();
+    let mut cache = Cache::open(Some(&place(&dir)), NO_LIMITS);
+    cache.has_own_space = true;
+    cache.reset(pos(1));
+    cache.set_page_size(PageSize::new(512).unwrap());
+    for n in 1..=300 {
+        if n == 101 {
+            cache.make_do();
+        }
+        cache.insert(pgno(n), Txid(1), &page(n as u8));
+        cache.flush();
+    }
+    assert!(cache.dir.is_some() && (90..=100).contains(&cache.len_pages()));
+    for n in (1..=300).filter(|&n| n == 1 || n > 290) {
+        assert_eq!(read(&mut cache, n, 1), Some(n as u8));
+    }
+    assert_eq!(read(&mut cache, 2, 1), None);
+    // So few that they may as well be in memory.
+    let other = sys::PrivateDir::create().unwrap();
+    let mut cache = filled(Some(&place(&other)));
+    cache.has_own_space = true;
+    cache.make_do();
+    assert!(cache.dir.is_none());
+}
+
+#[test]
 fn the_log_does_not_grow_without_end() {
     let dir = sys::PrivateDir::create().unwrap();
     let mut cache = filled(Some(&place(&dir)));

@@ -12,6 +12,7 @@
 //! | [`process_id`] | tells a forked child from its parent |
 //! | [`env_var`] | an environment variable as text |
 //! | [`File`], [`PrivateDir`], [`create_dir`], [`available_space`] | cache and spill files |
+//! | [`HAS_OWN_SPACE`] | whether only this process takes space where the cache is |
 //! | [`spawn`], [`spawn_every`] | work on a thread of its own, once or repeated, where there are threads |
 //! | [`Ahead`] | items made before they are asked for, where there are threads |
 //! | [`log`] | lines for people |

@@ -15,6 +15,9 @@ pub use host::{env_var, random_bytes};
 pub use logger::{init_log, log_enabled, log_line};
 pub use threads::{Ahead, Mutex, MutexGuard, spawn, spawn_every};
 
+/// The store has so many bytes, and nobody else uses them.
+pub const HAS_OWN_SPACE: bool = true;
+
 /// There are no processes that could be told apart.
 pub fn process_id() -> u32 {
     1

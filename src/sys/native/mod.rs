@@ -17,6 +17,9 @@ pub use threads::{Mutex, MutexGuard, spawn, spawn_every};
 #[cfg(test)]
 pub use virtual_time::VirtualTime;
 
+/// Other programs use the disk too.
+pub const HAS_OWN_SPACE: bool = false;
+
 /// Fills `bytes` with unpredictable bytes; `false` when the system has none.
 pub fn random_bytes(bytes: &mut [u8]) -> bool {
     getrandom::fill(bytes).is_ok()
