@@ -51,6 +51,7 @@ export class Opfs {
     this.count = 0;
     this.isDead = false;
     this.quota = Infinity;
+    this.sector = Infinity;
     /** Writes since remember(), each a function that does it. */
     this.journal = null;
     const opfs = this;
@@ -124,6 +125,13 @@ export class Opfs {
       write(file);
       if (opfs.journal) opfs.journal.writes.push(write);
     };
+    // The disk takes a write in pieces.
+    const put = (bytes, at) => {
+      for (let from = 0; from < bytes.length; from += opfs.sector) {
+        const piece = bytes.subarray(from, from + opfs.sector);
+        change((target) => target.put(piece, at + from));
+      }
+    };
     const viewOf = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
     return {
       getSize: () => file.bytes.length,
@@ -137,7 +145,7 @@ export class Opfs {
         const left = call('write');
         const bytes = viewOf(view).slice(0, left);
         if (at + bytes.length > opfs.quota) throw error('QuotaExceededError');
-        change((target) => target.put(bytes, at));
+        put(bytes, at);
         if (left !== undefined) throw error('InvalidStateError');
         return bytes.length;
       },
