@@ -100,14 +100,13 @@ export class Database {
     }
   }
 
-  async #rows(sql, bind, { rowMode = 'object', onRow, signal } = {}) {
-    if (!onRow) {
-      const result = await this.#exec({ sql, bind, rowMode, resultRows: [] }, { signal });
-      return result.resultRows;
-    }
+  async #rows(sql, bind, { rowMode = 'object', columnNames, onRow, signal } = {}) {
+    const rows = onRow ? { callback: 'row' } : { resultRows: [] };
     const take = (message) => message.rowNumber !== null && onRow(message.row, message.columnNames);
-    await this.#exec({ sql, bind, rowMode, callback: 'row' }, { signal, onRow: take });
-    return [];
+    const args = { sql, bind, rowMode, columnNames: [], ...rows };
+    const result = await this.#exec(args, { signal, onRow: take });
+    columnNames?.push(...result.columnNames);
+    return result.resultRows ?? [];
   }
 
   async #run(sql, bind, { signal } = {}) {

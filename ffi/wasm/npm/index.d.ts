@@ -48,6 +48,8 @@ export interface RunOptions {
 
 export interface ExecOptions extends RunOptions {
   rowMode?: 'object' | 'array';
+  /** Gets the names, also when there is no row; none when no statement has rows to give. */
+  columnNames?: string[];
 }
 
 export interface RunResult {

@@ -35,6 +35,9 @@ test('rows, changes and transactions', options, async () => {
     const run = await db.run('INSERT INTO t (v) VALUES (?), (?)', [1, 'two']);
     const objects = await db.exec('SELECT * FROM t WHERE v = :v', { ':v': 'two' });
     const arrays = await db.exec('SELECT id, v FROM t', [], { rowMode: 'array' });
+    const columnNames = [];
+    await db.exec('SELECT v, id AS n FROM t WHERE id < 0', [], { columnNames });
+    await db.exec('UPDATE t SET v = v', [], { columnNames });
     const streamed = [];
     const onRow = (row, names) => streamed.push([names, row]);
     await db.exec('SELECT v FROM t', [], { rowMode: 'array', onRow });
@@ -64,12 +67,13 @@ test('rows, changes and transactions', options, async () => {
     const file = await db.export();
     await db.close();
     const closed = await outcome(db.exec('SELECT 1'));
-    return { run, objects, arrays, streamed, broken, value, order, thrown, late, left, status,
-      counters, head: new TextDecoder().decode(file.slice(0, 15)), closed };
+    return { run, objects, arrays, columnNames, streamed, broken, value, order, thrown, late, left,
+      status, counters, head: new TextDecoder().decode(file.slice(0, 15)), closed };
   });
   assert.deepEqual(seen.run, { changes: 2, lastInsertRowid: 2 });
   assert.deepEqual(seen.objects, [{ id: 2, v: 'two' }]);
   assert.deepEqual(seen.arrays, [[1, 1], [2, 'two']]);
+  assert.deepEqual(seen.columnNames, ['v', 'n'], 'of the statement without rows, none');
   assert.deepEqual(seen.streamed, [[['v'], [1]], [['v'], ['two']]]);
   assert.equal(seen.broken.message, 'not that row');
   assert.equal(seen.value, 3);
