@@ -15,6 +15,7 @@
 #   make sqlite3     build/sqlite3: a shell with the extension linked in statically
 #   make wasm        target/sqlite3-wasm: SQLite's JavaScript API for browsers with LiteVFS inside
 #   make wasm-npm    target/litevfs-VERSION.tgz: the npm package for browsers and Node, and how large it is
+#   make demo-web    a server with a sample database, and a page where a browser queries it; PORT=8020
 #   make wasm-setup  installs what `make wasm` needs, on Debian
 #   make clean       remove what was built (not ./litevfs-data)
 #   make help        this list
@@ -38,7 +39,7 @@ export SQLITE3 PYTHON TESTS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POINTS SE
 export EMCC WASM_CARGO_ENV WASM_CARGO_FLAGS
 export RUNS LATENCY ROWS SCENARIOS TARGETS GROWTH TURBOLITE
 
-.PHONY: help run test test-unit test-sql test-sh test-wasm test-slow lint bench bench-server extension server sqlite3 wasm wasm-npm wasm-setup clean
+.PHONY: help run test test-unit test-sql test-sh test-wasm test-slow lint bench bench-server extension server sqlite3 wasm wasm-npm demo-web wasm-setup clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -93,6 +94,11 @@ wasm:
 wasm-npm: wasm
 	@scripts/setup wasm-npm
 	@scripts/wasm-npm
+
+demo-web: wasm-npm
+	@scripts/setup demo
+	@scripts/build server
+	@scripts/demo-web
 
 wasm-setup:
 	@scripts/setup wasm
