@@ -17,7 +17,7 @@ export class Database {
   #onClose;
   /** What waits for a transaction to end waits for this. */
   #free = Promise.resolve();
-  #isClosed = false;
+  #closing = null;
 
   static async open(channel, filename, { host, busyTimeoutMs = 5000 } = {}, onClose) {
     const db = new Database();
@@ -49,11 +49,13 @@ export class Database {
   }
 
   async counters() {
+    this.#affirmOpen();
     const { result } = await this.#send('litevfs-counters');
     return result.counters;
   }
 
   async status() {
+    this.#affirmOpen();
     const [[text]] = await this.#rows('PRAGMA litevfs_status', [], { rowMode: 'array' });
     const { result } = await this.#send('litevfs-counters');
     return { ...parseStatus(text), cacheNotice: result.notice };
@@ -63,17 +65,23 @@ export class Database {
     return this.#whenFree(async () => (await this.#send('export')).result.byteArray);
   }
 
-  async close() {
-    if (this.#isClosed) return;
-    await this.#free;
-    await this.#send('close');
-    this.#isClosed = true;
-    this.#onClose?.();
+  close() {
+    this.#closing ??= this.#free.then(async () => {
+      await this.#send('close');
+      this.#onClose?.();
+    });
+    return this.#closing;
   }
 
   /** Transactions come one after the other, and all else before or after them. */
-  #whenFree(work) {
-    return this.#free.then(work);
+  async #whenFree(work) {
+    this.#affirmOpen();
+    await this.#free;
+    return work();
+  }
+
+  #affirmOpen() {
+    if (this.#closing) throw new LitevfsError('CLOSED', 'the database is closed; open it again');
   }
 
   async #transact(work) {
@@ -120,7 +128,6 @@ export class Database {
   }
 
   async #send(type, args, options) {
-    if (this.#isClosed) throw new LitevfsError('CLOSED', 'the database is closed; open it again');
     const messageId = this.#channel.nextId(type);
     const message = { type, messageId, dbId: this.#dbId, args, host: this.#host };
     try {

@@ -42,9 +42,11 @@ function withoutModule(line) {
 }
 
 function kindOf(sqliteCode, name, told, { refused, isCancelled }) {
-  const status = Number(/: status (\d{3})\b/.exec(told)?.[1] ?? 0);
+  // What has a code of its own, as a lease that is held elsewhere, was refused by the server, too.
+  const isPlain = ['IOERR', 'CANTOPEN'].includes(name);
+  const status = isPlain ? Number(/: status (\d{3})\b/.exec(told)?.[1] ?? 0) : 0;
   if (isCancelled || name === 'INTERRUPT') return 'INTERRUPTED';
-  if (refused.size || status === 401) return 'UNAUTHORIZED';
+  if (status === 401 || (refused.size && name === 'IOERR')) return 'UNAUTHORIZED';
   if (sqliteCode === IOERR_POS || sqliteCode === BUSY_SNAPSHOT) return 'CONFLICT';
   if (sqliteCode === IOERR_OLD) return 'STALE';
   if (status === 403) return 'FORBIDDEN';

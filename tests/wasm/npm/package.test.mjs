@@ -158,6 +158,25 @@ test('errors say what they are and what to do', options, async () => {
   assert.match(seen.unreachable.message, /check that litevfs-cloud runs there/);
 });
 
+test('while one writes another waits as long as it was told', options, async () => {
+  const seen = await inPage(async ({ config }, { outcome }) => {
+    const one = await litevfs.open('busy', config);
+    await one.run('CREATE TABLE t(x)');
+    const hasty = await litevfs.open('busy', { ...config, busyTimeoutMs: 0 });
+    const patient = await litevfs.open('busy', { ...config, busyTimeoutMs: 60_000 });
+    let waiting;
+    const refused = await one.transaction(async (tx) => {
+      await tx.run('INSERT INTO t VALUES (1)');
+      waiting = patient.run('INSERT INTO t VALUES (2)');
+      return outcome(hasty.run('INSERT INTO t VALUES (3)'));
+    });
+    await waiting;
+    return { refused, rows: await patient.exec('SELECT x FROM t', [], { rowMode: 'array' }) };
+  });
+  assert.equal(seen.refused.code, 'BUSY');
+  assert.deepEqual(seen.rows, [[1], [2]]);
+});
+
 test('without a network the error says so, and the next statement works with one', options,
   async () => {
     await inPage(async ({ config }) => {
@@ -348,4 +367,35 @@ test("SQLite's own promiser opens a database at the server", options, async () =
     return { vfs: result.vfs, persistent: result.persistent, rows: answer.result.resultRows };
   });
   assert.deepEqual(seen, { vfs: 'litevfs', persistent: true, rows: [{ x: 7 }] });
+});
+
+test('a database that is closed twice leaves the others of its worker alone', options, async () => {
+  const seen = await inPage(async ({ config }, { outcome }) => {
+    const connection = await litevfs.connect(config);
+    const kept = await connection.open('kept');
+    const closed = await connection.open('closed');
+    const last = closed.exec('SELECT 1 AS x');
+    await Promise.all([closed.close(), closed.close()]);
+    const late = await outcome(closed.exec('SELECT 1'));
+    const rows = await kept.exec('SELECT 2 AS x');
+    connection.close();
+    return { last: await last, late, rows, over: await outcome(kept.exec('SELECT 3')) };
+  });
+  assert.deepEqual(seen.last, [{ x: 1 }], 'what was asked before is answered');
+  assert.equal(seen.late.code, 'CLOSED');
+  assert.deepEqual(seen.rows, [{ x: 2 }]);
+  assert.equal(seen.over.code, 'CLOSED');
+});
+
+test('a package with a file missing says so', options, async () => {
+  for (const [file, words] of [['sqlite3.wasm', /SQLite could not be started/],
+    ['worker.js', /script could not be loaded/]]) {
+    const tab = await openPage(browser, site);
+    await tab.context().route(`**/${file}`, (route) => route.fulfill({ status: 404 }));
+    const { code, message } = await tab.evaluate((given) => litevfs.open('db1', given)
+      .catch((error) => ({ code: error.code, message: error.message })), config);
+    await tab.context().close();
+    assert.equal(code, 'WORKER', file);
+    assert.match(message, words);
+  }
 });
