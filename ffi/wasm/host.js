@@ -157,7 +157,7 @@ const litevfs = {
     const page = self.location ? self.location.origin : 'null';
     if (error.name === 'InvalidAccessError') return 'nrun SQLite in a worker: a page may not wait';
     if (error.name === 'TimeoutError' || tookMs >= timeoutMs) {
-      return `ano answer within ${timeoutMs} ms`;
+      return `ano answer within ${Math.round(timeoutMs / 1000)} s`;
     }
     if (self.navigator && self.navigator.onLine === false) return 'athe browser is offline';
     if (new URL(url).origin === page) return 'ano answer: is the server running?';
