@@ -32,7 +32,7 @@ export function describe(error, message, worker1, seen) {
   result.code = kindOf(sqliteCode, name, told ?? '', seen);
   if (result.code === 'INTERRUPTED') result.message = 'interrupted';
   if (result.code === 'AWAY') result.noAnswer = true;
-  result.repeatable = worker1.mayRepeat(message, error);
+  result.repeatable = worker1.mayRepeat(message);
   return result;
 }
 

@@ -14,9 +14,7 @@ export class Worker1 {
   #cancellation;
   #dbs = new Map();
   #count = 0;
-  /**
-   * The first statement of the `exec` at hand, and whether it began and ended a transaction itself.
-   */
+  /** What mayRepeat() has to know of the `exec` at hand. */
   #exec = null;
 
   constructor(sqlite3, post, cancellation) {

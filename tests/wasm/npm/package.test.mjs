@@ -387,6 +387,36 @@ test('a database that is closed twice leaves the others of its worker alone', op
   assert.equal(seen.over.code, 'CLOSED');
 });
 
+test('a strict policy of the site has to allow no more than is said', options, async () => {
+  const outcomes = [];
+  // Without `blob:` the query must end by itself.
+  for (const [more, rows] of [['blob:', 1e15], ['', 1e6]]) {
+    const policy = "default-src 'self'; img-src data:; script-src 'self' 'wasm-unsafe-eval'; " +
+      `connect-src 'self' ${server.url} ${more}`;
+    const tab = await browser.tab();
+    await tab.context().route(`${site.url}/**`, async (route) => {
+      const response = await route.fetch();
+      const headers = { ...response.headers(), 'Content-Security-Policy': policy };
+      await route.fulfill({ response, headers });
+    });
+    await tab.goto(`${site.url}/`);
+    await tab.waitForFunction(() => 'litevfs' in globalThis);
+    outcomes.push(await tab.evaluate(async ([given, rows]) => {
+      const db = await litevfs.open('policy', given);
+      const running = db.exec(
+        'WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ?) ' +
+        'SELECT count(*) AS n FROM c', [rows],
+      );
+      setTimeout(() => db.interrupt(), 100);
+      const outcome = await running.then(([{ n }]) => n, ({ code }) => code);
+      await db.close();
+      return outcome;
+    }, [config, rows]));
+    await tab.context().close();
+  }
+  assert.deepEqual(outcomes, ['INTERRUPTED', 1e6]);
+});
+
 test('a package with a file missing says so', options, async () => {
   for (const [file, words] of [['sqlite3.wasm', /SQLite could not be started/],
     ['worker.js', /script could not be loaded/]]) {
