@@ -55,7 +55,7 @@ impl<R: Read> PageFrames<R> {
         };
         let page_size = match self.page_size {
             Some(page_size) => {
-                page.resize(page_size.len_bytes(), 0);
+                litevfs_hot::resize(page, page_size.len_bytes());
                 self.reader.read(&mut self.input, &header, page)?;
                 page_size
             }
@@ -75,7 +75,7 @@ impl<R: Read> PageFrames<R> {
         header: &FrameHeader,
         page: &mut Vec<u8>,
     ) -> Result<PageSize, StreamError<R::Error>> {
-        page.resize(PageSize::MAX.len_bytes(), 0);
+        litevfs_hot::resize(page, PageSize::MAX.len_bytes());
         let len = self.reader.read_within(&mut self.input, header, page)?;
         page.truncate(len);
         let page_size = u32::try_from(len).ok().and_then(PageSize::new);

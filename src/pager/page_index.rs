@@ -51,6 +51,8 @@ pub struct PageIndex {
     len_pages: usize,
     /// By group, modulo their number.
     blocks: Vec<Option<Box<Block>>>,
+    /// Whether this process began the file, so that there are no blocks but those it wrote.
+    is_begun_here: bool,
     has_failed: bool,
 }
 
@@ -68,6 +70,7 @@ impl PageIndex {
             touched: Vec::new(),
             len_pages: 0,
             blocks: Vec::new(),
+            is_begun_here: false,
             has_failed: false,
         };
         index.blocks.resize_with(MAX_BLOCKS, || None);
@@ -102,6 +105,7 @@ impl PageIndex {
         self.page_size = Some(page_size);
         self.generation = fresh(self.generation);
         self.has_failed |= self.file.set_len(0).is_err();
+        self.is_begun_here = true;
         if let Some(log) = &mut self.log {
             let (generation, pos, groups) = (self.generation, self.pos, Vec::new());
             if !log.rewrite(&Said { page_size, generation, pos, groups }) {
@@ -188,6 +192,11 @@ impl PageIndex {
     /// The block of a group as it is in the file, or an empty one when that does not count.
     fn load(&mut self, number: u32) -> Box<Block> {
         let mut block = Block::empty(number);
+        // What was never written need not be read, and a system that reads ahead makes much of a hole.
+        let was_set = |group: &Group| group.version > 0;
+        if self.is_begun_here && !self.groups.get(number as usize).is_some_and(was_set) {
+            return block;
+        }
         let is_read = self.file.read_at(block.bytes_mut(), self.offset_of_block(number)).is_ok();
         let version = is_read.then(|| block.version(self.generation)).flatten();
         let is_known = (number as usize) < self.groups.len();
