@@ -1,16 +1,19 @@
 //! A long answer that is received and unpacked on a thread of its own, a little ahead of whoever reads it.
 //!
-//! So SQLite goes through its rows, or the cache takes pages, while the next ones are unpacked.
+//! So SQLite goes through its rows, or the cache takes pages, while the next ones are unpacked. One answer at
+//! a time in a process: others would take memory for each, and find no core to run on.
 
 use super::pages::{PageList, PageStream};
 use crate::error::{Error, Result};
 use crate::sys::Ahead;
 use crate::types::{PageSize, Pgno};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of the pages that change hands at a time.
-const BATCH_BYTES: u32 = 128 << 10;
+const BATCH_BYTES: u32 = 64 << 10;
 /// An answer with fewer bytes of pages is over before a thread has begun.
 const MIN_BYTES: usize = 512 << 10;
 
@@ -19,6 +22,8 @@ struct StreamAhead {
     to_come: PageList,
     batches: Ahead<Batch>,
     batch: Batch,
+    /// Held until this is read and the thread has ended: both have pages.
+    _turn: Arc<Turn>,
 }
 
 /// Pages that come next. Their memory is used again, and that of the pages that they are exchanged for.
@@ -31,21 +36,42 @@ struct Batch {
     error: Option<Error>,
 }
 
+/// Whether an answer is being read ahead.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Leave to read an answer ahead, until it is dropped.
+struct Turn;
+
+impl Turn {
+    fn take() -> Option<Turn> {
+        (!IS_TAKEN.swap(true, Ordering::Relaxed)).then_some(Turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        IS_TAKEN.store(false, Ordering::Relaxed);
+    }
+}
+
 /// The same stream, read ahead where it is long.
 pub fn read_ahead(stream: Box<dyn PageStream>, page_size: PageSize) -> Box<dyn PageStream> {
     let to_come = stream.to_come().clone();
     if to_come.len_pages().saturating_mul(page_size.len_bytes()) < MIN_BYTES {
         return stream;
     }
+    let Some(turn) = Turn::take().map(Arc::new) else { return stream };
     let most = (BATCH_BYTES >> page_size.bytes().trailing_zeros()).max(1) as usize;
     let mut stream = Some(stream);
+    let of_thread = Arc::clone(&turn);
     let batches = Ahead::new(move |used: Batch| {
+        let _ = &of_thread;
         let mut batch = Batch { filled: 0, taken: 0, ..used };
         batch.pages.resize_with(most, Vec::new);
         batch.fill(&mut stream);
         Some(batch).filter(|batch| batch.filled > 0 || batch.error.is_some())
     });
-    Box::new(StreamAhead { to_come, batches, batch: Batch::default() })
+    Box::new(StreamAhead { to_come, batches, batch: Batch::default(), _turn: turn })
 }
 
 impl Batch {

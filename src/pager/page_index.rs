@@ -190,6 +190,7 @@ impl PageIndex {
     }
 
     /// The block of a group as it is in the file, or an empty one when that does not count.
+    #[inline(never)]
     fn load(&mut self, number: u32) -> Box<Block> {
         let mut block = Block::empty(number);
         // What was never written need not be read, and a system that reads ahead makes much of a hole.
