@@ -16,12 +16,14 @@ export class Service {
   #start;
   #post;
   #ready;
+  #onReady;
   #litevfs;
   #cancellation = new Cancellation();
   /** The newest token by the one a database was opened with. */
   #tokens = new Map();
   /** What LiteVFS told us while the message at hand was answered. */
   #told = { refused: new Set(), errors: [] };
+  #isBusy = false;
 
   /**
    * `initModule`: sqlite3.mjs; `module`: what it is given on this platform; `post`: where answers
@@ -34,7 +36,7 @@ export class Service {
       return initModule({ ...module, litevfs });
     };
     this.#ready = new Promise((resolve, reject) => {
-      this.onReady = { resolve, reject };
+      this.#onReady = { resolve, reject };
     });
   }
 
@@ -71,25 +73,25 @@ export class Service {
     };
     try {
       const sqlite3 = await this.#start(this.#litevfs);
-      this.onReady.resolve(new Worker1(sqlite3, this.#post, this.#cancellation));
+      this.#onReady.resolve(new Worker1(sqlite3, this.#post, this.#cancellation));
       this.#post({ type: 'sqlite3-api', result: 'worker1-ready' });
     } catch (error) {
-      this.onReady.reject(error);
+      this.#onReady.reject(error);
       const result = { operation: 'litevfs-config', message: String(error?.message ?? error) };
       this.#post({ type: 'error', messageId: 'litevfs-config', result });
     }
   }
 
   #log(level, text) {
-    if (level === 'error') this.#told.errors.push(text);
-    const print = { error: 'error', warn: 'warn', info: 'info' }[level] ?? 'debug';
-    // What fails a statement is told to its caller.
-    if (level !== 'error') console[print](text);
+    // What fails a statement is told to its caller; between statements nobody is there to tell.
+    if (level === 'error' && this.#isBusy) this.#told.errors.push(text);
+    else console[level](text);
   }
 
   #answer(worker1, message) {
     const arrivalTime = performance.now();
     this.#told = { refused: new Set(), errors: [] };
+    this.#isBusy = true;
     const transfer = [];
     let { type, dbId } = message;
     let result;
@@ -101,6 +103,7 @@ export class Service {
       const seen = { ...this.#told, isCancelled: this.#cancellation.wasSeen };
       result = describe(error, message, worker1, seen);
     }
+    this.#isBusy = false;
     dbId ??= result.dbId ?? worker1.defaultDbId;
     const { messageId, departureTime } = message;
     const answer = {

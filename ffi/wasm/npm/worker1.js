@@ -56,15 +56,20 @@ export class Worker1 {
 
   /** What LiteVFS says of the last failure, if it was one of its own; that is then forgotten. */
   lastErrorOf(message) {
-    const db = this.#find(message);
+    // What could not be opened has none to ask, and others are not asked for it.
+    const db = message.type === 'open' ? undefined : this.#find(message);
     if (!db) return '';
     const { sqlite3_db_name: nameAt } = this.#sqlite3.capi;
-    for (let i = 0, schema; (schema = nameAt(db.pointer, i)); i += 1) {
-      const pragma = `PRAGMA "${schema.replaceAll('"', '""')}".litevfs_last_error`;
-      const text = db.selectValue(pragma);
-      if (!text) continue;
-      db.exec(`${pragma} = ''`);
-      return text;
+    try {
+      for (let i = 0, schema; (schema = nameAt(db.pointer, i)); i += 1) {
+        const pragma = `PRAGMA "${schema.replaceAll('"', '""')}".litevfs_last_error`;
+        const text = db.selectValue(pragma);
+        if (!text) continue;
+        db.exec(`${pragma} = ''`);
+        return text;
+      }
+    } catch {
+      // There is always the error itself.
     }
     return '';
   }
