@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -21,22 +22,39 @@ func requests(client io.Reader, server net.Conn) (int64, error) {
 			return sent, err
 		}
 		counts.requests.Add(1)
-		time.Sleep(*delay)
+		length, chunked := bodyOf(head)
+		// What has come with the head goes on with it, in one segment, as it came.
+		part := min(int64(in.Buffered()), length)
+		rest, err := in.Peek(int(part))
+		if err != nil {
+			return sent, err
+		}
+		head = append(head, rest...)
+		in.Discard(int(part))
+		holdBack(*delay)
 		n, err := server.Write(head)
 		sent += int64(n)
 		if err != nil {
 			return sent, err
 		}
-		length, chunked := bodyOf(head)
 		if chunked {
 			length, err = chunks(in, server)
 		} else {
-			length, err = io.CopyN(server, in, length)
+			length, err = io.CopyN(server, in, length-part)
 		}
 		sent += length
 		if err != nil {
 			return sent, err
 		}
+	}
+}
+
+// holdBack waits as exactly as the system can. The timers of Go are late by a fifth of a millisecond,
+// which 500 requests would add up.
+func holdBack(delay time.Duration) {
+	for end := time.Now().Add(delay); time.Until(end) > 0; {
+		left := syscall.NsecToTimespec(int64(time.Until(end)))
+		syscall.Nanosleep(&left, nil)
 	}
 }
 
