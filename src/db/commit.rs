@@ -161,7 +161,7 @@ impl State {
             return;
         }
         self.cache.set_page_size(made.page_size);
-        self.cache.apply(made.pos, made.commit, &made.changed, page);
+        self.cache.apply(made.pos, made.removed_from, &made.changed, page);
         self.cache.flush();
         self.confirmed = Some(sent);
     }

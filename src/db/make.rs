@@ -27,6 +27,8 @@ pub struct Made {
     pub commit: u32,
     /// The pages that differ, in order.
     pub changed: Vec<(Pgno, Checksum)>,
+    /// The first page that the database does not have any more.
+    pub removed_from: Option<Pgno>,
     /// Page 1 as it will be stored.
     pub page1: Vec<u8>,
     /// The LTX file.
@@ -78,7 +80,18 @@ pub(super) fn make<'a>(
     }
     let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: checksum };
     let page1 = change.page1.clone();
-    let made = Made { base: base.pos, pos, page_size, commit, changed, page1, file, shows_wal };
+    let removed_from = change.removed().next();
+    let made = Made {
+        base: base.pos,
+        pos,
+        page_size,
+        commit,
+        changed,
+        removed_from,
+        page1,
+        file,
+        shows_wal,
+    };
     Ok(Announced::Made(Box::new((made, change))))
 }
 

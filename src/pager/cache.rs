@@ -181,17 +181,17 @@ impl Cache {
     }
 
     /// Moves to the position of a transaction of ours, whose `changed` pages, as `read` answers, replace
-    /// the old ones; pages past `commit` leave.
+    /// the old ones; pages from `removed_from` on leave.
     pub fn apply<'a>(
         &mut self,
         pos: Pos,
-        commit: u32,
+        removed_from: Option<Pgno>,
         changed: &[(Pgno, Checksum)],
         mut read: impl FnMut(Pgno) -> Option<Cow<'a, [u8]>>,
     ) {
-        if let (Some(_), Some(end)) = (self.page_size, Pgno::new(commit.saturating_add(1))) {
-            self.page1 = None;
-            self.pages.get_mut().remove_from(end);
+        self.page1 = None;
+        if let (Some(_), Some(first)) = (self.page_size, removed_from) {
+            self.pages.get_mut().remove_from(first);
         }
         self.move_to(pos, changed.iter().map(|&(pgno, _)| pgno));
         for &(pgno, checksum) in changed {

@@ -76,7 +76,7 @@ fn changed_pages_leave_and_the_others_stay() {
 #[test]
 fn a_transaction_replaces_and_truncates() {
     let mut cache = filled(None);
-    cache.apply(pos(2), 3, &[new(1, 11), new(2, 12)], |pgno| {
+    cache.apply(pos(2), Pgno::new(4), &[new(1, 11), new(2, 12)], |pgno| {
         Some(page(10 + pgno.get() as u8).into())
     });
     assert_eq!(cache.pos(), pos(2));
@@ -134,7 +134,7 @@ fn a_crash_before_the_position_was_written_forgets_the_transaction() {
     let dir = sys::PrivateDir::create().unwrap();
     let place = place(&dir);
     let mut cache = filled(Some(&place));
-    cache.apply(pos(2), 5, &[new(1, 11), new(5, 15)], |pgno| {
+    cache.apply(pos(2), None, &[new(1, 11), new(5, 15)], |pgno| {
         Some(page(10 + pgno.get() as u8).into())
     });
     drop(cache);
@@ -209,7 +209,7 @@ fn the_log_does_not_grow_without_end() {
     let dir = sys::PrivateDir::create().unwrap();
     let mut cache = filled(Some(&place(&dir)));
     for txid in 2..10_000 {
-        cache.apply(pos(txid), 4, &[new(1, txid as u8)], |_| Some(page(txid as u8).into()));
+        cache.apply(pos(txid), None, &[new(1, txid as u8)], |_| Some(page(txid as u8).into()));
         cache.flush();
     }
     assert!(file(&dir, "index").len() < 50_000);

@@ -196,7 +196,8 @@ unsafe extern "C" fn x_write(
     if journal.memory.try_reserve(missing).is_err() {
         return ffi::SQLITE_IOERR_NOMEM;
     }
-    journal.memory.resize(journal.memory.len().saturating_add(missing), 0);
+    let len = journal.memory.len().saturating_add(missing);
+    litevfs_hot::resize(&mut journal.memory, len);
     journal.memory.get_mut(begin..end).unwrap_or_default().copy_from_slice(bytes);
     ffi::SQLITE_OK
 }
