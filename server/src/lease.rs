@@ -47,6 +47,8 @@ struct Table {
 struct Lease {
     id: String,
     until: Instant,
+    /// For how long it was last granted.
+    duration: Duration,
 }
 
 impl Leases {
@@ -64,7 +66,7 @@ impl Leases {
         }
         table.prune(now);
         let (until, duration) = end_of(duration, now);
-        table.leases.insert(key.clone(), Lease { id, until });
+        table.leases.insert(key.clone(), Lease { id, until, duration });
         Ok(duration)
     }
 
@@ -79,8 +81,17 @@ impl Leases {
         let mut table = self.table.lock();
         let lease = table.live(key, now).filter(|lease| lease.id == id).ok_or(LeaseError::Lost)?;
         let (until, duration) = end_of(duration, now);
-        lease.until = until;
+        (lease.until, lease.duration) = (until, duration);
         Ok(duration)
+    }
+
+    /// Prolongs a lease that was just used, if it is live, by as long as it was last granted for; returns
+    /// how long that is.
+    pub fn prolong_used(&self, key: &DbKey, id: &str, now: Instant) -> Option<Duration> {
+        let mut table = self.table.lock();
+        let lease = table.live(key, now).filter(|lease| lease.id == id)?;
+        (lease.until, _) = end_of(lease.duration, now);
+        Some(lease.duration)
     }
 
     /// Gives a lease back. An unknown id is fine: the caller has what it wants.
@@ -173,6 +184,18 @@ mod tests {
         assert_eq!(leases.refresh(&key("a"), "2", SECOND, later), Err(LeaseError::Lost));
         assert_eq!(leases.check(&key("a"), Some("1"), now + SECOND), Ok(()));
         assert_eq!(leases.refresh(&key("a"), "1", SECOND, later + SECOND), Err(LeaseError::Lost));
+    }
+
+    #[test]
+    fn a_use_prolongs_a_live_lease_as_it_was_last_granted() {
+        let (leases, now) = (Leases::default(), Instant::now());
+        leases.acquire(&key("a"), "1".into(), SECOND, now).unwrap();
+        leases.refresh(&key("a"), "1", SECOND * 2, now).unwrap();
+        let later = now + SECOND;
+        assert_eq!(leases.prolong_used(&key("a"), "2", later), None);
+        assert_eq!(leases.prolong_used(&key("a"), "1", later), Some(SECOND * 2));
+        assert_eq!(leases.holder(&key("a"), later), Some(SECOND * 2));
+        assert_eq!(leases.prolong_used(&key("a"), "1", later + SECOND * 2), None);
     }
 
     #[test]

@@ -74,6 +74,15 @@ impl fmt::Display for Moment {
     }
 }
 
+/// What the server told of the lease under which a push succeeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// How many other clients wait for it, as far as the server tells.
+    pub waiters: u32,
+    /// For how long it was prolonged, in ms from when the push was sent; `None` when it was not.
+    pub lease_ms: Option<u64>,
+}
+
 /// Why a push did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushError {
@@ -182,10 +191,13 @@ pub trait Backend: Send + Sync {
     /// [`crate::error::ErrorKind::NotFound`].
     fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)>;
 
-    /// Appends a transaction. Durable when it succeeds. Answers how many clients wait for the lease, as
-    /// far as the server tells.
-    fn push(&self, db: &DbName, ltx: &[u8], lease_id: &str)
-    -> core::result::Result<u32, PushError>;
+    /// Appends a transaction. Durable when it succeeds.
+    fn push(
+        &self,
+        db: &DbName,
+        ltx: &[u8],
+        lease_id: &str,
+    ) -> core::result::Result<Pushed, PushError>;
 
     /// Appends transactions to several databases, to all of them or to none. Durable when it succeeds.
     /// `id` is 32 lower-case hex digits that no other group has; the same group may be pushed again.

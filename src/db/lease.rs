@@ -13,12 +13,13 @@
 //! back or is closed. The connections with auto lease hold one together: whichever writes takes it, and
 //! when nobody has written for a moment, or somebody else waits, it is given back (`keeper.rs`).
 //!
-//! A background thread prolongs it; where that did not run in time, the lease is lost and acquired
-//! again before the next write. That is safe, because a transaction begun under the old one is pushed
-//! only if the database did not move meanwhile. The server has the last word on every push.
+//! A commit prolongs it where the server says so, and a background thread when there was none for a
+//! while; where that did not run in time, the lease is lost and acquired again before the next write.
+//! That is safe, because a transaction begun under the old one is pushed only if the database did not
+//! move meanwhile. The server has the last word on every push.
 
 use super::database::{Database, State};
-use crate::backend::{Backend, Granted};
+use crate::backend::{Backend, Granted, Pushed};
 use crate::error::{ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
@@ -356,10 +357,14 @@ impl Database {
         }
     }
 
-    /// Takes in how many wait for the lease under which a transaction was just applied.
-    pub fn note_waiters(&self, waiters: u32) {
-        if let Some(lease) = &mut self.state().lease {
-            lease.waiters = waiters;
+    /// Takes in what the server told of the lease under which a transaction was just applied.
+    pub fn note_push(&self, id: &str, sent: sys::Tick, Pushed { waiters, lease_ms }: Pushed) {
+        let mut state = self.state();
+        let lease = state.lease.as_mut().filter(|lease| lease.id.as_deref() == Some(id));
+        let Some(lease) = lease else { return };
+        lease.waiters = waiters;
+        if let Some(duration_ms) = lease_ms {
+            (lease.granted, lease.duration_ms) = (sent, duration_ms);
         }
     }
 }

@@ -155,9 +155,10 @@ impl Push<'_> {
     }
 
     fn push(&self, lease_id: &str) -> core::result::Result<(), PushError> {
-        let waiters =
+        let sent = sys::Tick::now();
+        let pushed =
             self.database.backend().push(self.database.name(), &self.made.file, lease_id)?;
-        self.database.note_waiters(waiters);
+        self.database.note_push(lease_id, sent, pushed);
         Ok(())
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Granted {
     id: String,
     /// The end of the client's lease.
     until: Instant,
+    /// For how long it was last granted.
+    duration: Duration,
     /// The end of the claim in the store; others honour it somewhat longer.
     claimed_until: Instant,
     /// When to make sure again that the claim is still there: the client may have gone on, and given
@@ -64,7 +66,8 @@ impl Store {
         key: &DbKey,
         duration: Duration,
     ) -> Result<(String, Duration), Error> {
-        let id = random::hex::<8>()?;
+        // No longer than it must be: it goes with every commit.
+        let id = random::hex::<6>()?;
         let slot = self.slot(key)?;
         // A commit that was let in before must not appear under a lease that is not its own.
         let _gate = slot.gate.lock().await;
@@ -135,7 +138,7 @@ impl Store {
             if !recent {
                 ours.check_at = now.checked_add(RECHECK).unwrap_or(now);
             }
-            ours.until = until;
+            (ours.until, ours.duration) = (until, duration);
             return Ok(duration);
         }
         // Here, or through another server that the client went on through meanwhile.
@@ -152,6 +155,23 @@ impl Store {
             }
             None => Err(LeaseError::Lost.into()),
         }
+    }
+
+    /// Prolongs the lease that a commit was just made under, by as long as it was last asked for, and
+    /// returns how long that is; `None` where that takes more than this server's memory.
+    pub async fn prolong_used_lease(&self, key: &DbKey, id: &str) -> Option<Duration> {
+        if !self.objects.is_shared() {
+            return self.leases.prolong_used(key, id, Moment::now());
+        }
+        let slot = self.slot(key).ok()?;
+        let mut lease = slot.lease.lock().await;
+        let now = Instant::now();
+        let ours = lease
+            .as_mut()
+            .filter(|ours| ours.id == id && ours.left(now).is_some() && now < ours.check_at)?;
+        let until = now.checked_add(ours.duration).filter(|until| *until <= ours.claimed_until)?;
+        ours.until = until;
+        Some(ours.duration)
     }
 
     /// Gives a lease back. An unknown id is fine: the caller has what it wants.
@@ -317,6 +337,7 @@ impl Store {
         Ok(held.map(|held| Granted {
             id: id.to_owned(),
             until: now.checked_add(duration).unwrap_or(now),
+            duration,
             claimed_until: now.checked_add(claimed).unwrap_or(now),
             check_at: now.checked_add(RECHECK).unwrap_or(now),
             held,

@@ -47,7 +47,7 @@ fn a_listed_page_passes_and_others_do_not() {
     for header in ["litefs-hwm", "x-request-id", "content-length"] {
         assert!(answer.header(header).is_some() && exposed.iter().any(|name| name == header));
     }
-    for header in ["litevfs-pos", "lfsc-instance-id"] {
+    for header in ["litevfs-pos", "lfsc-instance-id", "lfsc-lease-duration"] {
         assert!(exposed.iter().any(|name| name == header));
     }
     let refused = server.stranger().header("Origin", PAGE).get("/pos");

@@ -48,6 +48,21 @@ fn a_grant_names_the_position() {
 }
 
 #[test]
+fn a_commit_prolongs_the_lease_that_it_is_made_under() {
+    let server = Server::start();
+    let client = server.client();
+    let mut model = Model::new(512);
+    let id = acquire(&client, "a", 50_000);
+    client.post(&format!("/lease?db=a&id={id}&duration=60000"), b"").assert_ok();
+    let holder = client.header("Lfsc-Lease-Id", &id);
+    let answer = holder.push("a", &model.commit(&[(1, 1)], 1)).assert_ok();
+    assert_eq!(answer.header("lfsc-lease-duration"), Some("60000"));
+    client.delete(&format!("/lease?db=a&id={id}")).assert_ok();
+    let answer = client.push("a", &model.commit(&[(1, 2)], 1)).assert_ok();
+    assert_eq!(answer.header("lfsc-lease-duration"), None);
+}
+
+#[test]
 fn expires_at_is_a_time_that_lies_ahead() {
     let server = Server::start();
     let answer = server.client().post("/lease?db=a&duration=3600000", b"").assert_ok();

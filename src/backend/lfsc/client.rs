@@ -8,7 +8,7 @@ use super::wire::{GroupResponse, LeaseResponse, SyncResponse, group_header, sync
 use crate::backend::traffic::Traffic;
 use crate::backend::{
     Backend, Change, Granted, GroupError, GroupOutcome, GroupTx, MAX_PAGES_PER_REQUEST, Moment,
-    Opening, Page, PageList, PageStream, PushError,
+    Opening, Page, PageList, PageStream, PushError, Pushed,
 };
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +29,8 @@ pub const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 const CONFLICT: u16 = 409;
 /// How many other clients wait for the lease.
 const LEASE_WAITERS: &str = "Lfsc-Lease-Waiters";
+/// For how many ms a commit has prolonged the lease.
+const LEASE_DURATION: &str = "Lfsc-Lease-Duration";
 /// The position that an answer is from.
 const POS: &str = "Litevfs-Pos";
 /// The longest lease id to take.
@@ -138,11 +140,11 @@ impl Backend for LfscClient {
         db: &DbName,
         ltx: &[u8],
         lease_id: &str,
-    ) -> core::result::Result<u32, PushError> {
+    ) -> core::result::Result<Pushed, PushError> {
         let mut call = push_call("/db/tx", ltx);
         call.headers.push(("Lfsc-Lease-Id", lease_id.to_string()));
         match self.exchange.answer(call.with_db(db)) {
-            Ok(answer) => Ok(waiters(&answer)),
+            Ok(answer) => Ok(pushed(&answer)),
             Err(failure) => Err(push_error(failure)),
         }
     }
@@ -256,6 +258,12 @@ fn group_error(failure: Failure) -> GroupError {
 /// How many wait for a lease. Servers of other makes do not tell.
 fn waiters(answer: &Response) -> u32 {
     answer.header(LEASE_WAITERS).and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+/// What the answer to a push tells. Servers of other makes do not prolong the lease.
+fn pushed(answer: &Response) -> Pushed {
+    let lease_ms = answer.header(LEASE_DURATION).and_then(|ms| ms.trim().parse().ok());
+    Pushed { waiters: waiters(answer), lease_ms }
 }
 
 fn push_error(failure: Failure) -> PushError {

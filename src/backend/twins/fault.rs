@@ -3,7 +3,7 @@
 use super::MemoryBackend;
 use crate::backend::{
     Backend, Change, ChangedPages, Granted, GroupError, GroupOutcome, GroupTx, Moment, Opening,
-    Page, PageList, PageStream, PushError,
+    Page, PageList, PageStream, PushError, Pushed,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Mutex;
@@ -159,7 +159,7 @@ impl Backend for FaultyBackend {
         }
     }
 
-    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<u32, PushError> {
+    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<Pushed, PushError> {
         match self.next(Operation::Push) {
             None | Some(Fault::Fine) => self.server.push(db, file, id),
             Some(Fault::LostWithTheLease) => {

@@ -2,7 +2,7 @@
 
 use crate::backend::{
     Backend, Change, ChangedPages, Granted, GroupError, GroupOutcome, GroupTx, Moment, Opening,
-    Page, PushError,
+    Page, PushError, Pushed,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
@@ -12,7 +12,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 type Pages = BTreeMap<Pgno, Vec<u8>>;
 
@@ -33,6 +33,15 @@ impl History {
     fn waiters(&self) -> u32 {
         self.waiters.iter().filter(|(_, asked)| asked.age_ms() < PLACE_MS).count() as u32
     }
+
+    fn pushed(&mut self, prolonged_ms: u64) -> Pushed {
+        let lease = self.lease.as_mut().filter(|_| prolonged_ms > 0);
+        let lease_ms = lease.map(|(_, since, ms)| {
+            (*since, *ms) = (Tick::now(), prolonged_ms);
+            prolonged_ms
+        });
+        Pushed { waiters: self.waiters(), lease_ms }
+    }
 }
 
 /// See the module.
@@ -46,6 +55,8 @@ pub struct MemoryBackend {
     pub is_fast: AtomicBool,
     /// Whether it names the position when it grants a lease.
     pub tells_pos: AtomicBool,
+    /// For how many ms a commit prolongs its lease; 0 for not at all.
+    pub prolongs_ms: AtomicU64,
 }
 
 impl MemoryBackend {
@@ -190,16 +201,16 @@ impl Backend for MemoryBackend {
         Ok((*pos, pages.get(&Pgno::ONE).expect("no page 1").clone()))
     }
 
-    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<u32, PushError> {
+    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<Pushed, PushError> {
         self.note("push", file.len());
         let mut databases = self.databases.lock();
         let db = databases.entry(db.clone()).or_default();
         if db.files.iter().any(|held| held == file) {
-            return Ok(db.waiters());
+            return Ok(db.pushed(0));
         }
         let version = db.after(file, id)?;
         db.append(file, version);
-        Ok(db.waiters())
+        Ok(db.pushed(self.prolongs_ms.load(Relaxed)))
     }
 
     fn push_group(&self, id: &str, txs: &[GroupTx<'_>]) -> core::result::Result<(), GroupError> {
@@ -266,6 +277,7 @@ impl Backend for MemoryBackend {
     }
 
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {
+        self.note("refresh_lease", 1);
         let mut databases = self.databases.lock();
         let db = databases.entry(db.clone()).or_default();
         let waiters = db.waiters();

@@ -1,6 +1,7 @@
 //! The lease: needed to write, lost and found, given back.
 
 use super::*;
+use crate::db::LeaseStanding;
 use crate::db::settings::SharedSettings;
 use crate::error::ErrorKind;
 use core::sync::atomic::Ordering::Relaxed;
@@ -76,6 +77,25 @@ fn the_background_thread_prolongs_it() {
     crate::sys::sleep_ms(2_500);
     write(&mut connection, &[(2, 22)], 2, 3).unwrap();
     assert_eq!(fixture.server.take_calls("acquire_lease"), 1);
+}
+
+#[test]
+fn commits_prolong_it_where_the_server_says_so() {
+    let fixture = Fixture::with_database();
+    let mut connection = fixture.connect();
+    let settings = connection.shared_settings();
+    connection.set_shared_settings(SharedSettings { lease_duration_ms: 60_000, ..settings });
+    connection.acquire_lease().unwrap();
+    let mut left_ms_after_a_commit = |value| {
+        write(&mut connection, &[(2, value)], 2, 3).unwrap();
+        match connection.report().lease {
+            LeaseStanding::Held { left_ms } => left_ms,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(left_ms_after_a_commit(22) <= 60_000);
+    fixture.server.prolongs_ms.store(120_000, Relaxed);
+    assert!(left_ms_after_a_commit(23) > 60_000);
 }
 
 #[test]

@@ -55,7 +55,8 @@ delegate! {
         pages: crate::backend::PageList
     ) -> Result<alloc::boxed::Box<dyn crate::backend::PageStream>>;
     page1_then(db: &DbName, moment: &crate::backend::Moment) -> Result<(crate::types::Pos, Vec<u8>)>;
-    push(db: &DbName, ltx: &[u8], id: &str) -> core::result::Result<u32, crate::backend::PushError>;
+    push(db: &DbName, ltx: &[u8], id: &str)
+        -> core::result::Result<crate::backend::Pushed, crate::backend::PushError>;
     push_group(
         id: &str, txs: &[crate::backend::GroupTx<'_>]
     ) -> core::result::Result<(), crate::backend::GroupError>;

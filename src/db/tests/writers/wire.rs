@@ -3,7 +3,7 @@
 
 use super::world::{self, Weather};
 use crate::backend::twins::MemoryBackend;
-use crate::backend::{Backend, Change, Granted, Moment, Page, PushError};
+use crate::backend::{Backend, Change, Granted, Moment, Page, PushError, Pushed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::borrow::ToOwned;
@@ -70,7 +70,7 @@ impl Backend for Wire {
         self.send(|error| error, |server| server.page1_then(db, moment), || None)
     }
 
-    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<u32, PushError> {
+    fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<Pushed, PushError> {
         let late = || {
             let (db, file, id) = (db.clone(), file.to_owned(), id.to_owned());
             let request = move |server: &MemoryBackend| drop(server.push(&db, &file, &id));
