@@ -31,6 +31,8 @@ const ChunkFile = (() => {
   /** 16 GiB. The map is in memory too, 32 MiB then. */
   const MAX_CHUNKS = 2 ** 22;
   const MAX_TAG = 2 ** 31;
+  /** Chunks that the file has more than are used, where the browser gives so many. */
+  const AHEAD = 512;
 
   /** FNV-1a. */
   function checkOf(bytes) {
@@ -84,6 +86,8 @@ const ChunkFile = (() => {
       this.size = Math.min(Math.floor(maxBytes / CHUNK), MAX_CHUNKS);
       /** Chunks that may be used: fewer than there are once the browser gives no more room. */
       this.limit = this.size;
+      /** Chunks that the file has room for. */
+      this.grown = 0;
       this.used = 0;
       /** Below it no chunk is free. */
       this.lowest = 0;
@@ -119,11 +123,12 @@ const ChunkFile = (() => {
     load() {
       const byTag = this.loadNames();
       this.read(this.map, MAP_AT);
-      const size = Math.floor((this.handle.getSize() - this.chunksAt) / CHUNK);
+      const grown = Math.floor((this.handle.getSize() - this.chunksAt) / CHUNK);
+      this.grown = Math.min(grown, this.size);
       for (let n = 0; n < this.map.length / 2; n += 1) {
         const [tag, chunk] = this.map.subarray(2 * n, 2 * n + 2);
         const file = byTag.get(tag);
-        if (file && n < Math.min(size, this.size) && !file.chunks.has(chunk)) {
+        if (file && n < this.grown && !file.chunks.has(chunk)) {
           file.chunks.set(chunk, n);
           this.used += 1;
           // The length is that of the last closing.
@@ -239,8 +244,7 @@ const ChunkFile = (() => {
     }
 
     write(bytes, at) {
-      if (this.handle.write(bytes, { at }) === bytes.byteLength) return;
-      throw Object.assign(new Error('the disk is full'), { name: 'QuotaExceededError' });
+      if (this.handle.write(bytes, { at }) < bytes.byteLength) throw new Error('the disk is full');
     }
 
     /** Writes zeros to `length` bytes of one chunk; to all that are not there, nothing. */
@@ -250,11 +254,20 @@ const ChunkFile = (() => {
       });
     }
 
-    /** After an error of write(): makes do with the room there is, or throws it again. */
-    settle(error) {
-      const chunks = Math.floor((this.handle.getSize() - this.chunksAt) / CHUNK);
-      if (error.name !== 'QuotaExceededError' || !(chunks < this.limit)) throw error;
-      this.limit = Math.max(chunks, 0);
+    /** Has the file grow ahead of its use: where a quota ends is known before a write fails. */
+    grow(wanted) {
+      let step = AHEAD;
+      while (this.grown < this.limit && this.grown - this.used < wanted + AHEAD) {
+        const chunks = Math.min(this.grown + step, this.limit);
+        try {
+          this.handle.truncate(this.chunksAt + chunks * CHUNK);
+          this.grown = chunks;
+        } catch (error) {
+          if (error.name !== 'QuotaExceededError') throw error;
+          if (step === 1) this.limit = this.grown;
+          step = Math.ceil(step / 2);
+        }
+      }
     }
 
     /** Writes names and map where they changed. */

@@ -1,7 +1,7 @@
 // The file of the browser's private file system (OPFS) that a tab has its cache in, for store.js.
 //
 // Script text for `emcc --pre-js`, in words that the optimiser of the oldest emcc reads: here and
-// in the other files of the store no `?.`, no class fields, no object spread, no pattern in a `for`.
+// in the other files of the store no `?.`, no class fields, no object spread, no pattern in `for`.
 //
 // Each tab has a file, its slot, to itself: `cache-0`, `cache-1`, ... of a folder. A sync access
 // handle locks it until the tab is gone, however it goes. In Chromium a page that is reloaded finds

@@ -97,20 +97,11 @@ const CacheStore = (() => {
       const file = this.openFiles.get(fd);
       const end = offset + bytes.length;
       if (!file || end > MAX_LENGTH) return false;
-      while (!this.isBroken) {
-        const claimed = this.claim(file, offset, end);
-        if (!claimed) return false;
-        try {
-          this.fill(file, bytes, offset, claimed);
-          file.length = Math.max(file.length, end);
-          this.flushSoon();
-          return true;
-        } catch (error) {
-          claimed.forEach((chunk) => this.disk.release(file, chunk));
-          this.settle(error);
-        }
-      }
-      return false;
+      const claimed = this.isBroken ? null : this.claim(file, offset, end);
+      return claimed !== null && this.attempt(() => {
+        this.fill(file, bytes, offset, claimed);
+        file.length = Math.max(file.length, end);
+      });
     }
 
     /** Bytes of the file. The next tab may find it longer, up to the end of its last chunk. */
@@ -208,6 +199,7 @@ const CacheStore = (() => {
       for (let chunk = Math.floor(offset / CHUNK); chunk * CHUNK < end; chunk += 1) {
         if (!file.chunks.has(chunk)) missing.push(chunk);
       }
+      if (missing.length > 0) this.grow(missing.length);
       while (this.disk.free < missing.length) {
         if (!this.removeOldest()) return null;
       }
@@ -227,9 +219,11 @@ const CacheStore = (() => {
       });
     }
 
-    /** After a write that failed: goes on with the room that there is, or not at all. */
-    settle(error) {
-      if (!this.attempt(() => this.disk.settle(error))) return;
+    /** Has the file grow for so many new chunks, and says when it can't any more. */
+    grow(wanted) {
+      const { limit } = this.disk;
+      this.attempt(() => this.disk.grow(wanted));
+      if (this.disk.limit === limit) return;
       const mib = (this.disk.limit * CHUNK / 2 ** 20).toFixed(1);
       this.tell(`the cache stays at ${mib} MiB: the browser gives this site no more room`);
     }

@@ -115,35 +115,53 @@ test('a file of another version, or no cache at all, begins anew', async () => {
 
 test('a quota that is spent leaves the room there is', async () => {
   const opfs = new Opfs();
-  const store = await open(opfs, 4 * MIB);
+  const store = await open(opfs, 8 * MIB);
   put(store, 'old', 100);
-  opfs.quota = MIB;
+  opfs.quota = 6 * MIB;
   const fd = store.openFile('a');
   const pages = fill(store, fd);
-  assert.ok(pages > 200 && pages < 256, `${pages} pages, those of the old file too`);
+  assert.ok(pages > 1500 && pages < 1536, `${pages} pages, those of the old file too`);
   assert.equal(store.available(), 0);
   assert.equal(store.notices.length, 1);
-  assert.match(store.notices[0], /stays at 0\.\d MiB/);
+  assert.match(store.notices[0], /stays at 5\.9 MiB/);
   for (let n = 0; n < pages; n += 1) {
     const read = page(255);
     assert.ok(store.readAt(fd, read, n * CHUNK) && read.every((byte) => byte === n % 256));
   }
   await idle();
   opfs.restart();
-  assert.equal(lengthOf(await open(opfs, 4 * MIB), 'a'), pages * CHUNK);
+  assert.equal(lengthOf(await open(opfs, 8 * MIB), 'a'), pages * CHUNK);
 });
 
-test('a disk that takes a part of a write is full', async () => {
+test('a disk that takes a part of a write ends the cache, for this tab', async () => {
   const opfs = new Opfs();
   const store = await open(opfs, 4 * MIB);
+  put(store, 'a', 10);
   const { handle } = store.disk;
   const { write } = handle;
   handle.write = (bytes, { at }) => (at < 200 * KIB ? write(bytes, { at }) : 100);
-  const fd = store.openFile('a');
-  const pages = fill(store, fd);
-  assert.ok(pages > 20 && pages < 50, `${pages} pages`);
-  assert.match(store.notices.join(), /^the cache stays at 0\.\d MiB/);
-  assert.ok(store.readAt(fd, page(0), 0));
+  const pages = fill(store, store.openFile('b'));
+  assert.ok(pages > 10 && pages < 50, `${pages} pages`);
+  assert.match(store.notices.join(), /^pages are kept in memory only from now on: .*disk is full/);
+  opfs.restart();
+  assert.equal(lengthOf(await open(opfs, 4 * MIB), 'a'), 10 * CHUNK);
+});
+
+test('a quota is known before a write fails, whatever is left of it', async () => {
+  for (const left of [0, 1, 3, 100, 511, 512, 600]) {
+    const opfs = new Opfs();
+    const store = await open(opfs, 8 * MIB);
+    opfs.quota = opfs.bytes.length + left * CHUNK;
+    const fd = store.openFile('a');
+    const fits = store.writeAt(fd, page(1), 0);
+    assert.equal(fits, left > 0);
+    const isKnown = left <= 512;
+    assert.equal(store.available(), isKnown ? Math.max(left - 1, 0) * CHUNK : 8 * MIB - CHUNK);
+    assert.equal(fill(store, fd), left);
+    assert.equal(store.notices.length, 1);
+    assert.ok(store.setLength(fd, 0));
+    assert.equal(store.available(), left * CHUNK);
+  }
 });
 
 test('a file that the browser takes away ends the cache, and nothing else', async () => {
