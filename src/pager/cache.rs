@@ -278,25 +278,31 @@ impl Cache {
         if self.writes_until_space_check != SPACE_CHECK_INTERVAL {
             return;
         }
-        let least = match self.page_size {
-            Some(page_size) if self.has_own_space => room_until_next_look(page_size),
-            _ => self.limits.min_available_space,
+        let Some(available) = sys::available_space(dir) else {
+            return;
         };
-        if sys::available_space(dir).is_some_and(|bytes| bytes < least) {
-            self.make_do();
+        let is_enough = match self.page_size {
+            Some(page_size) if self.has_own_space => self.fit(page_size, available),
+            _ => available >= self.limits.min_available_space,
+        };
+        if !is_enough {
+            log!(Warn, "too little free space for a cache; keeping some pages in memory");
+            self.fall_back_to_memory();
         }
     }
 
-    /// Too little room: leaves the file, or grows no more where the pages that leave make some.
-    fn make_do(&mut self) {
+    /// Where the space is ours: takes as many pages as there is room for, if that is worth a file.
+    fn fit(&mut self, page_size: PageSize, available: u64) -> bool {
+        let room = available.saturating_sub(room_until_next_look(page_size));
+        let more = room >> page_size.bytes().trailing_zeros();
         let pages = self.pages.get_mut();
-        let len_pages = u32::try_from(pages.len_pages()).unwrap_or(u32::MAX);
-        if self.has_own_space && len_pages >= SPACE_CHECK_INTERVAL {
-            pages.set_max(len_pages);
-            return;
-        }
-        log!(Warn, "too little free space for a cache; keeping some pages in memory");
-        self.fall_back_to_memory();
+        let most = (pages.len_pages() as u64).saturating_add(more);
+        let max_pages = u32::try_from(most).unwrap_or(u32::MAX);
+        pages.set_max(match self.limits.max_pages {
+            0 => max_pages,
+            limit => max_pages.min(limit),
+        });
+        max_pages >= SPACE_CHECK_INTERVAL
     }
 
     fn fall_back_to_memory(&mut self) {

@@ -181,27 +181,31 @@ fn an_unusable_disk_means_memory() {
 fn where_the_space_is_ours_a_full_cache_evicts_pages() {
     let dir = sys::PrivateDir::create().unwrap();
     let mut cache = Cache::open(Some(&place(&dir)), NO_LIMITS);
-    cache.has_own_space = true;
+    let page_size = PageSize::new(512).unwrap();
     cache.reset(pos(1));
-    cache.set_page_size(PageSize::new(512).unwrap());
-    for n in 1..=300 {
-        if n == 101 {
-            cache.make_do();
+    cache.set_page_size(page_size);
+    let put = |cache: &mut Cache, pages: core::ops::Range<u32>| {
+        for n in pages {
+            cache.insert(pgno(n), Txid(1), &page(n as u8));
+            cache.flush();
         }
-        cache.insert(pgno(n), Txid(1), &page(n as u8));
-        cache.flush();
-    }
-    assert!(cache.dir.is_some() && (90..=100).contains(&cache.len_pages()));
+    };
+    put(&mut cache, 1..101);
+    assert!(cache.fit(page_size, 0));
+    put(&mut cache, 101..301);
+    assert!((90..=100).contains(&cache.len_pages()));
     for n in (1..=300).filter(|&n| n == 1 || n > 290) {
         assert_eq!(read(&mut cache, n, 1), Some(n as u8));
     }
     assert_eq!(read(&mut cache, 2, 1), None);
+    // There is more room again, for 50 pages.
+    let len_pages = cache.len_pages();
+    assert!(cache.fit(page_size, room_until_next_look(page_size) + 50 * 512));
+    put(&mut cache, 301..501);
+    assert!((len_pages + 40..=len_pages + 50).contains(&cache.len_pages()));
     // So few that they may as well be in memory.
     let other = sys::PrivateDir::create().unwrap();
-    let mut cache = filled(Some(&place(&other)));
-    cache.has_own_space = true;
-    cache.make_do();
-    assert!(cache.dir.is_none());
+    assert!(!filled(Some(&place(&other))).fit(page_size, 0));
 }
 
 #[test]
