@@ -22,6 +22,8 @@ pub struct JournalFile {
     /// The journal, until the default VFS's file is open.
     memory: Vec<u8>,
     is_file: bool,
+    /// Bytes of the file. Emscripten can't tell those of one without a name.
+    file_size: sqlite3_int64,
 }
 
 /// Calls a method of the default VFS's file with the arguments it was called with.
@@ -47,7 +49,7 @@ macro_rules! forward {
 pub unsafe fn open(registration: &Registration, p_file: *mut sqlite3_file) -> c_int {
     let base = sqlite3_file { pMethods: &raw const METHODS };
     let default = registration.default_vfs;
-    let journal = JournalFile { base, default, memory: Vec::new(), is_file: false };
+    let journal = JournalFile { base, default, memory: Vec::new(), is_file: false, file_size: 0 };
     // SAFETY: our caller has room for it, and nothing is there yet.
     unsafe { p_file.cast::<JournalFile>().write(journal) };
     ffi::SQLITE_OK
@@ -100,6 +102,7 @@ fn move_to_file(p_file: *mut sqlite3_file, journal: &mut JournalFile) -> c_int {
     let memory = mem::take(&mut journal.memory);
     // At most `MAX_MEMORY_BYTES`.
     let len = c_int::try_from(memory.len()).unwrap_or(c_int::MAX);
+    journal.file_size = len.into();
     match len {
         0 => ffi::SQLITE_OK,
         len => forward!(p_file.xWrite(memory.as_ptr().cast(), len, 0), SQLITE_IOERR_WRITE),
@@ -188,7 +191,11 @@ unsafe extern "C" fn x_write(
         }
     }
     if journal.is_file {
-        return forward!(p_file.xWrite(p_buf, i_amt, i_ofst), SQLITE_IOERR_WRITE);
+        let rc = forward!(p_file.xWrite(p_buf, i_amt, i_ofst), SQLITE_IOERR_WRITE);
+        if rc == ffi::SQLITE_OK {
+            journal.file_size = journal.file_size.max(i_ofst.saturating_add(i_amt.into()));
+        }
+        return rc;
     }
     // SAFETY: SQLite's bytes, so many of them.
     let bytes = unsafe { slice::from_raw_parts(p_buf.cast::<u8>(), len) };
@@ -206,7 +213,11 @@ unsafe extern "C" fn x_truncate(p_file: *mut sqlite3_file, size: sqlite3_int64) 
     // SAFETY: SQLite calls this with an open journal of ours.
     let journal = unsafe { journal(p_file) };
     if journal.is_file {
-        return forward!(p_file.xTruncate(size), SQLITE_IOERR_TRUNCATE);
+        let rc = forward!(p_file.xTruncate(size), SQLITE_IOERR_TRUNCATE);
+        if rc == ffi::SQLITE_OK {
+            journal.file_size = size;
+        }
+        return rc;
     }
     journal.memory.truncate(usize::try_from(size).unwrap_or(0));
     ffi::SQLITE_OK
@@ -219,10 +230,10 @@ unsafe extern "C" fn x_sync(_: *mut sqlite3_file, _: c_int) -> c_int {
 unsafe extern "C" fn x_file_size(p_file: *mut sqlite3_file, p_size: *mut sqlite3_int64) -> c_int {
     // SAFETY: SQLite calls this with an open journal of ours.
     let journal = unsafe { journal(p_file) };
-    if journal.is_file {
-        return forward!(p_file.xFileSize(p_size), SQLITE_IOERR_FSTAT);
-    }
-    let size = sqlite3_int64::try_from(journal.memory.len()).unwrap_or(sqlite3_int64::MAX);
+    let size = match journal.is_file {
+        true => journal.file_size,
+        false => sqlite3_int64::try_from(journal.memory.len()).unwrap_or(sqlite3_int64::MAX),
+    };
     // SAFETY: SQLite's place for the answer.
     unsafe { p_size.write(size) };
     ffi::SQLITE_OK
