@@ -51,7 +51,9 @@ const ChunkFile = (() => {
     bytes.set(path, PATH_AT);
     const words = new Uint32Array(bytes.buffer, 0, 4);
     words.set([0, file.tag, file.opened, path.length]);
-    new Float64Array(bytes.buffer, 16, 1)[0] = file.length;
+    // While it is open it may grow: then what is sure, and the last chunk says the rest.
+    const sure = file.length - (file.fd ? file.length % CHUNK : 0);
+    new Float64Array(bytes.buffer, 16, 1)[0] = sure;
     words[0] = checkOf(bytes.subarray(4));
     return bytes;
   }
