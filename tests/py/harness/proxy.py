@@ -45,9 +45,10 @@ class Exchange:
         lines += [f"{k}: {v}" for k, v in kept]
         if status != 204:
             lines.append(f"Content-Length: {length}")
-        self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        # Before the client has it and looks at the count.
         with self.proxy._lock:
             self.proxy.bytes_in += len(body)
+        self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
     def send(self, data):
         self.sock.sendall(data)
