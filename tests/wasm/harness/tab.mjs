@@ -5,11 +5,11 @@ import assert from 'node:assert/strict';
 // A hang is a failure.
 export const PATIENCE_MS = 60_000;
 
-// SQLite's error: its code and text, `detail` of PRAGMA litevfs_last_error, the lines logged.
+// SQLite's error: its codes and text, `detail` of PRAGMA litevfs_last_error, the lines logged.
 export class SqlError extends Error {
-  constructor({ code, message, detail, log }) {
+  constructor({ code, extended, message, detail, log }) {
     super(detail ? `${message}: ${detail}` : message);
-    Object.assign(this, { code, detail: detail ?? '', log });
+    Object.assign(this, { code, extended, detail: detail ?? '', log });
   }
 
   get primary() {
@@ -35,7 +35,7 @@ export class Tab {
     const script = this.options.script ?? '/worker.mjs';
     const coming = this.page.waitForEvent('worker', { timeout: PATIENCE_MS });
     await this.page.evaluate((url) => new Promise((ready, failed) => {
-      const type = url.endsWith('.mjs') ? 'module' : 'classic';
+      const type = url.includes('.mjs') ? 'module' : 'classic';
       globalThis.worker = new Worker(url, { type });
       globalThis.worker.onmessage = ready;
       globalThis.worker.onerror = (error) => failed(new Error(`worker: ${error.message}`));

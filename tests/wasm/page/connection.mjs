@@ -2,9 +2,9 @@
 // result codes, statements one by one, and every column as text where that is wanted.
 
 export class SqliteError extends Error {
-  constructor(phase, code, message) {
+  constructor(phase, code, message, extended = code) {
     super(message);
-    Object.assign(this, { phase, code });
+    Object.assign(this, { phase, code, extended });
   }
 }
 
@@ -32,8 +32,9 @@ export class Connection {
     const { capi } = this.sqlite3;
     if (rc === capi.SQLITE_OK || (done && rc === capi.SQLITE_DONE)) return;
     const message = capi.sqlite3_errmsg(this.pointer);
+    const extended = capi.sqlite3_extended_errcode(this.pointer);
     if (phase === 'open') this.close();
-    throw new SqliteError(phase, rc, message);
+    throw new SqliteError(phase, rc, message, extended);
   }
 
   // Runs every statement in `sql`; `onRow(statement)` for each row of theirs.
@@ -73,14 +74,19 @@ export class Connection {
   }
 
   bind(statement, at, value) {
-    const { capi } = this.sqlite3;
-    if (value === null) return capi.sqlite3_bind_null(statement, at);
+    const { capi, wasm } = this.sqlite3;
+    // sqlite3_bind_null() answers with nothing; a parameter that is not bound is NULL.
+    if (value === null) return capi.SQLITE_OK;
     if (typeof value === 'bigint') return capi.sqlite3_bind_int64(statement, at, value);
     if (typeof value === 'number') return capi.sqlite3_bind_double(statement, at, value);
-    const copied = capi.SQLITE_TRANSIENT;
-    if (typeof value === 'string') return capi.sqlite3_bind_text(statement, at, value, -1, copied);
-    if (!value.length) return capi.sqlite3_bind_zeroblob(statement, at, 0);
-    return capi.sqlite3_bind_blob(statement, at, value, value.length, copied);
+    const freed = capi.SQLITE_WASM_DEALLOC;
+    if (typeof value === 'string') {
+      // sqlite3_bind_text() of SQLite 3.46.1 takes no string.
+      const [text, bytes] = wasm.allocCString(value, true);
+      return capi.sqlite3_bind_text(statement, at, text, bytes, freed);
+    }
+    const blob = wasm.allocFromTypedArray(value);
+    return capi.sqlite3_bind_blob(statement, at, blob, value.length, freed);
   }
 
   // All rows, integers as numbers where these hold them, else as BigInt.

@@ -1,6 +1,7 @@
 // The worker that every test drives: SQLite with LiteVFS, and the functions in `tools`, which the
 // tests call by name (harness/tab.mjs). It keeps open databases by name, as a program would.
 
+import { compare } from './compare.mjs';
 import { Connection } from './connection.mjs';
 import { contentOf, contentOfImage } from './content.mjs';
 import { Shell } from './shell.mjs';
@@ -46,19 +47,6 @@ const tools = {
     return databases.get(name).isInTransaction();
   },
 
-  // Copies one open database over another with SQLite's backup functions, some pages a step.
-  backup({ from, to, pages }) {
-    const { capi } = sqlite3;
-    const target = databases.get(to);
-    const copy = capi.sqlite3_backup_init(target.pointer, 'main', databases.get(from).pointer,
-      'main');
-    if (copy) {
-      while (capi.sqlite3_backup_step(copy, pages) === capi.SQLITE_OK);
-      capi.sqlite3_backup_finish(copy);
-    }
-    return caught(() => target.check('backup', capi.sqlite3_errcode(target.pointer)) ?? []);
-  },
-
   // Runs a script as the sqlite3 shell does, and tells what is in the database then.
   script({ uri, script }) {
     const shell = new Shell(sqlite3, uri);
@@ -70,6 +58,10 @@ const tools = {
     } finally {
       shell.close();
     }
+  },
+
+  compare({ name, script }) {
+    return compare(sqlite3, { name, script, fromJson });
   },
 
   content({ name }) {
@@ -101,7 +93,8 @@ function caught(work) {
     return { rows: work() };
   } catch (error) {
     const log = lines.slice(before).join('\n');
-    return { error: { code: error.code ?? null, message: String(error.message), log } };
+    const { code = null, extended = null, message } = error;
+    return { error: { code, extended, message, log } };
   }
 }
 
@@ -116,6 +109,9 @@ function toJson(value) {
 function fromJson(value) {
   if (value?.bigint !== undefined) return BigInt(value.bigint);
   if (value?.blob !== undefined) return new Uint8Array(value.blob);
+  if (value?.hex !== undefined) {
+    return Uint8Array.from(value.hex.match(/../g) ?? [], (byte) => parseInt(byte, 16));
+  }
   return value;
 }
 
