@@ -1,8 +1,9 @@
 //! What the extension needs of the machine: clocks, files, threads, randomness, logging.
 //!
 //! The only layer that may use `std`; the platform for browsers (`emscripten`) does without. An
-//! implementation MUST offer every item below, MUST NOT panic, and MUST NOT call back into SQLite. Where a platform lacks something (a disk, threads), the item
-//! says so by an error or by doing nothing, and the layers above live without it.
+//! implementation MUST offer every item below, MUST NOT panic, and MUST NOT call back into SQLite. Where a
+//! platform lacks something (a disk, threads), the item says so by an error or by doing nothing, and the
+//! layers above live without it.
 //!
 //! | item | promise |
 //! | --- | --- |
