@@ -237,7 +237,11 @@ fn a_damaged_page_is_never_served() {
         let mut answer = Vec::new();
         let _ = server.client().begin(head.as_bytes()).read_to_end(&mut answer);
         let text = String::from_utf8_lossy(&answer);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        // The header has not always left when the body turns out to be damaged.
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            assert_eq!(text, "");
+            continue;
+        };
         assert!(head.contains("200"), "{head}");
         let whole = if format == "ltx" { body.ends_with("0\r\n\r\n") } else { body.len() >= 1024 };
         assert!(!whole, "{format}: {} bytes", body.len());
