@@ -21,7 +21,7 @@ from targets import Place, import_database, ours
 from harness import Server
 from harness.server import COMMAND
 
-GROWTH = [int(mb) for mb in os.environ.get("GROWTH", "1 95 1000").replace(",", " ").split()]
+GROWTH = [int(mb) for mb in (os.environ.get("GROWTH") or "1 95 1000").replace(",", " ").split()]
 SPARSE_GB = int(os.environ.get("SPARSE_GB") or 10)
 # Past its default a scan would be many small requests, and end at the bound on those.
 BULK = "PRAGMA litevfs_max_bulk_bytes = '64 GB';\n"

@@ -13,7 +13,7 @@ from databases import ROWS
 from measure import fresh, median, say
 
 RUNS = int(os.environ.get("RUNS") or 5)
-LATENCIES = [int(ms) for ms in os.environ.get("LATENCY", "0 20").replace(",", " ").split()]
+LATENCIES = [int(ms) for ms in (os.environ.get("LATENCY") or "0 20").replace(",", " ").split()]
 # A peer that has used so many seconds of a scenario gets no further run of it (ours and plain SQLite
 # get four times as many), and a run that takes as long as LIMIT is ended: nobody waits for the slow.
 SECONDS = 6
