@@ -5,8 +5,9 @@ extern crate alloc;
 
 use alloc::format;
 use core::alloc::{GlobalAlloc, Layout};
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 use core::panic::PanicInfo;
+use extension::sys::{host, log::Level};
 
 unsafe extern "C" {
     fn malloc(size: usize) -> *mut c_void;
@@ -14,13 +15,10 @@ unsafe extern "C" {
     fn realloc(memory: *mut c_void, size: usize) -> *mut c_void;
     fn free(memory: *mut c_void);
     fn abort() -> !;
-    fn litevfs_js_log(level: c_int, text: *const u8, len: usize);
 }
 
 /// What `malloc` aligns to.
 const ALIGNED: usize = 8;
-/// `Level::Error`
-const ERROR: c_int = 1;
 
 struct Emscripten;
 
@@ -64,10 +62,7 @@ static ALLOCATOR: Emscripten = Emscripten;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    let text = format!("a bug in litevfs: {info}; please report it");
-    // SAFETY: the host reads the text; nothing runs after `abort`.
-    unsafe {
-        litevfs_js_log(ERROR, text.as_ptr(), text.len());
-        abort()
-    }
+    host::log(Level::Error as _, &format!("a bug in litevfs: {info}; please report it"));
+    // SAFETY: nothing runs after it.
+    unsafe { abort() }
 }

@@ -8,17 +8,20 @@
 //! | item | promise |
 //! | --- | --- |
 //! | [`Mutex`] | mutual exclusion between connections; a panic while locked does not poison it |
-//! | [`Tick`], [`sleep_ms`], [`unix_ms`] | time, see the types |
+//! | [`running_ms`], [`unix_ms`], [`sleep_ms`] | time; [`Tick`] is made of the first two |
 //! | [`random_bytes`] | unpredictable bytes |
 //! | [`process_id`] | tells a forked child from its parent |
 //! | [`env_var`] | an environment variable as text |
 //! | [`File`], [`PrivateDir`], [`create_dir`], [`available_space`] | cache and spill files |
 //! | [`HAS_OWN_SPACE`] | whether only this process takes space where the cache is |
-//! | [`spawn`], [`spawn_every`] | work on a thread of its own, once or repeated, where there are threads |
+//! | [`spawn_every`] | repeated work on a thread or by a timer |
 //! | [`Ahead`] | items made before they are asked for, where there are threads |
 //! | [`log`] | lines for people |
 
+mod clock;
 pub mod log;
+
+pub use clock::Tick;
 
 #[cfg(feature = "native")]
 mod native;

@@ -1,7 +1,6 @@
 //! Files of the cache, in the store that the page may offer. Other files there are none.
 
 use super::host;
-use alloc::boxed::Box;
 use core::fmt;
 
 /// Why a file can't be had or used.
@@ -12,11 +11,6 @@ impl fmt::Display for IoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
-}
-
-impl IoError {
-    /// For [`super::spawn`].
-    pub const NO_THREADS: IoError = IoError("a worker has one thread");
 }
 
 const NO_STORE: IoError = IoError("the browser has no store for it");
@@ -85,7 +79,7 @@ fn done(is_done: bool, otherwise: IoError) -> Result<(), IoError> {
 
 /// A temporary directory, which there is none.
 #[derive(Debug)]
-pub struct PrivateDir(Box<str>);
+pub enum PrivateDir {}
 
 impl PrivateDir {
     /// Fails.
@@ -95,7 +89,7 @@ impl PrivateDir {
 
     /// Where it is.
     pub fn path(&self) -> Option<&str> {
-        Some(&self.0)
+        match *self {}
     }
 }
 

@@ -3,17 +3,15 @@
 //! There is one thread, no process but this one, and what the page offers: a clock, randomness, timers and
 //! perhaps a store for the cache. `ffi/wasm/library.js` is the other side of [`host`].
 
-mod clock;
 mod files;
 pub mod host;
 mod logger;
 mod threads;
 
-pub use clock::{Tick, sleep_ms, unix_ms};
 pub use files::{File, IoError, PrivateDir, available_space, create_dir};
-pub use host::{env_var, random_bytes};
+pub use host::{env_var, random_bytes, running_ms, sleep_ms, unix_ms};
 pub use logger::{init_log, log_enabled, log_line};
-pub use threads::{Ahead, Mutex, MutexGuard, spawn, spawn_every};
+pub use threads::{Ahead, Mutex, MutexGuard, spawn_every};
 
 /// The store has so many bytes, and nobody else uses them.
 pub const HAS_OWN_SPACE: bool = true;

@@ -1,7 +1,6 @@
 //! Locks where there is one thread, and timers for what other platforms do on a thread of their own.
 #![allow(unsafe_code)]
 
-use super::files::IoError;
 use super::host;
 use alloc::boxed::Box;
 use core::cell::{RefCell, RefMut};
@@ -39,11 +38,6 @@ impl<T> Mutex<T> {
 /// Nothing may depend on it: a timer waits until the worker has nothing else to do.
 pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) {
     host::set_timer(first_pause_ms, Box::new(task));
-}
-
-/// There are no threads.
-pub fn spawn(_: Box<dyn FnOnce() + Send>) -> Result<(), IoError> {
-    Err(IoError::NO_THREADS)
 }
 
 /// Items that other platforms make on a thread before they are asked for; here, when they are.

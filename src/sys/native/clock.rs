@@ -1,31 +1,7 @@
-//! Time. A host may stop the process for minutes, or set its clock; both must age what we know.
+//! The system's clocks.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// A moment to measure from.
-///
-/// Its age is the larger of what two clocks say, the wall clock and the one that runs on through
-/// suspension, so that a frozen process finds everything old. It may be too large, never too small.
-#[derive(Debug, Clone, Copy)]
-pub struct Tick {
-    running_ms: u64,
-    wall_ms: u64,
-}
-
-impl Tick {
-    /// Now.
-    pub fn now() -> Tick {
-        Tick { running_ms: running_ms(), wall_ms: unix_ms() }
-    }
-
-    /// Milliseconds since then.
-    pub fn age_ms(self) -> u64 {
-        let now = Tick::now();
-        let running = now.running_ms.saturating_sub(self.running_ms);
-        running.max(now.wall_ms.saturating_sub(self.wall_ms))
-    }
-}
 
 /// Milliseconds since the Unix epoch, by the wall clock.
 pub fn unix_ms() -> u64 {
@@ -46,7 +22,8 @@ pub fn sleep_ms(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
 
-fn running_ms() -> u64 {
+/// Milliseconds by a clock that nobody sets, and that runs on through suspension where there is such a one.
+pub fn running_ms() -> u64 {
     #[cfg(test)]
     if let Some(now) = super::virtual_time::now_ms() {
         return now;
@@ -59,18 +36,4 @@ fn running_ms() -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn age_follows_the_clock_that_moved_most() {
-        let now = Tick::now();
-        let frozen = Tick { wall_ms: now.wall_ms.saturating_sub(60_000), ..now };
-        assert!(frozen.age_ms() >= 60_000);
-        let set_back = Tick { wall_ms: now.wall_ms.saturating_add(60_000), ..now };
-        assert!(set_back.age_ms() < 60_000);
-    }
 }

@@ -10,7 +10,7 @@ mod threads;
 mod virtual_time;
 
 pub use ahead::Ahead;
-pub use clock::{Tick, sleep_ms, unix_ms};
+pub use clock::{running_ms, sleep_ms, unix_ms};
 pub use files::{File, PrivateDir, available_space, create_dir};
 pub use logger::{init_log, log_enabled, log_line};
 pub use threads::{Mutex, MutexGuard, spawn, spawn_every};

@@ -1,6 +1,7 @@
 //! Locks and the background thread.
 
-use super::clock::{Tick, sleep_ms};
+use super::clock::sleep_ms;
+use crate::sys::Tick;
 use std::io;
 use std::sync::{self, PoisonError, TryLockError};
 use std::time::Duration;
