@@ -5,7 +5,7 @@ use super::connection::Transaction;
 use super::database::{Database, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
-use crate::pager::header::{self, Header};
+use crate::pager::header;
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
 use crate::types::{Checksum, PageSize, Pgno, Pos};
@@ -57,11 +57,11 @@ pub(super) fn make<'a>(
     let Some(page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Announced::RolledBack);
     };
-    let header = Header::decode(&page1.bytes)?;
+    let header = header::decode(&page1.bytes)?;
     let page_size = header.page_size;
     let size_pages = transaction.size_bytes.checked_div(u64::from(page_size.bytes())).unwrap_or(0);
     let size_pages = u32::try_from(size_pages).unwrap_or(u32::MAX);
-    let commit = header.commit.unwrap_or(size_pages);
+    let commit = header.size.unwrap_or(size_pages);
     if commit == 0 || commit > size_pages {
         let text = format!(
             "page 1 says that the database has {commit} pages of {} bytes, but the file has {}; \
@@ -73,6 +73,7 @@ pub(super) fn make<'a>(
     }
     let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
     let change = Change::new(database, base, page_size, commit, dirty, page1)?;
+    header::check(&change.page1).map_err(|error| database.error(error.kind(), error.message()))?;
     let Packed { changed, checksum, file } = pack(database, &change)?;
     let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
@@ -135,7 +136,7 @@ fn page1_to_store(
 }
 
 fn change_counter(page1: &[u8]) -> Result<u32> {
-    Ok(Header::decode(page1)?.change_counter)
+    Ok(header::decode(page1)?.change_counter)
 }
 
 /// The LTX file of a transaction, and how that differs from its base.

@@ -201,6 +201,14 @@ impl Backend for MemoryBackend {
         Ok((*pos, pages.get(&Pgno::ONE).expect("no page 1").clone()))
     }
 
+    fn size_pages(&self, db: &DbName, pos: Pos) -> Result<u32> {
+        self.note("size_pages", 1);
+        let databases = self.databases.lock();
+        let version = databases.get(db).and_then(|db| db.versions.iter().find(|(p, _)| *p == pos));
+        let (_, pages) = version.ok_or_else(|| Error::new(ErrorKind::PosMismatch, "not held"))?;
+        Ok(pages.len() as u32)
+    }
+
     fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<Pushed, PushError> {
         self.note("push", file.len());
         let mut databases = self.databases.lock();
