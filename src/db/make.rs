@@ -8,7 +8,7 @@ use crate::ltx::{self, page_checksum};
 use crate::pager::header;
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
-use crate::types::{Checksum, PageSize, Pgno, Pos};
+use crate::types::{Checksum, PageSize, Pgno, Pos, Txid};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
@@ -74,12 +74,12 @@ pub(super) fn make<'a>(
     let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
     let change = Change::new(database, base, page_size, commit, dirty, page1)?;
     header::check(&change.page1).map_err(|error| database.error(error.kind(), error.message()))?;
-    let Packed { changed, checksum, file } = pack(database, &change)?;
+    let Packed { txid, changed, checksum, file } = pack(database, &change)?;
     let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
         return Ok(Announced::Unchanged);
     }
-    let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: checksum };
+    let pos = Pos { txid, post_apply_checksum: checksum };
     let page1 = change.page1.clone();
     let removed_from = change.removed().next();
     let made = Made {
@@ -141,6 +141,7 @@ fn change_counter(page1: &[u8]) -> Result<u32> {
 
 /// The LTX file of a transaction, and how that differs from its base.
 struct Packed {
+    txid: Txid,
     /// Pages, in order.
     changed: Vec<(Pgno, Checksum)>,
     /// Database checksum afterwards.
@@ -154,7 +155,10 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
         Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
     };
     let (base, old_commit) = (change.base, change.old_commit());
-    let txid = base.pos.txid.next();
+    let txid = base.pos.txid.next().ok_or_else(|| {
+        let text = "it is at the last transaction id there can be: copy it into a new database";
+        database.error(ErrorKind::Refused, text)
+    })?;
     let header = ltx::Header {
         commit: change.commit,
         min_txid: txid,
@@ -188,7 +192,7 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
     }
     checksum = old_pages.fold(checksum, |checksum, removed| checksum.toggle(removed.checksum));
     let finished = encoder.finish(checksum).map_err(|e| failed(&e))?;
-    Ok(Packed { changed, checksum, file: finished.out })
+    Ok(Packed { txid, changed, checksum, file: finished.out })
 }
 
 /// What must be known of a page of the base that is replaced or removed.

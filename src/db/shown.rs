@@ -93,8 +93,7 @@ impl Sight {
     /// Whether commits alone lead from this page 1 to a later one, as far as can be told.
     fn leads_to(&self, later: &Sight) -> bool {
         let counted = u64::from(later.change_counter.wrapping_sub(self.change_counter));
-        self.handovers == later.handovers
-            && later.pos.txid.0.checked_sub(self.pos.txid.0) == Some(counted)
+        self.handovers == later.handovers && later.pos.txid.since(self.pos.txid) == Some(counted)
     }
 }
 

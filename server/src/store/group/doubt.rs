@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::decision::{Committed, Decision};
 use crate::key::DbKey;
 use crate::store::claim::now_ms;
+use crate::store::control::Target;
 use crate::store::database::Database;
 use crate::store::error::Error;
 use crate::store::file_index::FileIndex;
@@ -189,9 +190,11 @@ impl Store {
         }
         let database = self.open(key, slot).await?.ok_or(Error::NoDatabase)?;
         let view = database.view(None).await?;
-        if view.pos.txid.next() == file.min_txid {
+        if file.min_txid.follows(view.pos.txid) {
             let page1 = vec![Pgno::ONE];
-            let seal = self.sound_from_view(&database, &view, &view, page1, timestamp_ms).await?;
+            let seal = self
+                .sound_from_view(&database, &view, Target::of(&view), page1, timestamp_ms)
+                .await?;
             self.objects.replace(&path, file, &seal.file, timestamp_ms).await?;
         }
         Ok(())

@@ -128,7 +128,7 @@ fn giving_a_lease_back_through_another_server_shuts_the_first_out() {
         other.release_lease(&key, &id).await.unwrap();
         let now = newest(&other, &key).await.unwrap().unwrap().pos();
         assert_eq!(now.post_apply_checksum, model.pos.post_apply_checksum);
-        assert_eq!(now.txid, model.pos.txid.next());
+        assert!(now.txid.follows(model.pos.txid));
         // What was under way under that lease no longer fits.
         let late = one.commit(&key, spool(&model.commit(&[(1, 2)], 1)), Some(&id)).await;
         assert!(late.is_err());
