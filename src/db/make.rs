@@ -57,7 +57,8 @@ pub(super) fn make<'a>(
     let Some(page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Announced::RolledBack);
     };
-    let header = header::decode(&page1.bytes)?;
+    let named = |error: Error| database.error(error.kind(), error.message());
+    let header = header::decode(&page1.bytes).map_err(named)?;
     let page_size = header.page_size;
     let size_pages = transaction.size_bytes.checked_div(u64::from(page_size.bytes())).unwrap_or(0);
     let size_pages = u32::try_from(size_pages).unwrap_or(u32::MAX);
@@ -73,7 +74,7 @@ pub(super) fn make<'a>(
     }
     let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
     let change = Change::new(database, base, page_size, commit, dirty, page1)?;
-    header::check(&change.page1).map_err(|error| database.error(error.kind(), error.message()))?;
+    header::check(&change.page1).map_err(named)?;
     let Packed { txid, changed, checksum, file } = pack(database, &change)?;
     let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
@@ -113,6 +114,7 @@ fn page1_to_store(
     if transaction.view.commit == 0 {
         return Ok(written.map(|bytes| Page1 { bytes, only_counts: false }));
     }
+    let named = |error: Error| database.error(error.kind(), error.message());
     let stored = database.page1(transaction.view.pos)?;
     let is_further = transaction.commits > 0;
     let mut bytes = match written {
@@ -120,8 +122,8 @@ fn page1_to_store(
         None if is_further => stored.clone(),
         None => return Ok(None),
     };
-    let counter = change_counter(&stored)?;
-    let ahead = change_counter(&bytes)?.wrapping_sub(counter);
+    let counter = change_counter(&stored).map_err(named)?;
+    let ahead = change_counter(&bytes).map_err(named)?.wrapping_sub(counter);
     if !is_further && ahead == 0 {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ mod auto_lease;
 mod commits;
 mod groups;
 mod leases;
+mod page1;
 mod page_size;
 mod past;
 mod views;
