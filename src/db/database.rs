@@ -316,23 +316,6 @@ impl Database {
         Ok(View { pos, page_size: Some(header.page_size), commit, epoch, handovers })
     }
 
-    /// The size in pages at a position whose page 1 does not say it, because a program older than
-    /// SQLite 3.7.0 wrote it.
-    fn size_beside(&self, pos: Pos) -> Result<u32> {
-        if let Some((at, commit)) = self.state().size_beside
-            && at == pos
-        {
-            return Ok(commit);
-        }
-        let asked = self.backend().size_pages(&self.name, pos);
-        let commit = asked.map_err(|error| self.note_mismatch(error))?;
-        if commit == 0 {
-            return Err(self.bad_answer("a database with pages has the size 0"));
-        }
-        self.state().size_beside = Some((pos, commit));
-        Ok(commit)
-    }
-
     /// Page 1 at a position, as it is stored.
     pub fn page1(&self, pos: Pos) -> Result<Vec<u8>> {
         {

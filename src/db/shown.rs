@@ -15,7 +15,8 @@
 //! counter that went another way than the TXID tells of a restore by a server that does not raise the
 //! cookie itself, or of writers of another kind; for these the schema is read once too often.
 
-use super::database::View;
+use super::database::{Database, View};
+use crate::error::Result;
 use crate::page1::Page1;
 use crate::types::Pos;
 
@@ -86,6 +87,25 @@ impl Shown {
         if is_newer(shown, self.newest) {
             self.newest = shown;
         }
+    }
+}
+
+impl Database {
+    /// The size in pages at a position whose page 1 does not say it, because a program older than
+    /// SQLite 3.7.0 wrote it.
+    pub(super) fn size_beside(&self, pos: Pos) -> Result<u32> {
+        if let Some((at, commit)) = self.state().size_beside
+            && at == pos
+        {
+            return Ok(commit);
+        }
+        let asked = self.backend().size_pages(self.name(), pos);
+        let commit = asked.map_err(|error| self.note_mismatch(error))?;
+        if commit == 0 {
+            return Err(self.bad_answer("a database with pages has the size 0"));
+        }
+        self.state().size_beside = Some((pos, commit));
+        Ok(commit)
     }
 }
 
