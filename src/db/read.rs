@@ -3,7 +3,7 @@
 use super::connection::{Connection, Phase};
 use super::database::View;
 use crate::error::Result;
-use crate::page1::HEADER_LEN;
+use crate::page1::{HEADER_LEN, Page1};
 use crate::pager::header::{self, VERSION_LEN, VERSION_OFFSET};
 use crate::sys::log::log;
 use crate::types::{PageSize, Pgno};
@@ -80,15 +80,10 @@ impl Connection {
             Phase::Reading(_) | Phase::Unlocked => false,
         };
         if !is_written {
-            let mut header = [0; HEADER_LEN];
-            if offset == 0
-                && let Some(read) = bytes.get(..HEADER_LEN)
-            {
-                header.copy_from_slice(read);
-            } else {
-                self.read_pages(view, page_size, 0, &mut header)?;
-            }
-            let page1 = header::decode(&header)?;
+            let page1 = match self.shown.page1_at(view) {
+                Some(page1) => page1,
+                None => self.header(view, page_size, offset, bytes)?,
+            };
             let must_drop = self.shown.look(view, Some(page1));
             if page1.size.is_none() {
                 header::show_size(bytes, offset, page1.change_counter, view.commit);
@@ -106,6 +101,22 @@ impl Connection {
         }
         header::shift_cookie(bytes, offset, self.shown.shift());
         Ok(())
+    }
+
+    /// What the header says, of which `bytes` were read from `offset` on.
+    fn header(
+        &mut self,
+        view: View,
+        page_size: PageSize,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<Page1> {
+        if offset == 0 && bytes.len() >= HEADER_LEN {
+            return header::decode(bytes);
+        }
+        let mut header = [0; HEADER_LEN];
+        self.read_pages(view, page_size, 0, &mut header)?;
+        header::decode(&header)
     }
 
     /// Fills `bytes` from pages that are there.

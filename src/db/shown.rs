@@ -38,7 +38,8 @@ pub(super) struct Shown {
 struct Sight {
     pos: Pos,
     handovers: u64,
-    change_counter: u32,
+    /// `None` of an empty database.
+    page1: Option<Page1>,
 }
 
 impl Shown {
@@ -48,8 +49,13 @@ impl Shown {
     }
 
     /// Whether SQLite has seen page 1 at that view.
-    pub fn is_at(&self, view: View) -> bool {
+    fn is_at(&self, view: View) -> bool {
         self.last.is_some_and(|last| last.pos == view.pos && last.handovers == view.handovers)
+    }
+
+    /// Page 1 at that view, if SQLite has seen it.
+    pub fn page1_at(&self, view: View) -> Option<Page1> {
+        self.last.filter(|_| self.is_at(view)).and_then(|last| last.page1)
     }
 
     /// SQLite is about to see page 1 at a view, `None` of an empty database. Answers whether it must be
@@ -59,9 +65,8 @@ impl Shown {
         if self.is_at(view) {
             return was_outdated;
         }
-        let change_counter = page1.map_or(0, |page1| page1.change_counter);
         let cookie = page1.map_or(0, |page1| page1.schema_cookie);
-        let sight = Sight { pos: view.pos, handovers: view.handovers, change_counter };
+        let sight = Sight { pos: view.pos, handovers: view.handovers, page1 };
         let before = self.last.replace(sight);
         let is_new = is_newer(cookie.wrapping_add(self.shift), self.newest);
         let is_other = before.is_some_and(|before| !before.leads_to(&sight));
@@ -77,9 +82,9 @@ impl Shown {
 
     /// SQLite wrote this page 1, as it is stored by now, and goes on from it at a view.
     pub fn wrote(&mut self, view: View, page1: Page1) {
-        let Page1 { change_counter, schema_cookie, .. } = page1;
-        self.last = Some(Sight { pos: view.pos, handovers: view.handovers, change_counter });
-        self.note(schema_cookie);
+        let (pos, handovers) = (view.pos, view.handovers);
+        self.last = Some(Sight { pos, handovers, page1: Some(page1) });
+        self.note(page1.schema_cookie);
     }
 
     fn note(&mut self, cookie: u32) {
@@ -112,7 +117,8 @@ impl Database {
 impl Sight {
     /// Whether commits alone lead from this page 1 to a later one, as far as can be told.
     fn leads_to(&self, later: &Sight) -> bool {
-        let counted = u64::from(later.change_counter.wrapping_sub(self.change_counter));
+        let counter = |sight: &Sight| sight.page1.map_or(0, |page1| page1.change_counter);
+        let counted = u64::from(counter(later).wrapping_sub(counter(self)));
         self.handovers == later.handovers && later.pos.txid.since(self.pos.txid) == Some(counted)
     }
 }
