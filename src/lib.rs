@@ -17,6 +17,7 @@ pub mod error;
 #[cfg(feature = "vfs")]
 pub mod http;
 pub mod ltx;
+pub mod page1;
 #[cfg(feature = "vfs")]
 pub mod pager;
 #[cfg(feature = "vfs")]

@@ -115,10 +115,33 @@ pub struct Txid(pub u64);
 impl Txid {
     /// Before the first transaction.
     pub const ZERO: Txid = Txid(0);
+    /// The last that a transaction may have: more than can be committed in two thousand years at a million
+    /// a second, and so far from the end of the type that the number after it, or after a span of them, is
+    /// still a number. Otherwise two transactions could have one id.
+    pub const LAST: Txid = Txid(1 << 56);
 
-    /// The id of the following transaction.
-    pub const fn next(self) -> Txid {
-        Txid(self.0.saturating_add(1))
+    /// The id of the following transaction; `None` after [`Txid::LAST`].
+    pub const fn next(self) -> Option<Txid> {
+        if self.0 < Txid::LAST.0 { self.successor() } else { None }
+    }
+
+    /// The following number, which a transaction may have or not: what marks a database as dropped comes
+    /// after the last one, too.
+    pub const fn successor(self) -> Option<Txid> {
+        match self.0.checked_add(1) {
+            Some(txid) => Some(Txid(txid)),
+            None => None,
+        }
+    }
+
+    /// Whether it is the id after another one.
+    pub const fn follows(self, earlier: Txid) -> bool {
+        matches!(self.0.checked_sub(earlier.0), Some(1))
+    }
+
+    /// How many ids after an earlier one it is; `None` when it comes before that.
+    pub const fn since(self, earlier: Txid) -> Option<u64> {
+        self.0.checked_sub(earlier.0)
     }
 }
 
@@ -302,6 +325,19 @@ mod tests {
         let valid: alloc::vec::Vec<u32> =
             (0..=131_072).filter(|&n| PageSize::new(n).is_some()).collect();
         assert_eq!(valid, [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536]);
+    }
+
+    #[test]
+    fn transaction_ids_end_before_their_type_does() {
+        assert_eq!(Txid(7).next(), Some(Txid(8)));
+        assert_eq!(Txid(Txid::LAST.0 - 1).next(), Some(Txid::LAST));
+        assert_eq!(Txid::LAST.next(), None);
+        assert_eq!(Txid(u64::MAX).next(), None);
+        assert_eq!(Txid::LAST.successor(), Some(Txid(Txid::LAST.0 + 1)));
+        assert_eq!(Txid(u64::MAX).successor(), None);
+        assert!(Txid(8).follows(Txid(7)) && !Txid(7).follows(Txid(7)));
+        assert!(!Txid(7).follows(Txid(8)) && !Txid(0).follows(Txid(u64::MAX)));
+        assert_eq!((Txid(9).since(Txid(7)), Txid(7).since(Txid(9))), (Some(2), None));
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl From<store::Error> for ApiError {
             Error::BadName(_) => (StatusCode::BAD_REQUEST, "EBADDB"),
             Error::PosMismatch(_) => (StatusCode::CONFLICT, "EPOSMISMATCH"),
             Error::BadFormat(_) => (unprocessable, "EBADFORMAT"),
+            Error::LastTxid => (unprocessable, "ELASTTXID"),
             Error::PageSize { .. } | Error::BadPage1(_) => (unprocessable, "EBADHEADER"),
             Error::MissingPages => (unprocessable, "EMISSINGPAGES"),
             Error::BadChecksum(_) => (unprocessable, "EBADCHECKSUM"),

@@ -1,18 +1,10 @@
 //! The first bytes of a SQLite file. Used for uploads, and by `import` before it uploads one.
-//!
-//! | offset | size | field, big-endian |
-//! | --- | --- | --- |
-//! | 0 | 16 | `SQLite format 3` and a zero byte |
-//! | 16 | 2 | page size, bytes; 1 stands for 65,536 |
-//! | 24 | 4 | change counter |
-//! | 28 | 4 | database size, pages; 0 when unknown |
-//! | 92 | 4 | the change counter for which the size is valid |
 
+use litevfs::page1::{self, Fault, HEADER_LEN, MAGIC, Page1};
 use litevfs::types::PageSize;
 
-/// Bytes of the header.
-pub const HEADER_LEN: usize = 100;
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// How many bytes tell whether SQLite can open a file: the header, and the type of the page behind it.
+pub const START_LEN: usize = HEADER_LEN + 1;
 
 /// Why a file is no SQLite file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,11 +13,14 @@ pub enum BadFile {
     #[error("the file is empty: a database begins with its first table, create one")]
     Empty,
     /// It begins otherwise.
-    #[error("this is not a SQLite file: it does not begin with \"SQLite format 3\"")]
+    #[error(
+        "this is not a SQLite file: it does not begin with \"SQLite format 3\"; one that a codec encrypted \
+         can't be kept here"
+    )]
     Magic,
-    /// Its page size is none.
-    #[error("the SQLite file is damaged: its header names a page size there is not")]
-    PageSize,
+    /// SQLite could not open it.
+    #[error("the SQLite file is damaged, or a codec encrypted it: its first page {0}")]
+    Header(Fault),
     /// It ends within a page.
     #[error("the SQLite file is cut short: it ends within a page: get a whole copy")]
     PartialPage,
@@ -53,7 +48,7 @@ pub struct SqliteFile {
 }
 
 impl SqliteFile {
-    /// Reads the start of a file, up to [`HEADER_LEN`] bytes of it.
+    /// Reads the start of a file, up to [`START_LEN`] bytes of it.
     pub fn parse(start: &[u8]) -> Result<SqliteFile, BadFile> {
         if start.is_empty() {
             return Err(BadFile::Empty);
@@ -61,19 +56,12 @@ impl SqliteFile {
         if start.get(..MAGIC.len()) != Some(MAGIC) {
             return Err(BadFile::Magic);
         }
-        if start.len() < HEADER_LEN {
+        if start.len() < START_LEN {
             return Err(BadFile::PartialPage);
         }
-        let page_size = match field(start, 16).map(u16::from_be_bytes) {
-            Some(1) => PageSize::new(65_536),
-            bytes => PageSize::new(u32::from(bytes.unwrap_or(0))),
-        };
-        let claimed = field(start, 28).map(u32::from_be_bytes).filter(|&pages| pages != 0);
-        let is_valid = field::<4>(start, 24) == field(start, 92);
-        Ok(SqliteFile {
-            page_size: page_size.ok_or(BadFile::PageSize)?,
-            claimed: claimed.filter(|_| is_valid),
-        })
+        page1::check(start).map_err(BadFile::Header)?;
+        let Page1 { page_size, size, .. } = Page1::decode(start).map_err(BadFile::Header)?;
+        Ok(SqliteFile { page_size, claimed: size })
     }
 
     /// How many pages a file of that length holds, all of them whole and none too many.
@@ -91,17 +79,15 @@ impl SqliteFile {
     }
 }
 
-fn field<const N: usize>(header: &[u8], offset: usize) -> Option<[u8; N]> {
-    header.get(offset..)?.first_chunk().copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn header(page_size: u16, pages: u32, counters: (u32, u32)) -> Vec<u8> {
-        let mut header = vec![0; HEADER_LEN];
+        let mut header = vec![0; START_LEN];
         header[..16].copy_from_slice(MAGIC);
+        header[18..24].copy_from_slice(&[1, 1, 0, 64, 32, 32]);
+        header[HEADER_LEN] = 13;
         header[16..18].copy_from_slice(&page_size.to_be_bytes());
         header[24..28].copy_from_slice(&counters.0.to_be_bytes());
         header[28..32].copy_from_slice(&pages.to_be_bytes());
@@ -137,9 +123,14 @@ mod tests {
         assert_eq!(SqliteFile::parse(b""), Err(BadFile::Empty));
         assert_eq!(SqliteFile::parse(&good[1..]), Err(BadFile::Magic));
         assert_eq!(SqliteFile::parse(&good[..15]), Err(BadFile::Magic));
-        assert_eq!(SqliteFile::parse(&good[..99]), Err(BadFile::PartialPage));
+        assert_eq!(SqliteFile::parse(&good[..100]), Err(BadFile::PartialPage));
         for size in [0, 256, 513, 65_535] {
-            assert_eq!(SqliteFile::parse(&header(size, 1, (1, 1))), Err(BadFile::PageSize));
+            let parsed = SqliteFile::parse(&header(size, 1, (1, 1)));
+            assert_eq!(parsed, Err(BadFile::Header(Fault::PageSize)));
         }
+        let mut encrypted = good;
+        encrypted[32..].fill(0xa5);
+        let error = SqliteFile::parse(&encrypted).unwrap_err();
+        assert!(error.to_string().contains("codec"), "{error}");
     }
 }

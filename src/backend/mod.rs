@@ -191,6 +191,9 @@ pub trait Backend: Send + Sync {
     /// [`crate::error::ErrorKind::NotFound`].
     fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)>;
 
+    /// The size in pages at a position, for a database whose page 1 does not say it.
+    fn size_pages(&self, db: &DbName, pos: Pos) -> Result<u32>;
+
     /// Appends a transaction. Durable when it succeeds.
     fn push(
         &self,

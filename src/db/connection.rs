@@ -15,6 +15,7 @@ use super::database::{ConfirmedView, Database, View};
 use super::group::{MemberState, Membership};
 use super::round::{Round, Staged};
 use super::settings::{ReadSettings, SharedSettings};
+use super::shown::Shown;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{DirtyPages, Prefetch};
 use crate::sys::{Tick, log::log};
@@ -137,8 +138,8 @@ pub struct Connection {
     refused: Option<(Tick, Error)>,
     /// The journal mode that SQLite was last asked for.
     pub(super) journal_mode: Option<String>,
-    /// The position at which SQLite last saw page 1.
-    pub(super) seen: Option<Pos>,
+    /// What SQLite saw of page 1.
+    pub(super) shown: Shown,
     /// Whether queries may make any number of requests, whatever the settings say.
     pub(super) is_unlimited: bool,
     /// When the server confirmed the view of the transaction.
@@ -167,7 +168,7 @@ impl Connection {
             auto_lease: false,
             refused: None,
             journal_mode: None,
-            seen: None,
+            shown: Shown::default(),
             is_unlimited: false,
             view_confirmed: None,
             requests: 0,
@@ -466,6 +467,11 @@ impl Transaction {
     /// first page written.
     pub fn page_size(&self) -> Option<PageSize> {
         self.view.page_size.or(self.dirty.as_ref().map(DirtyPages::page_size))
+    }
+
+    /// Whether a page was written since the view.
+    pub fn has_written(&self, pgno: Pgno) -> bool {
+        self.dirty.as_ref().is_some_and(|dirty| dirty.contains(pgno))
     }
 }
 

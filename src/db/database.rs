@@ -8,7 +8,7 @@ use super::settings::SharedSettings;
 use crate::backend::traffic::Traffic;
 use crate::backend::{Backend, Page};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pager::header::Header;
+use crate::pager::header;
 use crate::pager::{Cache, CacheLimits, CachePlace};
 use crate::sys;
 use crate::types::{Checksum, DbName, PageSize, Pgno, Pos};
@@ -27,6 +27,8 @@ pub struct View {
     pub commit: u32,
     /// The history the position is of, see [`State::epoch`].
     pub epoch: u64,
+    /// See [`State::handovers`].
+    pub handovers: u64,
 }
 
 /// A view, and when the server confirmed that it is the newest; `None`: never in this process.
@@ -39,6 +41,8 @@ pub struct Place {
     pub pos: Pos,
     /// See [`State::epoch`].
     pub epoch: u64,
+    /// See [`State::handovers`].
+    pub handovers: u64,
     /// See [`State::poll`].
     pub poll: u64,
     /// See [`State::confirmed`].
@@ -50,7 +54,8 @@ const MAX_TRIES_TO_BE_FRESH: u32 = 2;
 
 impl View {
     /// Of a database without transactions.
-    pub const EMPTY: View = View { pos: Pos::EMPTY, page_size: None, commit: 0, epoch: 0 };
+    pub const EMPTY: View =
+        View { pos: Pos::EMPTY, page_size: None, commit: 0, epoch: 0, handovers: 0 };
 
     /// Bytes of the database file.
     pub fn size_bytes(&self) -> u64 {
@@ -65,6 +70,11 @@ pub struct State {
     /// Counts how often the database turned out to have another history than before: deleted and made
     /// anew, or taken back. Transaction ids of two histories can't be compared.
     pub epoch: u64,
+    /// Counts how often page 1 may have changed hands in another way than by commits on top of it:
+    /// with every new epoch, and when every page changed or nobody could tell which ones did.
+    pub handovers: u64,
+    /// The size in pages at a position whose page 1 does not say it.
+    pub size_beside: Option<(Pos, u32)>,
     /// The number of the poll that answered with the cache's position; commits of this process have
     /// led on from there, perhaps. 0 before the first. Positions with the same number are of one state.
     pub poll: u64,
@@ -107,8 +117,9 @@ pub struct Database {
 impl State {
     /// Where the database is, as far as is known.
     pub fn place(&self) -> Place {
-        let (epoch, poll, confirmed) = (self.epoch, self.poll, self.confirmed);
-        Place { pos: self.cache.pos(), epoch, poll, confirmed }
+        let (epoch, handovers) = (self.epoch, self.handovers);
+        let (poll, confirmed) = (self.poll, self.confirmed);
+        Place { pos: self.cache.pos(), epoch, handovers, poll, confirmed }
     }
 
     /// Whether a page is cached for a reader of a view.
@@ -146,6 +157,8 @@ impl Database {
         let state = State {
             cache,
             epoch: 0,
+            handovers: 0,
+            size_beside: None,
             poll: 0,
             confirmed: None,
             away_since_poll: None,
@@ -288,20 +301,19 @@ impl Database {
     }
 
     /// What must be known of a place to read there.
-    pub fn view_at(&self, Place { pos, epoch, .. }: Place) -> Result<View> {
+    pub fn view_at(&self, Place { pos, epoch, handovers, .. }: Place) -> Result<View> {
         if pos.is_empty() {
-            return Ok(View { epoch, ..View::EMPTY });
+            return Ok(View { epoch, handovers, ..View::EMPTY });
         }
-        let header = Header::decode(&self.page1(pos)?).map_err(|error| {
+        let header = header::decode(&self.page1(pos)?).map_err(|error| {
             let host = self.backend().host();
             self.error(error.kind(), &format!("{host}: {error}; the database is damaged there"))
         })?;
-        let commit = header.commit.ok_or_else(|| {
-            let text = "page 1 does not hold the database size: a program older than SQLite 3.7.0 \
-                        wrote it; let a newer SQLite write to it once";
-            self.error(ErrorKind::Unsupported, text)
-        })?;
-        Ok(View { pos, page_size: Some(header.page_size), commit, epoch })
+        let commit = match header.size {
+            Some(commit) => commit,
+            None => self.size_beside(pos)?,
+        };
+        Ok(View { pos, page_size: Some(header.page_size), commit, epoch, handovers })
     }
 
     /// Page 1 at a position, as it is stored.
@@ -326,7 +338,7 @@ impl Database {
 
     /// Checks a fetched page 1, and keeps it where it is of the cache's position.
     pub fn take_page1(&self, pos: Pos, page: &[u8]) -> Result<()> {
-        let page_size = Header::decode(page).map(|header| header.page_size);
+        let page_size = header::decode(page).map(|header| header.page_size);
         let whole = page_size.as_ref().is_ok_and(|size| size.len_bytes() == page.len());
         let page_size = page_size
             .ok()

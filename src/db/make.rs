@@ -5,10 +5,10 @@ use super::connection::Transaction;
 use super::database::{Database, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
-use crate::pager::header::{self, Header};
+use crate::pager::header;
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
-use crate::types::{Checksum, PageSize, Pgno, Pos};
+use crate::types::{Checksum, PageSize, Pgno, Pos, Txid};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
@@ -57,11 +57,12 @@ pub(super) fn make<'a>(
     let Some(page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Announced::RolledBack);
     };
-    let header = Header::decode(&page1.bytes)?;
+    let named = |error: Error| database.error(error.kind(), error.message());
+    let header = header::decode(&page1.bytes).map_err(named)?;
     let page_size = header.page_size;
     let size_pages = transaction.size_bytes.checked_div(u64::from(page_size.bytes())).unwrap_or(0);
     let size_pages = u32::try_from(size_pages).unwrap_or(u32::MAX);
-    let commit = header.commit.unwrap_or(size_pages);
+    let commit = header.size.unwrap_or(size_pages);
     if commit == 0 || commit > size_pages {
         let text = format!(
             "page 1 says that the database has {commit} pages of {} bytes, but the file has {}; \
@@ -73,12 +74,13 @@ pub(super) fn make<'a>(
     }
     let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
     let change = Change::new(database, base, page_size, commit, dirty, page1)?;
-    let Packed { changed, checksum, file } = pack(database, &change)?;
+    header::check(&change.page1).map_err(named)?;
+    let Packed { txid, changed, checksum, file } = pack(database, &change)?;
     let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
         return Ok(Announced::Unchanged);
     }
-    let pos = Pos { txid: base.pos.txid.next(), post_apply_checksum: checksum };
+    let pos = Pos { txid, post_apply_checksum: checksum };
     let page1 = change.page1.clone();
     let removed_from = change.removed().next();
     let made = Made {
@@ -112,6 +114,7 @@ fn page1_to_store(
     if transaction.view.commit == 0 {
         return Ok(written.map(|bytes| Page1 { bytes, only_counts: false }));
     }
+    let named = |error: Error| database.error(error.kind(), error.message());
     let stored = database.page1(transaction.view.pos)?;
     let is_further = transaction.commits > 0;
     let mut bytes = match written {
@@ -119,8 +122,8 @@ fn page1_to_store(
         None if is_further => stored.clone(),
         None => return Ok(None),
     };
-    let counter = change_counter(&stored)?;
-    let ahead = change_counter(&bytes)?.wrapping_sub(counter);
+    let counter = change_counter(&stored).map_err(named)?;
+    let ahead = change_counter(&bytes).map_err(named)?.wrapping_sub(counter);
     if !is_further && ahead == 0 {
         return Ok(None);
     }
@@ -135,11 +138,12 @@ fn page1_to_store(
 }
 
 fn change_counter(page1: &[u8]) -> Result<u32> {
-    Ok(Header::decode(page1)?.change_counter)
+    Ok(header::decode(page1)?.change_counter)
 }
 
 /// The LTX file of a transaction, and how that differs from its base.
 struct Packed {
+    txid: Txid,
     /// Pages, in order.
     changed: Vec<(Pgno, Checksum)>,
     /// Database checksum afterwards.
@@ -153,7 +157,10 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
         Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
     };
     let (base, old_commit) = (change.base, change.old_commit());
-    let txid = base.pos.txid.next();
+    let txid = base.pos.txid.next().ok_or_else(|| {
+        let text = "it is at the last transaction id there can be: copy it into a new database";
+        database.error(ErrorKind::Refused, text)
+    })?;
     let header = ltx::Header {
         commit: change.commit,
         min_txid: txid,
@@ -187,7 +194,7 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
     }
     checksum = old_pages.fold(checksum, |checksum, removed| checksum.toggle(removed.checksum));
     let finished = encoder.finish(checksum).map_err(|e| failed(&e))?;
-    Ok(Packed { changed, checksum, file: finished.out })
+    Ok(Packed { txid, changed, checksum, file: finished.out })
 }
 
 /// What must be known of a page of the base that is replaced or removed.

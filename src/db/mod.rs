@@ -50,6 +50,7 @@ mod read;
 mod report;
 mod round;
 mod settings;
+mod shown;
 mod together;
 mod write;
 

@@ -178,6 +178,11 @@ pub fn is_too_old(confirmed: Option<sys::Tick>, max_staleness_ms: u64) -> bool {
     max_staleness_ms != 0 && !confirmed.is_some_and(is_recent)
 }
 
+/// Whether pages may be all that a database has, as after an import of a file.
+fn are_all(pgnos: &[Pgno]) -> bool {
+    (1..).zip(pgnos).all(|(number, pgno)| pgno.get() == number) && !pgnos.is_empty()
+}
+
 /// Where a database was when it was asked about.
 struct Since {
     pos: Pos,
@@ -234,9 +239,13 @@ impl State {
         }
         let went_back = change.pos != since.pos && change.pos.txid <= since.pos.txid;
         match change.pages {
-            ChangedPages::Some(pgnos) if !went_back => self.cache.advance(change.pos, &pgnos),
+            ChangedPages::Some(pgnos) if !went_back => {
+                self.handovers = self.handovers.wrapping_add(u64::from(are_all(&pgnos)));
+                self.cache.advance(change.pos, &pgnos);
+            }
             _ => {
-                self.epoch = self.epoch.saturating_add(u64::from(went_back));
+                self.epoch = self.epoch.wrapping_add(u64::from(went_back));
+                self.handovers = self.handovers.wrapping_add(1);
                 self.cache.reset(change.pos);
             }
         }

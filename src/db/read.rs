@@ -3,6 +3,7 @@
 use super::connection::{Connection, Phase};
 use super::database::View;
 use crate::error::Result;
+use crate::page1::{HEADER_LEN, Page1};
 use crate::pager::header::{self, VERSION_LEN, VERSION_OFFSET};
 use crate::sys::log::log;
 use crate::types::{PageSize, Pgno};
@@ -29,6 +30,7 @@ impl Connection {
         };
         let Some(page_size) = page_size else {
             bytes.fill(0);
+            self.shown.look(view, None);
             return Ok(0);
         };
         let available = usize::try_from(size_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -37,7 +39,7 @@ impl Connection {
         past_end.fill(0);
         self.read_pages(view, page_size, offset, wanted)?;
         if offset <= VERSION_OFFSET {
-            self.show_page1(view, is_version, bytes);
+            self.show_page1(view, page_size, offset, bytes)?;
         }
         Ok(filled)
     }
@@ -65,18 +67,56 @@ impl Connection {
     }
 
     /// What SQLite sees of page 1 that is not as it is stored.
-    fn show_page1(&mut self, view: View, is_version: bool, bytes: &mut [u8]) {
-        if !is_version {
-            header::show_as_rollback(bytes);
-        } else if self.seen.is_some_and(|seen| seen != view.pos) {
-            // The position moved, yet the counter may be what it was: a client in exclusive locking
-            // mode does not count, a restored database counts anew. Something that was never there
-            // makes SQLite drop its cached pages and read page 1.
-            for byte in &mut *bytes {
-                *byte = !*byte;
+    fn show_page1(
+        &mut self,
+        view: View,
+        page_size: PageSize,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> Result<()> {
+        let is_version = offset == VERSION_OFFSET && bytes.len() == VERSION_LEN;
+        let is_written = match &self.phase {
+            Phase::Writing(transaction) => transaction.has_written(Pgno::ONE),
+            Phase::Reading(_) | Phase::Unlocked => false,
+        };
+        if !is_written {
+            let page1 = match self.shown.page1_at(view) {
+                Some(page1) => page1,
+                None => self.header(view, page_size, offset, bytes)?,
+            };
+            let must_drop = self.shown.look(view, Some(page1));
+            if page1.size.is_none() {
+                header::show_size(bytes, offset, page1.change_counter, view.commit);
+            }
+            if is_version && must_drop {
+                // The counter may be what it was: a restored database counts anew. Something that was
+                // never there makes SQLite drop its cached pages and read page 1.
+                for byte in &mut *bytes {
+                    *byte = !*byte;
+                }
             }
         }
-        self.seen = Some(view.pos);
+        if !is_version {
+            header::show_as_rollback(bytes);
+        }
+        header::shift_cookie(bytes, offset, self.shown.shift());
+        Ok(())
+    }
+
+    /// What the header says, of which `bytes` were read from `offset` on.
+    fn header(
+        &mut self,
+        view: View,
+        page_size: PageSize,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<Page1> {
+        if offset == 0 && bytes.len() >= HEADER_LEN {
+            return header::decode(bytes);
+        }
+        let mut header = [0; HEADER_LEN];
+        self.read_pages(view, page_size, 0, &mut header)?;
+        header::decode(&header)
     }
 
     /// Fills `bytes` from pages that are there.

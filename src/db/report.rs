@@ -6,7 +6,7 @@ use super::counters::PageCounts;
 use super::database::{State, View};
 use super::lease::LeaseStanding;
 use crate::backend::traffic::TrafficCounts;
-use crate::pager::header::Header;
+use crate::pager::header;
 use crate::sys::Tick;
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::string::{String, ToString};
@@ -125,8 +125,11 @@ impl State {
     fn cached_size(&mut self) -> Option<(PageSize, u32)> {
         let page_size = self.cache.page_size()?;
         let mut page1 = vec![0; page_size.len_bytes()];
-        let newest = self.cache.pos().txid;
-        let header = self.cache.read(Pgno::ONE, newest, &mut page1).then(|| Header::decode(&page1));
-        Some((page_size, header?.ok()?.commit?))
+        let newest = self.cache.pos();
+        if !self.cache.read(Pgno::ONE, newest.txid, &mut page1) {
+            return None;
+        }
+        let beside = self.size_beside.filter(|(pos, _)| *pos == newest).map(|(_, size)| size);
+        Some((page_size, header::decode(&page1).ok()?.size.or(beside)?))
     }
 }

@@ -7,8 +7,8 @@ use super::group::{Group, Groups, Membership, Owner};
 use super::make::Made;
 use super::round::{Round, Staged};
 use crate::error::{Error, ErrorKind, Result};
+use crate::page1::Page1;
 use crate::sys::log::log;
-use crate::types::Pos;
 use alloc::sync::Arc;
 
 impl Connection {
@@ -106,13 +106,16 @@ impl Connection {
     /// The open transaction was committed: the connection is where it leads.
     pub(super) fn move_on(&mut self, made: &Made) {
         let Phase::Writing(transaction) = &mut self.phase else { return };
-        let epoch = transaction.view.epoch;
         let page_size = Some(made.page_size);
-        transaction.view = View { pos: made.pos, page_size, commit: made.commit, epoch };
+        transaction.view =
+            View { pos: made.pos, page_size, commit: made.commit, ..transaction.view };
         transaction.commits = transaction.commits.saturating_add(1);
         transaction.discard();
         // SQLite must not go on with a page 1 that says WAL: next time it reads it again.
-        self.seen = Some(if made.shows_wal { Pos::EMPTY } else { made.pos });
+        self.shown.is_outdated = made.shows_wal;
+        if let Ok(page1) = Page1::decode(&made.page1) {
+            self.shown.wrote(transaction.view, page1);
+        }
         log!(Debug, "{}: committed {}", self.database.name(), made.pos);
         self.tell_group();
         self.start_query();

@@ -6,8 +6,9 @@
 
 use super::connection::{Connection, Phase, Transaction};
 use crate::error::{ErrorKind, Result};
-use crate::pager::DirtyPages;
+use crate::pager::{DirtyPages, header};
 use crate::types::{PageSize, Pgno};
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,7 +21,8 @@ impl Connection {
             // In exclusive locking mode no lock is asked for any more when the lease may be gone.
             self.database.live_lease(self.id)?;
         }
-        let (mut at, mut rest) = (offset, bytes);
+        let bytes = self.as_stored(offset, bytes);
+        let (mut at, mut rest) = (offset, &*bytes);
         while !rest.is_empty() {
             let Some((pgno, within)) = page_size.page_at(at) else {
                 let text = "a write past the largest database there can be";
@@ -35,6 +37,16 @@ impl Connection {
             transaction.size_bytes = transaction.size_bytes.max(at);
         }
         Ok(())
+    }
+
+    /// What SQLite wrote, with the schema cookie as it is stored.
+    fn as_stored<'a>(&self, offset: u64, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let shift = self.shown.shift();
+        let mut bytes = Cow::Borrowed(bytes);
+        if shift != 0 && header::has_cookie(offset, bytes.len()) {
+            header::shift_cookie(bytes.to_mut(), offset, shift.wrapping_neg());
+        }
+        bytes
     }
 
     /// The size of the pages to keep a write of `len` bytes in.

@@ -54,6 +54,11 @@ impl DirtyPages {
         self.slots.is_empty()
     }
 
+    /// Whether a page is dirty.
+    pub fn contains(&self, pgno: Pgno) -> bool {
+        self.slots.contains_key(&pgno)
+    }
+
     /// The dirty pages' numbers in order.
     pub fn pgnos(&self) -> impl Iterator<Item = Pgno> + '_ {
         self.slots.keys().copied()

@@ -76,7 +76,9 @@ fn reach(_: &Config) -> Result<Box<dyn Backend>> {
     let server = MemoryBackend::default();
     server.commit_elsewhere(&"db1".parse().unwrap(), |pages| {
         let mut page1 = vec![1; 512];
-        page1[..20].copy_from_slice(b"SQLite format 3\0\x02\x00\x01\x01");
+        page1[..24].copy_from_slice(b"SQLite format 3\0\x02\x00\x01\x01\0\x40\x20\x20");
+        page1[40..60].fill(0);
+        page1[100] = 13;
         page1[24..32].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 2]);
         page1[92..96].copy_from_slice(&[0, 0, 0, 1]);
         pages.insert(crate::types::Pgno::ONE, page1);

@@ -15,6 +15,8 @@ from harness.history import History, now_ms, rfc3339, txid_of
 LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")[0]
 # Merged after a second, and to be kept for an hour, or for days.
 KEEP = ("--level0-keep", "1h", "--compact", "1=1s:2d")
+# How much the disk's clock may be behind: it goes by the kernel's ticks.
+DISK_MS = 10
 # How long a server with a wrong clock has to do harm.
 WRONG_FOR_S = 8
 
@@ -35,7 +37,7 @@ def point_at(history, **at):
 
 def a_time_that_is_ahead_does_not_last():
     with scratch() as folder, Server(folder, options=KEEP) as server:
-        history = History(server.url, "db", 1, 3)
+        history = History(server.url, "db", 1, 3, early_ms=DISK_MS)
         restart(server, ahead="2h")
         history.url = server.url
         history.commit()
@@ -55,7 +57,7 @@ def a_time_that_is_ahead_does_not_last():
 
 def a_clock_that_is_ahead_removes_nothing():
     with scratch() as folder, Server(folder, options=KEEP) as server:
-        history = History(server.url, "db", 2, 6)
+        history = History(server.url, "db", 2, 6, early_ms=DISK_MS)
         time.sleep(2)
         restart(server, ahead="400d")
         history.url = server.url

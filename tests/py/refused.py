@@ -1,4 +1,4 @@
-"""What can't be kept is refused: a transaction over several databases.
+"""What can't be kept is refused: a transaction over several databases, or past the last transaction id.
 
 A refusal is an error that leaves the server's database and every local file as they were, and a
 connection that goes on working.
@@ -7,7 +7,7 @@ connection that goes on working.
 import contextlib
 import sqlite3
 
-from harness import Client, Server, SqlError, equal, main, scratch
+from harness import Client, Server, SqlError, check, equal, ltx, main, scratch
 
 
 def end_transaction(client):
@@ -25,6 +25,24 @@ def commit_over_several_databases():
         for mode in ("delete", "truncate", "persist"):
             for main_is_ours in (True, False):
                 several(server, folder, mode, main_is_ours)
+
+
+def commit_after_the_last_transaction_id():
+    """Where there is no id left, the error says so, and the database can still be read."""
+    last = 1 << 56
+    with scratch() as folder, Server(folder) as server:
+        local = sqlite3.connect(folder / "local.db", isolation_level=None)
+        local.execute("CREATE TABLE t (x)")
+        local.close()
+        image = (folder / "local.db").read_bytes()
+        equal("an upload to one before it", ltx.push(server, "db", ltx.encode(None, image, 1, last - 1))[0], 200)
+        with Client(server, folder, db="db") as client:
+            client.acquire()
+            client.sql("INSERT INTO t VALUES (1)")
+            equal("the last id", client.one("SELECT litevfs_txid()"), last)
+            client.error("INSERT INTO t VALUES (2)")
+            check("last transaction id" in client.last_error(), client.last_error())
+            equal("rows", client.sql("SELECT * FROM t"), [(1,)])
 
 
 def several(server, folder, mode, main_is_ours):
@@ -63,4 +81,4 @@ def several(server, folder, mode, main_is_ours):
 
 
 if __name__ == "__main__":
-    main(commit_over_several_databases)
+    main(commit_over_several_databases, commit_after_the_last_transaction_id)

@@ -80,6 +80,13 @@ def round_trip(server, folder, path, name):
     return copy
 
 
+def same(what, image, path):
+    """A file is another one but for what an import over a database, and a restore, count up on page 1."""
+    def but_for_counts(data):
+        return data[:24] + data[28:40] + data[44:92] + data[96:]
+    check(but_for_counts(image) == but_for_counts(path.read_bytes()), f"{what}: another file came out")
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -101,15 +108,15 @@ def what_goes_in_comes_out():
             copy = folder / f"again-{rows}.copy"
             ok(server, "import", path, "delete-4096")
             ok(server, "export", "delete-4096", copy)
-            check(copy.read_bytes() == path.read_bytes(), f"{rows} rows: another file came out")
+            same(f"{rows} rows", copy.read_bytes(), path)
         # In other pages, and back to what it was before.
         path = database(folder / "other-pages", 700, page_size=1024)
         ok(server, "import", path, "delete-4096")
         ok(server, "export", "delete-4096", copy, "--force")
-        check(copy.read_bytes() == path.read_bytes(), "another page size: another file came out")
+        same("another page size", copy.read_bytes(), path)
         ok(server, "restore", "delete-4096", "--txid", f"{3:016x}")
         ok(server, "export", "delete-4096", copy, "--force")
-        check(copy.read_bytes() == (folder / "again-10").read_bytes(), "restored: another file came out")
+        same("restored", copy.read_bytes(), folder / "again-10")
 
 
 def import_what_others_are_using():
@@ -250,7 +257,7 @@ def restore_and_export_what_was():
         copy = folder / "copy"
         for option, value in [("--txid", points[1]["maxTxId"]), ("--timestamp", points[1]["maxTimestamp"])]:
             ok(server, "export", "db", copy, "--force", option, value)
-            check(copy.read_bytes() == files[1].read_bytes(), f"{option}: another version came out")
+            same(option, copy.read_bytes(), files[1])
             answer = as_json(server, "restore", "db", option, value, "--check")
             equal(option, answer, {"txID": points[1]["maxTxId"], "timestamp": points[1]["maxTimestamp"]})
         equal("--check changes nothing", server.position("db")["txid"], points[0]["maxTxId"])
@@ -258,10 +265,10 @@ def restore_and_export_what_was():
         equal("restore", (answer["name"], answer["txID"], answer["restored"]["txID"]),
               ("db", "0000000000000004", points[2]["maxTxId"]))
         ok(server, "export", "db", copy, "--force")
-        check(copy.read_bytes() == files[0].read_bytes(), "another version was restored")
+        same("restored", copy.read_bytes(), files[0])
         contains("restore", ok(server, "restore", "db", "--txid", points[0]["maxTxId"]), points[0]["maxTxId"])
         ok(server, "export", "db", copy, "--force")
-        check(copy.read_bytes() == files[2].read_bytes(), "what a restore replaced is lost")
+        same("what a restore replaced", copy.read_bytes(), files[2])
         # A time in words; all versions are younger than a day and older than now.
         equal("now", as_json(server, "restore", "db", "--check", "--timestamp", "0s ago")["txID"][-1], "5")
         contains("a day ago", refused(server, "restore", "db", "--timestamp", "1 day ago"), "reach back", "info")

@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use tempfile::NamedTempFile;
 
 use super::client::Done;
-use crate::sqlite_file::{BadFile, HEADER_LEN, SqliteFile};
+use crate::sqlite_file::{BadFile, START_LEN, SqliteFile};
 
 /// How long another program may keep the database locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,7 +100,7 @@ impl Iterator for Pieces {
 fn header(mut file: &File) -> Done<SqliteFile> {
     file.rewind()?;
     let mut start = Vec::new();
-    file.take(HEADER_LEN as u64).read_to_end(&mut start)?;
+    file.take(START_LEN as u64).read_to_end(&mut start)?;
     Ok(SqliteFile::parse(&start)?)
 }
 

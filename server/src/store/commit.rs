@@ -293,7 +293,7 @@ impl Store {
             Base::Database(database) => {
                 let mut state = database.state.write();
                 let base = state.tip.pos;
-                if base.txid.next() == file.min_txid {
+                if file.min_txid.follows(base.txid) {
                     state.files.insert(guard);
                     state.append_after(base, file, &index, &sound.checksums);
                 }
@@ -334,7 +334,7 @@ fn check_next(database: Option<&Database>, header: &Header, is_whole: bool) -> R
         return Err(Error::PageSize { database: tip.page_size, file: header.page_size });
     }
     let follows =
-        header.min_txid == pos.txid.next() && header.pre_apply_checksum == pos.post_apply_checksum;
+        header.min_txid.follows(pos.txid) && header.pre_apply_checksum == pos.post_apply_checksum;
     if follows { Ok(()) } else { Err(Error::PosMismatch(pos)) }
 }
 

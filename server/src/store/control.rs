@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use litevfs::ltx::Header;
+use litevfs::ltx::{Header, page_checksum};
+use litevfs::page1::{Page1, differ_in_counts_only};
 use litevfs::types::{ClusterName, Pgno, Pos};
 
-use super::claim::now_ms;
 use super::commit::By;
 use super::convert::{Sound, Writer};
 use super::database::Database;
@@ -16,13 +16,26 @@ use super::import::sound_from_sqlite;
 use super::layout::{self, Marks};
 use super::points::At;
 use super::view::View;
-use super::{Slot, Store, convert};
+use super::{Slot, Store, convert, page1};
 use crate::key::DbKey;
 use crate::offload::offload;
 use crate::spool::Spool;
 
 /// How many pages are read at a time.
 const BATCH: usize = 256;
+
+/// What a transaction makes the content of a database: that of a view, with another page 1 perhaps.
+pub(super) struct Target<'a> {
+    view: &'a View,
+    page1: Option<Vec<u8>>,
+}
+
+impl Target<'_> {
+    /// A view as it is.
+    pub(super) fn of(view: &View) -> Target<'_> {
+        Target { view, page1: None }
+    }
+}
 
 impl Store {
     /// Makes the content of an earlier position the current one, as a new transaction; returns the
@@ -33,11 +46,22 @@ impl Store {
         let database = self.fresh(key).await?.ok_or(Error::NoDatabase)?;
         let point = database.restore_point(at).await?;
         let (now, then) = (database.view(None).await?, database.view(Some(point.pos)).await?);
-        let differing = database.differing(&now, &then).await?;
-        if differing.is_empty() && now.commit == then.commit {
+        let mut differing = database.differing(&now, &then).await?;
+        let (old, mut page1) = (database.page1(&now).await?, database.page1(&then).await?);
+        let only_counts =
+            differing.iter().all(|&pgno| pgno == Pgno::ONE) && differ_in_counts_only(&old, &page1);
+        if only_counts && now.commit == then.commit {
             return Ok(now.pos);
         }
-        let sound = self.sound_from_view(&database, &now, &then, differing, now_ms()).await?;
+        if let Ok(before) = Page1::decode(&old) {
+            page1::succeed(&mut page1, before, then.commit);
+        }
+        if differing.first() != Some(&Pgno::ONE) {
+            differing.insert(0, Pgno::ONE);
+        }
+        let to = Target { view: &then, page1: Some(page1) };
+        let at_ms = self.time_of_next(&slot).await?;
+        let sound = self.sound_from_view(&database, &now, to, differing, at_ms).await?;
         let _gate = slot.gate.lock().await;
         self.commit_gated(key, &slot, sound.header, Ok(sound), By::Client(lease_id)).await
     }
@@ -53,28 +77,34 @@ impl Store {
         self.check_lease(key, &slot, lease_id).await?;
         let existing = self.fresh(key).await?;
         let base = existing.as_ref().map_or(Pos::EMPTY, |database| database.pos());
-        let last_ms = existing.map_or(0, |database| database.summary().timestamp_ms);
-        let timestamp_ms = now_ms().max(last_ms);
+        let before = match existing {
+            Some(database) => {
+                let view = database.view(Some(base)).await?;
+                // What can't be read has not been seen by SQLite either.
+                Page1::decode(&database.page1(&view).await?).ok()
+            }
+            None => None,
+        };
+        let timestamp_ms = self.time_of_next(&slot).await?;
         let scratch = self.scratch().to_owned();
         let len_bytes = usize::try_from(file.len()).unwrap_or(usize::MAX);
-        let sound = move || sound_from_sqlite(&file, &scratch, base, timestamp_ms);
+        let sound = move || sound_from_sqlite(&file, &scratch, base, before, timestamp_ms);
         let sound = offload(len_bytes, sound).await??;
         let _gate = slot.gate.lock().await;
         self.commit_gated(key, &slot, sound.header, Ok(sound), By::Client(lease_id)).await
     }
 
-    /// The transaction that makes the content of one view out of another, at that time in ms or, should
-    /// it be later, that of the last one.
+    /// The transaction that makes the content of one view out of another, at that time in ms.
     pub(super) async fn sound_from_view(
         &self,
         database: &Database,
         now: &View,
-        then: &View,
+        to: Target<'_>,
         pgnos: Vec<Pgno>,
-        at_ms: u64,
+        timestamp_ms: u64,
     ) -> Result<Sound, Error> {
-        let txid = now.pos.txid.next();
-        let timestamp_ms = at_ms.max(now.timestamp_ms);
+        let Target { view: then, page1 } = to;
+        let txid = now.pos.txid.next().ok_or(Error::LastTxid)?;
         let header = Header {
             commit: then.commit,
             min_txid: txid,
@@ -83,9 +113,16 @@ impl Store {
             pre_apply_checksum: now.pos.post_apply_checksum,
             ..Header::new(then.page_size)
         };
+        let mut post_apply_checksum = then.pos.post_apply_checksum;
+        if let Some(page1) = &page1 {
+            let stored = database.page1(then).await?;
+            for page in [&stored, page1] {
+                post_apply_checksum = post_apply_checksum.toggle(page_checksum(Pgno::ONE, page));
+            }
+        }
         let marks = Marks {
             pre_apply_checksum: now.pos.post_apply_checksum,
-            post_apply_checksum: then.pos.post_apply_checksum,
+            post_apply_checksum,
             client_timestamp_ms: timestamp_ms,
             span: 0,
             group: None,
@@ -99,8 +136,9 @@ impl Store {
         let mut checksums = Vec::with_capacity(pgnos.len());
         for batch in pgnos.chunks(BATCH) {
             for (&pgno, data) in batch.iter().zip(database.pages_of(then, batch).await?) {
-                checksums.push(litevfs::ltx::page_checksum(pgno, &data));
-                writer.page(pgno, &data).map_err(failed)?;
+                let data = page1.as_ref().filter(|_| pgno == Pgno::ONE).unwrap_or(&data);
+                checksums.push(page_checksum(pgno, data));
+                writer.page(pgno, data).map_err(failed)?;
             }
         }
         let (index, file) = writer.finish().map_err(failed)?;
@@ -119,8 +157,13 @@ impl Store {
             return Ok(());
         };
         let view = database.view(None).await?;
-        let page1 = vec![Pgno::ONE];
-        let sound = self.sound_from_view(&database, &view, &view, page1, now_ms()).await?;
+        if view.pos.txid.next().is_none() {
+            // No commit can be under way to a place that there is not.
+            slot.unsettled.store(false, Ordering::Release);
+            return Ok(());
+        }
+        let (page1, at_ms) = (vec![Pgno::ONE], self.time_of_next(slot).await?);
+        let sound = self.sound_from_view(&database, &view, Target::of(&view), page1, at_ms).await?;
         match self.commit_gated(key, slot, sound.header, Ok(sound), By::Server).await {
             // Then that place is taken, which is as good.
             Ok(_) | Err(Error::PosMismatch(_)) => {
@@ -157,6 +200,12 @@ impl Store {
 }
 
 impl Database {
+    /// Page 1 of a view.
+    async fn page1(&self, view: &View) -> Result<Vec<u8>, Error> {
+        let pages = self.pages_of(view, &[Pgno::ONE]).await?;
+        pages.into_iter().next().ok_or(Error::NoPage(Pgno::ONE))
+    }
+
     /// The pages of a view that another one lacks, or has otherwise.
     async fn differing(&self, now: &View, then: &View) -> Result<Vec<Pgno>, Error> {
         let mut differing = Vec::new();

@@ -61,6 +61,13 @@ pub(super) fn convert(
 ) -> Result<Converted, Error> {
     let decoder = decoder(upload).map_err(|error| decode_error(error, upload))?;
     let header = *decoder.header();
+    if header.max_txid > Txid::LAST {
+        return Err(Error::BadFormat(format!(
+            "the LTX file ends with transaction {}, but {} is the last there can be",
+            header.max_txid,
+            Txid::LAST
+        )));
+    }
     let broken = |error| Ok(Converted { header, sound: Err(error) });
     let survey = match survey(decoder) {
         Ok(Some(survey)) => survey,
@@ -75,17 +82,26 @@ pub(super) fn convert(
         }
         Err(error) => return Err(decode_error(error, upload)),
     };
+    if header.commit == 0 {
+        let text =
+            "the LTX file leaves no page of the database: to delete it, say so by DELETE /db";
+        return broken(Error::BadPage1(text.into()));
+    }
     if let Some(disagreement) = survey.disagreement {
         return broken(Error::BadPage1(disagreement));
     }
-    if header.min_txid != Txid(1) && header.max_txid.0.saturating_sub(header.min_txid.0) > MAX_SPAN
-    {
+    if header.min_txid != Txid(1) && span(&header) > MAX_SPAN {
         let text =
             format!("the LTX file spans more than {MAX_SPAN} transactions: send fewer at once");
         return broken(Error::BadFormat(text));
     }
     let sound = store_form(upload, survey, scratch, now_ms, group);
     Ok(Converted { header, sound: Ok(sound.map_err(|error| decode_error(error, upload))?) })
+}
+
+/// How many transactions a valid header spans beyond the first.
+fn span(header: &Header) -> u64 {
+    header.max_txid.since(header.min_txid).unwrap_or_default()
 }
 
 fn decoder(
@@ -140,7 +156,7 @@ fn store_form(
         pre_apply_checksum: header.pre_apply_checksum,
         post_apply_checksum: trailer.post_apply_checksum,
         client_timestamp_ms: header.timestamp_ms,
-        span: header.max_txid.0.saturating_sub(header.min_txid.0),
+        span: span(&header),
         group,
     };
     let guard = Header { max_txid: header.min_txid, timestamp_ms: now_ms, ..header };

@@ -149,7 +149,7 @@ impl Store {
     ) -> Result<(), Error> {
         let (db, timestamp_ms) = (base.db(), now_ms().max(last_ms));
         let file = self.tombstone(db, page_size, pos, timestamp_ms)?;
-        let txid = pos.txid.next();
+        let txid = pos.txid.successor().ok_or(Error::LastTxid)?;
         let path = self.objects.shape.named(db, 0, txid, txid);
         match self.objects.create(&path, &file, timestamp_ms).await? {
             Created::New(_) => self.confirm(base, txid).await,
@@ -165,7 +165,7 @@ impl Store {
         pos: Pos,
         timestamp_ms: u64,
     ) -> Result<Arc<Spool>, Error> {
-        let txid = pos.txid.next();
+        let txid = pos.txid.successor().ok_or(Error::LastTxid)?;
         let header = Header {
             commit: 0,
             min_txid: txid,

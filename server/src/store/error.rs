@@ -23,6 +23,11 @@ pub enum Error {
     /// The database is younger than that, or its history does not reach back so far.
     #[error("the history of the database does not reach back to that time{0}")]
     NoTimestamp(Nearest),
+    /// There is no transaction id left.
+    #[error(
+        "the database is at the last transaction id there can be: export it, and import it under another name"
+    )]
+    LastTxid,
     /// The cluster has databases.
     #[error("the cluster has databases: delete them first")]
     ClusterInUse,

@@ -142,7 +142,7 @@ impl Files {
     /// The fewest merged or committed files that cover the transactions after `from` up to `to`, none
     /// of which has earlier ones, ascending; `None` when there are none that do, and end there.
     pub fn cover(&self, from: Txid, to: Txid) -> Option<Vec<LtxFile>> {
-        self.chain(from, to, from.next())
+        self.chain(from, to, from.successor()?)
     }
 
     /// The files that make up a position: a snapshot, if there is one, and what follows it.
@@ -175,11 +175,11 @@ impl Files {
     pub fn run(&self, level: u8, from: Txid, limit: usize) -> Vec<LtxFile> {
         let mut run = Vec::new();
         let mut at = from;
-        let Some(level) = self.levels.get(&level) else {
+        let (Some(level), Some(first)) = (self.levels.get(&level), from.successor()) else {
             return run;
         };
         while run.len() < limit
-            && let Some(next) = farthest(level, at, Txid(u64::MAX), from.next())
+            && let Some(next) = farthest(level, at, Txid(u64::MAX), first)
         {
             run.push(*next);
             at = next.max_txid;
@@ -198,7 +198,8 @@ fn farthest(
 ) -> Option<&LtxFile> {
     // Files of one level overlap only where runs of them were merged: past a file that ends before
     // `at`, nothing further back reaches `at` but such a merged file, which begins where its run does.
-    let reachable = level.range((first, Txid::ZERO)..=(at.next(), Txid(u64::MAX))).rev();
+    let reachable =
+        level.range((first, Txid::ZERO)..=(at.successor().unwrap_or(at), Txid(u64::MAX))).rev();
     let mut best: Option<&LtxFile> = None;
     for (_, file) in reachable.take(MAX_OVERLAP) {
         let leads = file.max_txid > at && file.max_txid <= to;

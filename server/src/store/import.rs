@@ -3,18 +3,22 @@
 //! That transaction holds every page, so that nothing of what was there before shows through. The file
 //! is read twice: the stored header, which comes first, has the checksum of all pages in it. In memory
 //! are one page, and for each page its checksum and its place.
+//!
+//! Page 1 is stored as the successor of the one that was there, if any ([`page1`]); and it says the size.
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use litevfs::ltx::{Header, StreamError, page_checksum};
+use litevfs::page1::Page1;
 use litevfs::types::{Checksum, PageSize, Pgno, Pos};
 
 use super::convert::{Sound, Writer};
 use super::error::Error;
 use super::layout::{self, Marks};
+use super::page1;
 use crate::spool::Spool;
-use crate::sqlite_file::{BadFile, HEADER_LEN, SqliteFile};
+use crate::sqlite_file::{BadFile, START_LEN, SqliteFile};
 
 /// The most pages a file may hold: some dozen bytes of memory go to each.
 const MAX_PAGES: u32 = 1 << 25;
@@ -33,10 +37,15 @@ pub(super) fn sound_from_sqlite(
     file: &Spool,
     scratch: &Path,
     base: Pos,
+    before: Option<Page1>,
     timestamp_ms: u64,
 ) -> Result<Sound, Error> {
-    let shape = read_shape(file)?;
-    let txid = base.txid.next();
+    let (shape, mut start) = read_shape(file)?;
+    match before {
+        Some(before) => page1::succeed(&mut start, before, shape.commit),
+        None => page1::keep_size(&mut start, shape.commit),
+    }
+    let txid = base.txid.next().ok_or(Error::LastTxid)?;
     let header = Header {
         commit: shape.commit,
         min_txid: txid,
@@ -45,7 +54,7 @@ pub(super) fn sound_from_sqlite(
         pre_apply_checksum: base.post_apply_checksum,
         ..Header::new(shape.page_size)
     };
-    encode(file, shape, header, scratch).map_err(|error| match error {
+    encode(file, shape, &start, header, scratch).map_err(|error| match error {
         StreamError::Io(error) => Error::Io(error),
         StreamError::Ltx(error) => Error::BadFormat(error.to_string()),
     })
@@ -54,11 +63,12 @@ pub(super) fn sound_from_sqlite(
 fn encode(
     file: &Spool,
     shape: Shape,
+    start: &[u8],
     header: Header,
     scratch: &Path,
 ) -> Result<Sound, StreamError<io::Error>> {
     let mut checksums: Vec<Checksum> = Vec::new();
-    each_page(file.reader().map_err(StreamError::Io)?, shape, |pgno, data| {
+    each_page(file.reader().map_err(StreamError::Io)?, shape, start, |pgno, data| {
         checksums.push(page_checksum(pgno, data));
         Ok(())
     })?;
@@ -75,13 +85,18 @@ fn encode(
     let stored = layout::stored_header(&header, &marks, pgnos);
     let mut writer = Writer::new(stored, scratch)?;
     let again = file.reader().map_err(StreamError::Io)?;
-    each_page(again, shape, |pgno, data| writer.page(pgno, data))?;
+    each_page(again, shape, start, |pgno, data| writer.page(pgno, data))?;
     let (index, file) = writer.finish()?;
     Ok(Sound { header, index, checksums, file })
 }
 
-/// Reads the pages in order, but for the lock page.
-fn each_page<R, F>(mut file: R, shape: Shape, mut take: F) -> Result<(), StreamError<io::Error>>
+/// Reads the pages in order, but for the lock page. The first begins with `start`.
+fn each_page<R, F>(
+    mut file: R,
+    shape: Shape,
+    start: &[u8],
+    mut take: F,
+) -> Result<(), StreamError<io::Error>>
 where
     R: Read,
     F: FnMut(Pgno, &[u8]) -> Result<(), StreamError<io::Error>>,
@@ -89,6 +104,11 @@ where
     let mut page = vec![0; shape.page_size.len_bytes()];
     for pgno in (1..=shape.commit).filter_map(Pgno::new) {
         file.read_exact(&mut page).map_err(StreamError::Io)?;
+        if pgno == Pgno::ONE
+            && let Some(place) = page.get_mut(..start.len())
+        {
+            place.copy_from_slice(start);
+        }
         if pgno != shape.page_size.lock_pgno() {
             take(pgno, &page)?;
         }
@@ -96,15 +116,17 @@ where
     Ok(())
 }
 
-/// Reads the file's header, and holds it against its length.
-fn read_shape(file: &Spool) -> Result<Shape, Error> {
+/// Reads the file's start, and holds it against its length.
+fn read_shape(file: &Spool) -> Result<(Shape, Vec<u8>), Error> {
     let mut start = Vec::new();
-    file.reader()?.take(HEADER_LEN as u64).read_to_end(&mut start)?;
+    file.reader()?.take(START_LEN as u64).read_to_end(&mut start)?;
     let bad = |error: BadFile| Error::BadFormat(error.to_string());
     let header = SqliteFile::parse(&start).map_err(bad)?;
     let pages = header.pages(file.len()).map_err(bad)?;
     match u32::try_from(pages) {
-        Ok(commit) if commit <= MAX_PAGES => Ok(Shape { page_size: header.page_size, commit }),
+        Ok(commit) if commit <= MAX_PAGES => {
+            Ok((Shape { page_size: header.page_size, commit }, start))
+        }
         _ => Err(Error::BadFormat(format!(
             "the SQLite file has more than {MAX_PAGES} pages: give it larger ones"
         ))),
@@ -141,7 +163,7 @@ mod tests {
     }
 
     fn import(bytes: &[u8], base: Pos) -> Result<Sound, Error> {
-        sound_from_sqlite(&spool(bytes), &std::env::temp_dir(), base, 7)
+        sound_from_sqlite(&spool(bytes), &std::env::temp_dir(), base, None, 7)
     }
 
     fn refusal(bytes: &[u8]) -> String {
@@ -216,11 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_is_not_valid_is_taken_from_the_length() {
-        let mut bytes = sqlite(4096, "INSERT INTO t VALUES (zeroblob(20000));");
+    fn a_size_that_is_not_valid_is_taken_from_the_length_and_said() {
+        let whole = sqlite(4096, "INSERT INTO t VALUES (zeroblob(20000));");
+        let mut bytes = whole.clone();
         bytes[28..32].copy_from_slice(&1_u32.to_be_bytes());
         bytes[92..96].copy_from_slice(&u32::MAX.to_be_bytes());
-        assert!(pages_of(&import(&bytes, NEW).unwrap()).1 == bytes);
+        assert!(pages_of(&import(&bytes, NEW).unwrap()).1 == whole);
         bytes.truncate(bytes.len() - 1);
         assert!(refusal(&bytes).contains("cut short"));
     }
@@ -230,7 +253,7 @@ mod tests {
         // Page 16,385 of 65,536 bytes is the lock page; what lies there must not matter.
         let shape = Shape { page_size: PageSize::new(65_536).unwrap(), commit: 16_386 };
         let mut seen = Vec::new();
-        each_page(io::repeat(0), shape, |pgno, _| {
+        each_page(io::repeat(0), shape, &[], |pgno, _| {
             seen.push(pgno.get());
             Ok(())
         })

@@ -92,7 +92,7 @@ impl Database {
         if file.max_txid <= tip.pos.txid {
             return Ok(());
         }
-        let follows = file.min_txid == tip.pos.txid.next()
+        let follows = file.min_txid.follows(tip.pos.txid)
             && index.marks.follows(tip.pos.post_apply_checksum)
             && (index.page_size == tip.page_size || index.is_whole() || is_tombstone(index));
         if !follows {
@@ -176,7 +176,10 @@ pub(super) async fn complete_span(
     guard: &LtxFile,
 ) -> Result<(LtxFile, Arc<FileIndex>), Error> {
     let index = indexes.get(objects, db, guard).await?;
-    let max_txid = Txid(guard.min_txid.0.saturating_add(index.marks.span));
+    let max_txid = guard.min_txid.0.checked_add(index.marks.span).map(Txid);
+    let max_txid = max_txid.ok_or_else(|| {
+        Error::corrupt(objects.shape.file(db, guard), "it spans more than there can be")
+    })?;
     let header = Header {
         commit: index.commit,
         min_txid: guard.min_txid,

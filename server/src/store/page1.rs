@@ -1,41 +1,124 @@
-//! What page 1 says about the database, held against what the LTX header says.
+//! What page 1 of an upload says about the database: held against what the LTX header says, and against
+//! what SQLite demands.
 //!
-//! A client that gets them apart (by half a change of the page size, for one) would leave a database that
-//! nobody can open; the checksums do not notice, because they are right for the pages as they are.
+//! A client that gets page 1 and the header apart (by half a change of the page size, for one), or that
+//! sends what a codec encrypted, would leave a database that nobody can open; the checksums do not notice,
+//! because they are right for the pages as they are.
 //!
-//! | offset | size | field of page 1, big-endian |
-//! | --- | --- | --- |
-//! | 16 | 2 | page size, bytes; 1 stands for 65,536 |
-//! | 24 | 4 | change counter |
-//! | 28 | 4 | database size, pages; 0 when unknown |
-//! | 92 | 4 | the change counter for which the size is valid |
+//! An import and a restore put a page 1 in the place of another one that SQLite has not made it from. Each
+//! connection that has the database open must notice that its pages and its schema are old. SQLite goes by
+//! the change counter and the schema cookie for that; so both get past what they were on either page.
 
 use litevfs::ltx::Header;
+use litevfs::page1::{self, Page1};
 
-/// What is wrong with page 1 of an upload; `None` when it agrees with the LTX header.
+/// What is wrong with page 1 of an upload; `None` when SQLite could open the database with it.
 pub(super) fn disagreement(page1: &[u8], header: &Header) -> Option<String> {
-    let page_size = match field::<2>(page1, 16).map(u16::from_be_bytes) {
-        Some(1) => 65_536,
-        bytes => u32::from(bytes.unwrap_or(0)),
+    let Page1 { page_size, size, .. } = match Page1::decode(page1) {
+        Ok(page1) => page1,
+        Err(fault @ page1::Fault::PageSize) => {
+            return Some(format!(
+                "page 1 {fault}, the LTX header says that pages have {} bytes: roll the transaction \
+                 back and run it again",
+                header.page_size.bytes()
+            ));
+        }
+        Err(fault) => return Some(not_sqlite(fault)),
     };
-    if page_size != header.page_size.bytes() {
+    if page_size != header.page_size {
         return Some(format!(
-            "page 1 says that pages have {page_size} bytes, the LTX header says {}: send a file that \
+            "page 1 says that pages have {} bytes, the LTX header says {}: send a file that \
              has every page in the new size, or roll the transaction back and run it again",
+            page_size.bytes(),
             header.page_size.bytes()
         ));
     }
-    let commit = field::<4>(page1, 28).map_or(0, u32::from_be_bytes);
-    let valid = commit != 0 && field::<4>(page1, 24) == field(page1, 92);
-    (valid && commit != header.commit).then(|| {
+    if let Err(fault) = page1::check(page1) {
+        return Some(not_sqlite(fault));
+    }
+    size.filter(|&size| size != header.commit).map(|size| {
         format!(
-            "page 1 says that the database has {commit} pages, the LTX header says {}: roll the \
+            "page 1 says that the database has {size} pages, the LTX header says {}: roll the \
              transaction back and run it again",
             header.commit
         )
     })
 }
 
-fn field<const N: usize>(page: &[u8], offset: usize) -> Option<[u8; N]> {
-    page.get(offset..)?.first_chunk().copied()
+fn not_sqlite(fault: page1::Fault) -> String {
+    format!(
+        "page 1 {fault}, so SQLite could not open the database with it: a database that a codec \
+         encrypted can't be kept here"
+    )
+}
+
+/// Makes a page 1 the successor of another one, for a database of so many pages.
+pub(super) fn succeed(page1: &mut [u8], before: Page1, commit: u32) {
+    // One that SQLite could not read is left as it is: what would be changed means something else in it.
+    let Ok(own) = Page1::decode(page1) else {
+        return;
+    };
+    let counter = past(own.change_counter, before.change_counter);
+    page1::set_counter_and_size(page1, counter, commit);
+    page1::set_schema_cookie(page1, past(own.schema_cookie, before.schema_cookie));
+}
+
+/// Has page 1 say the size of its database, which a SQLite before 3.7.0 did not keep.
+pub(super) fn keep_size(page1: &mut [u8], commit: u32) {
+    if let Ok(own) = Page1::decode(page1)
+        && own.size.is_none()
+    {
+        page1::set_counter_and_size(page1, own.change_counter, commit);
+    }
+}
+
+/// A count after two others. SQLite's counts begin again at their end.
+fn past(a: u32, b: u32) -> u32 {
+    a.max(b).wrapping_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page1(counter: u32, cookie: u32) -> Vec<u8> {
+        let mut page = vec![0; 512];
+        page[..16].copy_from_slice(page1::MAGIC);
+        page[16..24].copy_from_slice(&[2, 0, 1, 1, 0, 64, 32, 32]);
+        page[100] = 13;
+        page1::set_counter_and_size(&mut page, counter, 9);
+        page1::set_schema_cookie(&mut page, cookie);
+        page
+    }
+
+    #[test]
+    fn a_successor_counts_past_both() {
+        for (own, before, counts) in
+            [((7, 3), (5, 8), (8, 9)), ((5, 8), (7, 3), (8, 9)), ((1, 1), (u32::MAX, 1), (0, 2))]
+        {
+            let mut page = page1(own.0, own.1);
+            succeed(&mut page, Page1::decode(&page1(before.0, before.1)).unwrap(), 4);
+            let after = Page1::decode(&page).unwrap();
+            assert_eq!((after.change_counter, after.schema_cookie), counts);
+            assert_eq!(after.size, Some(4));
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_not_written_into() {
+        let mut page = vec![7; 512];
+        succeed(&mut page, Page1::decode(&page1(1, 1)).unwrap(), 4);
+        keep_size(&mut page, 4);
+        assert_eq!(page, [7; 512]);
+    }
+
+    #[test]
+    fn a_size_that_is_kept_stays() {
+        let mut page = page1(7, 3);
+        keep_size(&mut page, 4);
+        assert_eq!(page, page1(7, 3));
+        page[95] = 6;
+        keep_size(&mut page, 4);
+        assert_eq!(Page1::decode(&page).unwrap().size, Some(4));
+    }
 }

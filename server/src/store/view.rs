@@ -214,7 +214,7 @@ fn check_order(
     if before.index.page_size != after.index.page_size && !after.index.is_whole() {
         return Err(Error::corrupt(path, "its page size is not that of the file before"));
     }
-    let adjacent = before.file.max_txid.next() == after.file.min_txid;
+    let adjacent = after.file.min_txid.follows(before.file.max_txid);
     if adjacent && !after.index.marks.follows(before.index.post_apply_checksum()) {
         return Err(Error::corrupt(path, "it does not follow the file before"));
     }

@@ -154,6 +154,13 @@ impl Answer {
         assert_eq!(self.refusal(), (status, code.to_owned()), "{}", self.json());
     }
 
+    /// The same, and what it was told.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) -> String {
+        self.assert_refused(status, code);
+        self.json()["error"].as_str().unwrap().to_owned()
+    }
+
     /// Asserts that the request succeeded.
     #[track_caller]
     pub fn assert_ok(self) -> Answer {

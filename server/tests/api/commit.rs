@@ -210,7 +210,7 @@ fn the_same_file_again_is_already_applied() {
 fn equal_positions_do_not_make_equal_transactions() {
     let (server, mut model) = started();
     // The same change made to two pages leaves the database checksum as it was.
-    let (one, other) = (model.tx(&[(1, 7), (2, 7)], 3), model.tx(&[(1, 8), (2, 8)], 3));
+    let (one, other) = (model.tx(&[(2, 7), (3, 7)], 3), model.tx(&[(2, 8), (3, 8)], 3));
     assert_eq!(one.post, other.post);
     model.apply(&one);
     server.client().push("a", &one.ltx()).assert_ok();
@@ -287,7 +287,7 @@ fn a_transaction_larger_than_memory_allows_goes_through_files() {
     let mut state = 1_u64;
     for pgno in 1..=300 {
         let mut page = model.page(pgno, 0);
-        for byte in &mut page[100..] {
+        for byte in &mut page[101..] {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             *byte = (state >> 56) as u8;
         }

@@ -38,7 +38,7 @@ fn noisy(mut tx: Tx, model: &Model) -> Tx {
     let mut pages = model.pages.clone();
     pages.resize(tx.header.commit as usize, Vec::new());
     for (pgno, page) in &mut tx.pages {
-        for bytes in page[100..].chunks_exact_mut(4) {
+        for bytes in page[104..].chunks_exact_mut(4) {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             bytes.copy_from_slice(&((state >> 32) as u32).to_be_bytes());
         }

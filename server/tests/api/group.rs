@@ -10,9 +10,9 @@ use crate::model::{Model, Tx, pos_json};
 use crate::process::Server;
 use crate::tokens::Tokens;
 
-const ID: &str = "0123456789abcdef0123456789abcdef";
+pub const ID: &str = "0123456789abcdef0123456789abcdef";
 
-fn id(number: u32) -> String {
+pub fn id(number: u32) -> String {
     format!("{number:08x}{}", "5a".repeat(12))
 }
 
@@ -31,7 +31,7 @@ fn body(id: &str, txs: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     body
 }
 
-fn push(client: &Client, id: &str, txs: &[(&str, &[u8])]) -> Answer {
+pub fn push(client: &Client, id: &str, txs: &[(&str, &[u8])]) -> Answer {
     let txs: Vec<_> = txs.iter().map(|&(db, ltx)| (db, None, ltx)).collect();
     client.post("/db/group", &body(id, &txs))
 }
@@ -253,7 +253,7 @@ fn what_a_dead_server_had_not_decided_is_undone() {
     for (db, model) in [("a", &a), ("b", &b)] {
         // A transaction that changes nothing took its place.
         let checksum = model.pos.post_apply_checksum;
-        let pos = Pos { txid: model.pos.txid.next(), post_apply_checksum: checksum };
+        let pos = Pos { txid: model.pos.txid.next().unwrap(), post_apply_checksum: checksum };
         assert_eq!(seen[db], pos_json(pos));
         let file = client.get(&format!("/db/snapshot?db={db}&format=sqlite")).assert_ok().body;
         assert!(file == model.file());

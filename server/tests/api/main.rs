@@ -27,4 +27,5 @@ mod status;
 mod sync;
 mod tls;
 mod tokens;
+mod txid;
 mod watch;

@@ -1,6 +1,7 @@
 //! A database in memory: makes LTX files, and knows what every position looks like.
 
 use litevfs::ltx::{Encoder, Format, Header, page_checksum};
+use litevfs::page1::{HEADER_LEN, MAGIC};
 use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
 use serde_json::{Value, json};
 
@@ -32,14 +33,21 @@ impl Model {
         }
     }
 
-    /// A page full of a byte, but for its first few and what page 1 has to say: the page size, and
-    /// that the database size is not known.
+    /// A page full of a byte, but for its first few and what page 1 has to say, so that SQLite would open
+    /// it: among that, that the database size is not known.
     pub fn page(&self, pgno: u32, fill: u8) -> Vec<u8> {
         let mut page = vec![fill; self.page_size.len_bytes()];
-        page[..4].copy_from_slice(&pgno.to_be_bytes());
+        if pgno > 1 {
+            page[..4].copy_from_slice(&pgno.to_be_bytes());
+            return page;
+        }
+        page[..16].copy_from_slice(MAGIC);
         let page_size = u16::try_from(self.page_size.bytes()).unwrap_or(1);
         page[16..18].copy_from_slice(&page_size.to_be_bytes());
+        page[18..24].copy_from_slice(&[1, 1, 0, 64, 32, 32]);
         page[28..32].fill(0);
+        page[44..60].fill(0);
+        page[HEADER_LEN] = 13;
         page
     }
 
@@ -48,7 +56,7 @@ impl Model {
         let pages: Vec<_> =
             changes.iter().map(|&(pgno, fill)| (pgno, self.page(pgno, fill))).collect();
         let after = applied(&self.pages, &pages, commit);
-        let min_txid = self.pos.txid.next();
+        let min_txid = self.pos.txid.next().unwrap();
         let header = Header {
             commit,
             min_txid,

@@ -4,6 +4,7 @@ use super::dialect::Dialect;
 use super::exchange::{Call, Exchange, Failure};
 use super::opening;
 use super::pages::{Asker, decode_whole, pages_call};
+use super::snapshot;
 use super::wire::{GroupResponse, LeaseResponse, SyncResponse, group_header, sync_request};
 use crate::backend::traffic::Traffic;
 use crate::backend::{
@@ -133,6 +134,10 @@ impl Backend for LfscClient {
         })?;
         let mut pages = decode_whole(&self.exchange, &self.dialect, &page1, &response)?;
         Ok((pos, pages.pop().map(|(_, page)| page).unwrap_or_default()))
+    }
+
+    fn size_pages(&self, db: &DbName, pos: Pos) -> Result<u32> {
+        snapshot::size_pages(&self.exchange, db, pos)
     }
 
     fn push(

@@ -4,6 +4,7 @@
 //! client.rs    one method of the backend, one call of the API
 //! opening.rs   what a reader needs first, in one answer
 //! pages.rs     pages as they are stored, read as they come, or in JSON
+//! snapshot.rs  the size of a database, where page 1 does not say it
 //! dialect.rs   what the server understands beyond the plain API
 //! exchange.rs  URL, headers, time limits, retries, and errors with host, status and reason
 //! wire.rs      the JSON bodies
@@ -18,6 +19,7 @@ mod exchange;
 mod named;
 mod opening;
 mod pages;
+mod snapshot;
 mod wire;
 
 pub use client::LfscClient;

@@ -159,6 +159,10 @@ impl Backend for FaultyBackend {
         }
     }
 
+    fn size_pages(&self, db: &DbName, pos: Pos) -> Result<u32> {
+        self.server.size_pages(db, pos)
+    }
+
     fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<Pushed, PushError> {
         match self.next(Operation::Push) {
             None | Some(Fault::Fine) => self.server.push(db, file, id),

@@ -85,7 +85,7 @@ impl MemoryBackend {
         let (pos, mut pages) = self.newest(db);
         edit(&mut pages);
         let sum = database_checksum(&pages);
-        let pos = Pos { txid: pos.txid.next(), post_apply_checksum: sum };
+        let pos = Pos { txid: pos.txid.next().expect("few are made"), post_apply_checksum: sum };
         self.databases.lock().entry(db.clone()).or_default().versions.push((pos, pages));
     }
 
@@ -201,6 +201,14 @@ impl Backend for MemoryBackend {
         Ok((*pos, pages.get(&Pgno::ONE).expect("no page 1").clone()))
     }
 
+    fn size_pages(&self, db: &DbName, pos: Pos) -> Result<u32> {
+        self.note("size_pages", 1);
+        let databases = self.databases.lock();
+        let version = databases.get(db).and_then(|db| db.versions.iter().find(|(p, _)| *p == pos));
+        let (_, pages) = version.ok_or_else(|| Error::new(ErrorKind::PosMismatch, "not held"))?;
+        Ok(pages.len() as u32)
+    }
+
     fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<Pushed, PushError> {
         self.note("push", file.len());
         let mut databases = self.databases.lock();
@@ -309,7 +317,7 @@ impl History {
         let (pos, mut pages) = self.versions.last().cloned().unwrap_or_default();
         let mut decoder = ltx::Decoder::new(file, ltx::Version::V1).expect("no LTX file");
         let header = *decoder.header();
-        if header.min_txid != pos.txid.next()
+        if !header.min_txid.follows(pos.txid)
             || header.pre_apply_checksum != pos.post_apply_checksum
         {
             let error = Error::new(ErrorKind::PosMismatch, format!("the server is at {pos}"));

@@ -4,7 +4,7 @@ use super::*;
 use crate::backend::Backend;
 use crate::backend::twins::{Fault, Operation};
 use crate::error::ErrorKind;
-use crate::pager::header::Header;
+use crate::page1::Page1;
 
 fn writer(fixture: &Fixture) -> Connection {
     let mut connection = fixture.connect();
@@ -114,7 +114,7 @@ fn in_exclusive_mode_every_transaction_counts_up() {
         connection.confirm_commit().unwrap();
         assert_eq!((fixture.stored(2), txid(&fixture)), (Some(fill), pushed));
         let (_, pages) = fixture.server.newest(&fixture.db);
-        let counter = Header::decode(&pages[&pgno(1)]).unwrap().change_counter;
+        let counter = Page1::decode(&pages[&pgno(1)]).unwrap().change_counter;
         assert_eq!(u64::from(counter), pushed);
     }
     // Written once more, as it is: nothing to commit, and no mistake either.

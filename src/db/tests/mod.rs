@@ -5,6 +5,7 @@ mod auto_lease;
 mod commits;
 mod groups;
 mod leases;
+mod page1;
 mod page_size;
 mod past;
 mod views;
@@ -15,6 +16,7 @@ use crate::backend::Granted;
 use crate::backend::twins::{FaultyBackend, MemoryBackend};
 use crate::config::{Config, Environment, Parameters};
 use crate::error::Result;
+use crate::page1::HEADER_LEN;
 use crate::types::{DbName, Pgno};
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -55,6 +57,7 @@ delegate! {
         pages: crate::backend::PageList
     ) -> Result<alloc::boxed::Box<dyn crate::backend::PageStream>>;
     page1_then(db: &DbName, moment: &crate::backend::Moment) -> Result<(crate::types::Pos, Vec<u8>)>;
+    size_pages(db: &DbName, pos: crate::types::Pos) -> Result<u32>;
     push(db: &DbName, ltx: &[u8], id: &str)
         -> core::result::Result<crate::backend::Pushed, crate::backend::PushError>;
     push_group(
@@ -120,7 +123,9 @@ fn page(n: u32, fill: u8, counter: u32, commit: u32) -> Vec<u8> {
     if n == 1 {
         page[..16].copy_from_slice(b"SQLite format 3\0");
         page[16..18].copy_from_slice(&(PAGE_LEN as u16).to_be_bytes());
-        page[18..20].copy_from_slice(&[1, 1]);
+        page[18..24].copy_from_slice(&[1, 1, 0, 64, 32, 32]);
+        page[40..60].fill(0);
+        page[HEADER_LEN] = 13;
         page[24..28].copy_from_slice(&counter.to_be_bytes());
         page[28..32].copy_from_slice(&commit.to_be_bytes());
         page[92..96].copy_from_slice(&counter.to_be_bytes());

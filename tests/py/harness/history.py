@@ -15,11 +15,13 @@ PRAGMAS = {"page_size": 1024, "auto_vacuum": 1}  # so that it shrinks as well
 class History:
     """Commits made through the raw API. `copies[i]` is the state after transaction i + 1.
 
-    Every so many commits, if `reshape_every` is given, the page size changes.
+    Every so many commits, if `reshape_every` is given, the page size changes. `early_ms` is how much a
+    time may be too early: a disk's clock is coarser than this one.
     """
 
-    def __init__(self, url, name, seed, transactions, pause_s=0.0, reshape_every=0):
+    def __init__(self, url, name, seed, transactions, pause_s=0.0, reshape_every=0, early_ms=0):
         self.url, self.name, self.reshape_every = url, name, reshape_every
+        self.early_ms = early_ms
         self.rng = random.Random(seed)
         self.copies = []
         self._between = []  # when each transaction was sent and acknowledged, in ms
@@ -51,7 +53,7 @@ class History:
             i, ms = int(point["maxTxId"], 16) - 1, parse_ms(point["maxTimestamp"])
             equal(f"the checksum of transaction {i + 1}", point["postApplyChecksum"], self.copies[i].position[17:])
             sent, done = self._between[i]
-            check(sent <= ms <= done, f"transaction {i + 1} is said to be of {ms}, and came between {sent} and {done}")
+            check(sent - self.early_ms <= ms <= done, f"transaction {i + 1} is said to be of {ms}, and came between {sent} and {done}")
             points.append((i, ms))
         check(points == sorted(set(points)), "the restore points are not in order")
         return points

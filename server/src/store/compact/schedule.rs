@@ -171,7 +171,7 @@ fn newest_snapshot(files: &Files) -> Option<&LtxFile> {
 
 /// The longest run of files of one level in a plan.
 fn longest_run(plan: &[LtxFile]) -> Option<Merge> {
-    let runs = plan.chunk_by(|a, b| a.level == b.level && a.max_txid.next() == b.min_txid);
+    let runs = plan.chunk_by(|a, b| a.level == b.level && b.min_txid.follows(a.max_txid));
     let longest = runs.filter(|run| run.len() > 1).max_by_key(|run| run.len())?;
     let level = longest.first()?.level.max(1);
     Some(Merge { inputs: longest.to_vec(), level })
@@ -207,7 +207,12 @@ mod tests {
             if txid % 8 == 0 || pause_ms >= 60_000 {
                 while let Some(merge) = schedule.next_merge(&files, now) {
                     let (first, last) = (merge.inputs[0], merge.inputs[merge.inputs.len() - 1]);
-                    assert!(merge.inputs.windows(2).all(|w| w[1].min_txid <= w[0].max_txid.next()));
+                    assert!(
+                        merge
+                            .inputs
+                            .windows(2)
+                            .all(|w| w[1].min_txid <= w[0].max_txid.next().unwrap())
+                    );
                     files.insert(file(merge.level, first.min_txid.0, last.max_txid.0, now));
                 }
                 for gone in schedule.removable(&files, now) {

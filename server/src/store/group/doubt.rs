@@ -18,6 +18,7 @@ use super::decision::{Committed, Decision};
 use crate::key::DbKey;
 use crate::store::base::Base;
 use crate::store::claim::now_ms;
+use crate::store::control::Target;
 use crate::store::error::Error;
 use crate::store::file_index::FileIndex;
 use crate::store::files::LtxFile;
@@ -202,9 +203,10 @@ impl Store {
             return Ok(());
         }
         let view = database.view(None).await?;
-        if view.pos.txid.next() == file.min_txid {
-            let page1 = vec![Pgno::ONE];
-            let seal = self.sound_from_view(&database, &view, &view, page1, timestamp_ms).await?;
+        if file.min_txid.follows(view.pos.txid) {
+            let (page1, at_ms) = (vec![Pgno::ONE], timestamp_ms.max(view.timestamp_ms));
+            let seal =
+                self.sound_from_view(&database, &view, Target::of(&view), page1, at_ms).await?;
             self.objects.replace(&path, file, &seal.file, timestamp_ms).await?;
         }
         Ok(())

@@ -207,7 +207,7 @@ fn take_in(prepared: &[Prepared], new: Vec<New<'_>>, group: &Arc<Committed>) {
     let mut states: Vec<_> = known.map(|(member, known)| (member, known.state.write())).collect();
     for (member, state) in &mut states {
         let base = state.tip.pos;
-        if base.txid.next() == member.file.min_txid {
+        if member.file.min_txid.follows(base.txid) {
             state.append_after(base, member.file, &member.index, &member.sound.checksums);
         }
         state.together.note(member.file.min_txid, group);

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use litevfs::page1::differ_in_counts_only;
 use litevfs::types::{Pgno, Pos, Txid};
 
 use super::faulty::Faults;
 use super::memory::Memory;
-use super::model::Model;
+use super::model::{Model, checksum};
 use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
 use crate::store::compact::Schedule;
@@ -147,10 +148,12 @@ fn another_server_follows_and_restores_what_was_before() {
         after.apply(&tx);
         other.commit(&key, spool(&after.commit(&[(1, 5)], 2)), None).await.unwrap();
         let pos = other.restore(&key, At::Txid(Txid(1)), None).await.unwrap();
-        assert_eq!((pos.txid, pos.post_apply_checksum), (Txid(4), model.pos.post_apply_checksum));
+        assert_eq!(pos.txid, Txid(4));
         let database = newest(&one, &key).await.unwrap().unwrap();
         assert_eq!(database.page_size().bytes(), 512);
-        assert!(database.pages(pos, &[Pgno::ONE]).await.unwrap() == model.pages);
+        let restored = database.pages(pos, &[Pgno::ONE]).await.unwrap();
+        assert!(differ_in_counts_only(&restored[0], &model.pages[0]));
+        assert_eq!(pos.post_apply_checksum, checksum(&restored));
         let before = Pos { txid: Txid(3), ..after.pos };
         assert!(database.pages(before, &[Pgno::ONE]).await.unwrap()[0] == after.pages[0]);
         assert_eq!(plans(&other, &key, 4).await[3], [(9, 1, 4)]);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use litevfs::page1::differ_in_counts_only;
 use litevfs::types::Pos;
 
 use super::faulty::{Faults, Faulty};
 use super::memory::Memory;
-use super::model::Model;
+use super::model::{Model, checksum};
 use super::{eager, key, newest, open, open_faulty, spool};
 use crate::lease::LeaseError;
 use crate::store::compact::Schedule;
@@ -128,7 +129,7 @@ fn giving_a_lease_back_through_another_server_shuts_the_first_out() {
         other.release_lease(&key, &id).await.unwrap();
         let now = newest(&other, &key).await.unwrap().unwrap().pos();
         assert_eq!(now.post_apply_checksum, model.pos.post_apply_checksum);
-        assert_eq!(now.txid, model.pos.txid.next());
+        assert!(now.txid.follows(model.pos.txid));
         // What was under way under that lease no longer fits.
         let late = one.commit(&key, spool(&model.commit(&[(1, 2)], 1)), Some(&id)).await;
         assert!(late.is_err());
@@ -213,9 +214,10 @@ fn the_past_can_be_restored_through_any_server() {
             let now = other.restore(&key, At::Txid(pos.txid), None).await.unwrap();
             let database = newest(&one, &key).await.unwrap().unwrap();
             assert_eq!(database.pos(), now);
-            assert_eq!(now.post_apply_checksum, pos.post_apply_checksum);
             let pgnos: Vec<_> = (1..=5).filter_map(litevfs::types::Pgno::new).collect();
-            assert!(&database.pages(now, &pgnos).await.unwrap() == pages);
+            let restored = database.pages(now, &pgnos).await.unwrap();
+            assert_eq!(now.post_apply_checksum, checksum(&restored));
+            assert!(differ_in_counts_only(&restored[0], &pages[0]) && restored[1..] == pages[1..]);
         }
         let lost = other.restore(&key, At::Txid(litevfs::types::Txid(9999)), None).await;
         assert!(matches!(lost, Err(Error::NoTxid(_))), "{lost:?}");

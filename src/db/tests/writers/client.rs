@@ -5,6 +5,7 @@ use super::world::{below, chance, is_calm, world};
 use crate::db::tests::{PAGE_LEN, offset, page};
 use crate::db::{Connection, Lock};
 use crate::error::{ErrorKind, Result};
+use crate::page1::SCHEMA_COOKIE;
 use alloc::vec::Vec;
 
 /// The database never has more pages.
@@ -27,6 +28,9 @@ fn number_at(page: &[u8], at: usize) -> u32 {
 struct PageCache {
     /// Bytes 24 to 39 of page 1 as they were when it was read or written.
     version: [u8; 16],
+    /// The schema cookie that page 1 had when it was read. Versions are compared without it: where the
+    /// history is another one than before, it is shown otherwise than it is stored.
+    cookie: Vec<u8>,
     pages: Pages,
 }
 
@@ -192,7 +196,20 @@ impl Client {
     fn read(&mut self, n: u32) -> Result<Vec<u8>> {
         let mut page = alloc::vec![0; PAGE_LEN];
         assert_eq!(self.connection.read_at(offset(n), &mut page)?, PAGE_LEN);
+        if n == 1 {
+            self.cache.cookie = page[SCHEMA_COOKIE].to_vec();
+            page[SCHEMA_COOKIE].fill(0);
+        }
         Ok(page)
+    }
+
+    /// SQLite writes the cookie back that it read. So what is stored keeps the one that it had, 0.
+    fn write_page(&mut self, n: u32, page: &[u8]) -> Result<()> {
+        let mut page = page.to_vec();
+        if n == 1 {
+            page[SCHEMA_COOKIE].copy_from_slice(&self.cache.cookie);
+        }
+        self.connection.write_at(offset(n), &page)
     }
 
     fn end_reading(&mut self, reading: &Reading) {
@@ -275,7 +292,7 @@ impl Client {
             before = Some(page);
         }
         let image = world(|world| world.model.intents[&writing.stamp].writes[&n].clone());
-        self.connection.write_at(offset(n), &image)?;
+        self.write_page(n, &image)?;
         writing.undo.push((n, before));
         Ok(())
     }
@@ -335,8 +352,7 @@ impl Client {
             .map(|(n, before)| before.as_ref().map(|before| (*n, before)))
             .collect();
         if let Some(old) = old.filter(|_| !writing.undo.is_empty() && !chance(300)) {
-            let restored =
-                old.iter().try_for_each(|(n, page)| self.connection.write_at(offset(*n), page));
+            let restored = old.iter().try_for_each(|(n, page)| self.write_page(*n, page));
             if restored.is_ok() {
                 self.connection.truncate(offset(writing.old_commit + 1)).expect("under the lock");
                 // It compares page 1 with the stored one; if that is not to be had, SQLite gives up what

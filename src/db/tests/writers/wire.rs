@@ -70,6 +70,10 @@ impl Backend for Wire {
         self.send(|error| error, |server| server.page1_then(db, moment), || None)
     }
 
+    fn size_pages(&self, db: &DbName, pos: Pos) -> Result<u32> {
+        self.send(|error| error, |server| server.size_pages(db, pos), || None)
+    }
+
     fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<Pushed, PushError> {
         let late = || {
             let (db, file, id) = (db.clone(), file.to_owned(), id.to_owned());

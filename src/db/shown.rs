@@ -1,0 +1,211 @@
+//! What SQLite saw of page 1 on one connection, and what it is shown of it next.
+//!
+//! SQLite takes its pages for fresh as long as 16 bytes of page 1 stay as they were, and its schema as
+//! long as the schema cookie does. Both hold in a file that SQLite alone writes. Here page 1 can change
+//! hands: a database is deleted and made anew, restored, imported over, taken back with its server's
+//! folder. Then counter and cookie may be what they were, and mean something else.
+//!
+//! So whenever the position moved, the version bytes are shown as they never were. And whenever the way
+//! from the page 1 that SQLite saw to this one is not known to be commits alone, the cookie is shown as it
+//! never was: a shift is added to the stored one that makes it newer than each that SQLite has seen. The
+//! shift stays, so that one stored cookie is one shown cookie from then on, and is taken off what SQLite
+//! writes: what is stored counts on from what was stored.
+//!
+//! Commits count up by one a transaction on page 1 (`make.rs` sees to it in exclusive locking mode). A
+//! counter that went another way than the TXID tells of a restore by a server that does not raise the
+//! cookie itself, or of writers of another kind; for these the schema is read once too often.
+
+use super::database::{Database, View};
+use crate::error::Result;
+use crate::page1::Page1;
+use crate::types::Pos;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// The page 1 that SQLite saw last; `None` before the first.
+    last: Option<Sight>,
+    /// SQLite must read page 1 again, although it is the one that it wrote.
+    pub is_outdated: bool,
+    /// Added to the stored schema cookie.
+    shift: u32,
+    /// The newest cookie that SQLite has seen or made.
+    newest: u32,
+}
+
+/// A page 1, and where it was seen.
+#[derive(Debug, Clone, Copy)]
+struct Sight {
+    pos: Pos,
+    handovers: u64,
+    /// `None` of an empty database.
+    page1: Option<Page1>,
+}
+
+impl Shown {
+    /// What is added to the stored schema cookie.
+    pub fn shift(&self) -> u32 {
+        self.shift
+    }
+
+    /// Whether SQLite has seen page 1 at that view.
+    fn is_at(&self, view: View) -> bool {
+        self.last.is_some_and(|last| last.pos == view.pos && last.handovers == view.handovers)
+    }
+
+    /// Page 1 at that view, if SQLite has seen it.
+    pub fn page1_at(&self, view: View) -> Option<Page1> {
+        self.last.filter(|_| self.is_at(view)).and_then(|last| last.page1)
+    }
+
+    /// SQLite is about to see page 1 at a view, `None` of an empty database. Answers whether it must be
+    /// made to drop what it has seen before.
+    pub fn look(&mut self, view: View, page1: Option<Page1>) -> bool {
+        let was_outdated = core::mem::take(&mut self.is_outdated);
+        if self.is_at(view) {
+            return was_outdated;
+        }
+        let cookie = page1.map_or(0, |page1| page1.schema_cookie);
+        let sight = Sight { pos: view.pos, handovers: view.handovers, page1 };
+        let before = self.last.replace(sight);
+        let is_new = is_newer(cookie.wrapping_add(self.shift), self.newest);
+        let is_other = before.is_some_and(|before| !before.leads_to(&sight));
+        if is_other && !is_new && page1.is_some() {
+            self.shift = self.newest.wrapping_add(1).wrapping_sub(cookie);
+        }
+        if before.is_none() {
+            self.newest = cookie;
+        }
+        self.note(cookie);
+        was_outdated || is_other || before.is_some_and(|before| before.pos != view.pos)
+    }
+
+    /// SQLite wrote this page 1, as it is stored by now, and goes on from it at a view.
+    pub fn wrote(&mut self, view: View, page1: Page1) {
+        let (pos, handovers) = (view.pos, view.handovers);
+        self.last = Some(Sight { pos, handovers, page1: Some(page1) });
+        self.note(page1.schema_cookie);
+    }
+
+    fn note(&mut self, cookie: u32) {
+        let shown = cookie.wrapping_add(self.shift);
+        if is_newer(shown, self.newest) {
+            self.newest = shown;
+        }
+    }
+}
+
+impl Database {
+    /// The size in pages at a position whose page 1 does not say it, because a program older than
+    /// SQLite 3.7.0 wrote it.
+    pub(super) fn size_beside(&self, pos: Pos) -> Result<u32> {
+        if let Some((at, commit)) = self.state().size_beside
+            && at == pos
+        {
+            return Ok(commit);
+        }
+        let asked = self.backend().size_pages(self.name(), pos);
+        let commit = asked.map_err(|error| self.note_mismatch(error))?;
+        if commit == 0 {
+            return Err(self.bad_answer("a database with pages has the size 0"));
+        }
+        self.state().size_beside = Some((pos, commit));
+        Ok(commit)
+    }
+}
+
+impl Sight {
+    /// Whether commits alone lead from this page 1 to a later one, as far as can be told.
+    fn leads_to(&self, later: &Sight) -> bool {
+        let counter = |sight: &Sight| sight.page1.map_or(0, |page1| page1.change_counter);
+        let counted = u64::from(counter(later).wrapping_sub(counter(self)));
+        self.handovers == later.handovers && later.pos.txid.since(self.pos.txid) == Some(counted)
+    }
+}
+
+/// Whether a counter that wraps is past another one.
+fn is_newer(counter: u32, than: u32) -> bool {
+    (1..=u32::MAX / 2).contains(&counter.wrapping_sub(than))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Checksum, PageSize, Txid};
+
+    fn view(txid: u64, handovers: u64) -> View {
+        let pos = Pos { txid: Txid(txid), post_apply_checksum: Checksum(Checksum::FLAG | txid) };
+        View { pos, handovers, ..View::EMPTY }
+    }
+
+    fn page1(change_counter: u32, schema_cookie: u32) -> Option<Page1> {
+        Some(Page1 { page_size: PageSize::MAX, size: None, change_counter, schema_cookie })
+    }
+
+    /// The cookie that SQLite is shown.
+    fn look(shown: &mut Shown, at: View, counter: u32, cookie: u32) -> u32 {
+        shown.look(at, page1(counter, cookie));
+        cookie.wrapping_add(shown.shift())
+    }
+
+    #[test]
+    fn commits_are_shown_as_they_are() {
+        let mut shown = Shown::default();
+        assert!(!shown.look(view(3, 0), page1(9, 4)));
+        assert!(!shown.look(view(3, 0), page1(9, 4)));
+        assert!(shown.look(view(5, 0), page1(11, 4)));
+        assert_eq!((shown.shift(), shown.newest), (0, 4));
+        assert_eq!(look(&mut shown, view(6, 0), 12, 2), 2);
+    }
+
+    #[test]
+    fn a_cookie_that_was_seen_is_not_shown_for_another_history() {
+        let mut shown = Shown::default();
+        assert_eq!(look(&mut shown, view(3, 0), 9, 4), 4);
+        // Deleted and made anew, with a counter as if by commits.
+        assert_eq!(look(&mut shown, view(4, 1), 10, 4), 5);
+        // Changed by others and by SQLite itself.
+        assert_eq!(look(&mut shown, view(5, 1), 11, 5), 6);
+        shown.wrote(view(6, 1), page1(12, 6).unwrap());
+        // Restored: the counter went back.
+        assert_eq!(look(&mut shown, view(7, 1), 11, 5), 8);
+        // One that is new needs no shift more.
+        assert_eq!(look(&mut shown, view(3, 2), 1, 50), 53);
+    }
+
+    #[test]
+    fn a_restore_and_commits_after_it_are_told_from_commits() {
+        let mut shown = Shown::default();
+        look(&mut shown, view(10, 0), 10, 3);
+        // Restored to the content of 8, then changed twice.
+        assert_eq!(look(&mut shown, view(13, 0), 10, 3), 4);
+    }
+
+    #[test]
+    fn an_empty_database_counts_as_one() {
+        let mut shown = Shown::default();
+        assert!(!shown.look(View::EMPTY, None));
+        assert_eq!(look(&mut shown, view(1, 0), 7, 0), 1);
+        let mut shown = Shown::default();
+        shown.look(View::EMPTY, None);
+        assert_eq!(look(&mut shown, view(1, 0), 1, 1), 1);
+    }
+
+    #[test]
+    fn counters_wrap() {
+        let mut shown = Shown::default();
+        assert_eq!(look(&mut shown, view(1, 0), u32::MAX, u32::MAX), u32::MAX);
+        assert_eq!(look(&mut shown, view(2, 0), 0, u32::MAX), u32::MAX);
+        assert_eq!(look(&mut shown, view(2, 1), 0, u32::MAX), 0);
+        assert_eq!(look(&mut shown, view(2, 2), 0, u32::MAX), 1);
+    }
+
+    #[test]
+    fn what_is_outdated_is_read_again_once() {
+        let mut shown = Shown::default();
+        shown.look(view(1, 0), page1(1, 1));
+        shown.is_outdated = true;
+        assert!(shown.look(view(1, 0), page1(1, 1)));
+        assert!(!shown.look(view(1, 0), page1(1, 1)));
+    }
+}
