@@ -1,0 +1,20 @@
+# SQLite's own test program, testfixture, with wire.c linked in: `make -f testfixture.mk WIRE=.../wire.c
+# testfixture-wired` in a folder that SQLite's configure has prepared. Its own Makefile names the sources and
+# the options; it compiles them in one command, here each is an object of its own, for make -j.
+include Makefile
+
+CFLAGS = -O1 -w
+SOURCES = $(TESTFIXTURE_SRC) $(WIRE)
+OBJECTS = $(patsubst %.c,wired/%.o,$(notdir $(SOURCES)))
+vpath %.c $(sort $(dir $(SOURCES)))
+
+wired/%.o: %.c $(MAKEFILE_LIST)
+	@mkdir -p wired
+	$(TCC) -DSQLITE_NO_SYNC=1 $(TEMP_STORE) $(TESTFIXTURE_FLAGS) $(WIRING) -c -o $@ $<
+
+# What is called when SQLite starts and when an interpreter gets the commands of the tests, is wire.c.
+wired/sqlite3.o: WIRING = -DSQLITE_EXTRA_INIT=wire_extra_init
+wired/test_tclsh.o: WIRING = -Dsqlite3TestInit=unwired_test_init
+
+testfixture-wired: $(OBJECTS)
+	$(TCC) -rdynamic -o $@ $(OBJECTS) $(LIBTCL) $(TLIBS) -lz -ldl -lpthread -lm
