@@ -14,7 +14,8 @@
 #define MAX_PATHS 4096
 #define MAX_LENGTH 4096
 
-static struct { char *z_path; char *z_name; } table[MAX_PATHS];
+/* `count` databases of that path have been made; `z_name` is empty if the last one was deleted. */
+static struct { int count; char *z_path; char *z_name; } table[MAX_PATHS];
 static int n_table = 0;
 static int changed = 0;
 static int fd = -1;
@@ -25,23 +26,25 @@ static void stop(const char *z_why){
   abort();
 }
 
-static void add(const char *z_path, const char *z_name){
+static int add(int count, const char *z_path, const char *z_name){
   if( n_table==MAX_PATHS ) stop("too many paths");
+  table[n_table].count = count;
   table[n_table].z_path = strdup(z_path);
   table[n_table].z_name = strdup(z_name);
-  n_table++;
-}
-
-static void drop(int i){
-  free(table[i].z_path);
-  free(table[i].z_name);
-  table[i] = table[--n_table];
+  return n_table++;
 }
 
 static int find(const char *z_path){
   int i;
   for(i=0; i<n_table; i++) if( strcmp(table[i].z_path, z_path)==0 ) return i;
   return -1;
+}
+
+static void rename_to(int i, const char *z_name){
+  char *z_old = table[i].z_name;
+  table[i].z_name = strdup(z_name);
+  free(z_old);
+  changed = 1;
 }
 
 void names_lock(void){
@@ -53,16 +56,20 @@ void names_lock(void){
   snprintf(z_file, sizeof(z_file), "%s/names", z_folder);
   fd = open(z_file, O_RDWR|O_CREAT|O_CLOEXEC, 0644);
   if( fd<0 || flock(fd, LOCK_EX)!=0 ) stop("the table cannot be opened");
-  while( n_table>0 ) drop(n_table-1);
+  for(; n_table>0; n_table--){
+    free(table[n_table-1].z_path);
+    free(table[n_table-1].z_name);
+  }
   changed = 0;
   file = fdopen(dup(fd), "r");
   if( file==0 ) stop("the table cannot be read");
   while( fgets(z_line, sizeof(z_line), file) ){
-    char *z_tab = strchr(z_line, '\t');
-    char *z_end = strchr(z_line, '\n');
-    if( z_tab==0 || z_end==0 ) stop("the table is damaged");
-    *z_tab = *z_end = 0;
-    add(z_line, z_tab+1);
+    char *z_path = strchr(z_line, '\t');
+    char *z_name = z_path ? strchr(z_path+1, '\t') : 0;
+    char *z_end = z_name ? strchr(z_name, '\n') : 0;
+    if( z_end==0 ) stop("the table is damaged");
+    *z_path = *z_name = *z_end = 0;
+    add(atoi(z_line), z_path+1, z_name+1);
   }
   fclose(file);
 }
@@ -71,7 +78,7 @@ void names_unlock(void){
   int i;
   if( changed ){
     if( ftruncate(fd, 0)!=0 || lseek(fd, 0, SEEK_SET)!=0 ) stop("the table cannot be written");
-    for(i=0; i<n_table; i++) dprintf(fd, "%s\t%s\n", table[i].z_path, table[i].z_name);
+    for(i=0; i<n_table; i++) dprintf(fd, "%d\t%s\t%s\n", table[i].count, table[i].z_path, table[i].z_name);
   }
   close(fd);
   pthread_mutex_unlock(&mutex);
@@ -79,7 +86,7 @@ void names_unlock(void){
 
 const char *names_of_path(const char *z_path){
   int i = find(z_path);
-  return i<0 ? 0 : table[i].z_name;
+  return i<0 || table[i].z_name[0]==0 ? 0 : table[i].z_name;
 }
 
 const char *names_of_name(const char *z_name){
@@ -88,39 +95,41 @@ const char *names_of_name(const char *z_name){
   return 0;
 }
 
-void names_forget(const char *z_path){
-  int i = find(z_path);
-  if( i>=0 ){ drop(i); changed = 1; }
-}
-
 const char *names_make(const char *z_path){
-  static int n_made = 0;
-  char z_name[MAX_LENGTH];
-  int n = snprintf(z_name, sizeof(z_name), "%d.%d.", (int)getpid(), ++n_made);
+  char z_name[MAX_LENGTH] = "";
+  int i = find(z_path), n = 0;
   const char *z;
+  if( i<0 ) i = add(0, z_path, "");
+  if( ++table[i].count>1 ) n = snprintf(z_name, sizeof(z_name), "%d.", table[i].count);
   /* What a database's name may not have is written as "-" and two digits. */
   for(z=z_path; *z && n<MAX_LENGTH-4; z++){
     int plain = (*z>='a' && *z<='z') || (*z>='A' && *z<='Z') || (*z>='0' && *z<='9') || strchr("._-", *z);
     n += snprintf(&z_name[n], 4, plain ? "%c" : "-%02X", (unsigned char)*z);
   }
-  names_forget(z_path);
-  add(z_path, z_name);
-  changed = 1;
-  return table[n_table-1].z_name;
+  rename_to(i, z_name);
+  return table[i].z_name;
+}
+
+void names_forget(const char *z_path){
+  int i = find(z_path);
+  if( i>=0 ) rename_to(i, "");
 }
 
 void names_move(const char *z_from, const char *z_to){
-  int i = find(z_from);
-  if( i<0 ) return;
-  char *z_name = strdup(table[i].z_name);
-  names_forget(z_from);
-  names_forget(z_to);
-  add(z_to, z_name);
-  free(z_name);
+  int i = find(z_from), k = find(z_to);
+  if( i<0 || i==k ) return;
+  /* What was made for the old path keeps its name, which is none that the new path can get: it counts on. */
+  if( k<0 ) k = add(0, z_to, "");
+  rename_to(k, table[i].z_name);
+  rename_to(i, "");
+}
+
+int names_count(void){
+  return n_table;
 }
 
 const char *names_path(int i){
-  return i<n_table ? table[i].z_path : 0;
+  return table[i].z_name[0] ? table[i].z_path : 0;
 }
 
 void names_normal(const char *z_in, char *z_out, int n_out){

@@ -2,9 +2,10 @@
 ** names.h - which database a path of a test stands for.
 **
 ** A test deletes test.db and makes it anew a hundred times, while the server keeps a name that was dropped
-** for some seconds. So a path is given another name each time: PID.NUMBER.PATH, with a PATH that is
-** relative to the current folder where it can be. The table is the file $WIRE_FOLDER/names, a line
-** "PATH <tab> NAME" each, because a test's child processes open the same files.
+** for some seconds. So the first database of a path has the path's name, and the next ones 2.PATH, 3.PATH ...,
+** where PATH is relative to the current folder if it can be. The table is the file $WIRE_FOLDER/names, a line
+** "COUNT <tab> PATH <tab> NAME" each, without a name after a deletion. It is a file because a test's child
+** processes open the same databases.
 **
 ** Between names_lock() and names_unlock() no other thread or process has the table; the others may only
 ** be called in between. What they return lasts until names_unlock().
@@ -21,7 +22,8 @@ const char *names_make(const char *z_path);
 void names_forget(const char *z_path);
 void names_move(const char *z_from, const char *z_to);
 
-/* The i-th path of the table, null after the last. */
+/* All paths that ever had a name, from 0; null for one that has none now. */
+int names_count(void);
 const char *names_path(int i);
 
 /* A path without "." and ".." in it, relative if it lies below the current folder. */

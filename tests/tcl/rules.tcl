@@ -10,6 +10,10 @@ proc sqlite3_test_control_pending_byte {offset} { return 0x40000000 }
 
 if {![wire on]} return
 
+# What a VFS may do without, and the extension does: tests of that skip themselves, or these parts.
+set ::sqlite_options(wal) 0
+set ::sqlite_options(mmap) 0
+
 foreach command {file glob open hexio_read hexio_write md5file} {
   rename $command unwired_$command
 }

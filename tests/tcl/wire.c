@@ -36,6 +36,8 @@
 extern char **environ;
 static sqlite3_vfs *plain = 0;
 static int (*open_unwired)(sqlite3_vfs*, const char*, sqlite3_file*, int, int*) = 0;
+static sqlite3_io_methods fresh_methods;
+static int (*lock_unwired)(sqlite3_file*, int) = 0;
 
 static const char *set_variable(const char *z_name){
   const char *z = getenv(z_name);
@@ -89,9 +91,35 @@ static int wire_full_pathname(sqlite3_vfs *vfs, const char *z_given, int n_out, 
   return rc;
 }
 
+/* With WIRE_FRESH every transaction sees what other processes have committed, as tests with several of them
+** expect; otherwise that takes up to a second. The shortest period is 1 ms, and it is over when a transaction
+** begins. */
+static int fresh_lock(sqlite3_file *file, int level){
+  if( level==SQLITE_LOCK_SHARED ) usleep(1100);
+  return lock_unwired(file, level);
+}
+
+static int fresh_connection(sqlite3 *db, char **z_error, const void *api){
+  (void)z_error; (void)api;
+  sqlite3_busy_timeout(db, 1000);
+  return SQLITE_OK;
+}
+
+static void make_fresh(sqlite3_file *file){
+  char *argv[] = { 0, "litevfs_cache_sync_period", "1ms", 0 };
+  file->pMethods->xFileControl(file, SQLITE_FCNTL_PRAGMA, argv);
+  sqlite3_free(argv[0]);
+  fresh_methods = *file->pMethods; /* the same for all main databases */
+  lock_unwired = fresh_methods.xLock;
+  fresh_methods.xLock = fresh_lock;
+  file->pMethods = &fresh_methods;
+}
+
 static int wire_open(sqlite3_vfs *vfs, const char *z_name, sqlite3_file *file, int flags, int *flags_out){
   int rc = open_unwired(vfs, z_name, file, flags, flags_out);
-  if( rc!=SQLITE_OK && z_name && (flags & SQLITE_OPEN_MAIN_DB) && !(flags & SQLITE_OPEN_CREATE) ){
+  if( (flags & SQLITE_OPEN_MAIN_DB)==0 || z_name==0 ) return rc;
+  if( rc==SQLITE_OK && set_variable("WIRE_FRESH") ) make_fresh(file);
+  if( rc!=SQLITE_OK && (flags & SQLITE_OPEN_CREATE)==0 ){
     char z_path[MAX_LENGTH] = "";
     names_lock();
     if( names_of_name(z_name) ) snprintf(z_path, sizeof(z_path), "%s", names_of_name(z_name));
@@ -109,14 +137,6 @@ static int wire_current_time(sqlite3_vfs *vfs, double *days){
 static int wire_current_time_int64(sqlite3_vfs *vfs, sqlite3_int64 *ms){
   (void)vfs;
   return plain->xCurrentTimeInt64(plain, ms);
-}
-
-/* With WIRE_FRESH each transaction asks the server first, for tests with several processes: what another
-** process commits is seen within a second otherwise, and they expect it at once. */
-static int fresh_connection(sqlite3 *db, char **z_error, const void *api){
-  (void)z_error; (void)api;
-  sqlite3_exec(db, "PRAGMA litevfs_cache_sync_period = '1ms'; PRAGMA busy_timeout = 1000", 0, 0, 0);
-  return SQLITE_OK;
 }
 
 /* SQLite calls this when it starts, also when a test stops it and starts it again. */
@@ -174,7 +194,11 @@ static int wire_command(ClientData data, Tcl_Interp *interp, int argc, Tcl_Obj *
     case 1: z = names_of_path(z_path); if( z ) Tcl_SetStringObj(result, z, -1); break;
     case 2: names_forget(z_path); break;
     case 3: names_move(z_path, z_to); break;
-    case 4: for(k=0; (z = names_path(k))!=0; k++) Tcl_ListObjAppendElement(interp, result, Tcl_NewStringObj(z, -1));
+    case 4:
+      for(k=0; k<names_count(); k++){
+        z = names_path(k);
+        if( z ) Tcl_ListObjAppendElement(interp, result, Tcl_NewStringObj(z, -1));
+      }
   }
   names_unlock();
   Tcl_SetObjResult(interp, result);
