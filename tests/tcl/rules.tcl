@@ -1,8 +1,8 @@
 # rules.tcl - databases look like files to SQLite's tests.
 #
 # wire.c reads this in every interpreter, before a test. A path that has a database (wire name PATH) exists,
-# can be copied, renamed, deleted and read: read is a copy of what the server has. A database that a test
-# writes to as a file becomes a file; the next connection makes that the database again.
+# can be copied, renamed, deleted, read and written to by hand. What is read is a copy of what the server has; what
+# is written is in a copy, too, which then becomes the next transaction of the database.
 
 # The extension knows the lock page at 1 GiB only, where the tests like it at 64 KiB.
 rename sqlite3_test_control_pending_byte unwired_pending_byte
@@ -14,7 +14,7 @@ if {![wire on]} return
 set ::sqlite_options(wal) 0
 set ::sqlite_options(mmap) 0
 
-foreach command {file glob open hexio_read hexio_write md5file} {
+foreach command {file glob open close hexio_read hexio_write md5file} {
   rename $command unwired_$command
 }
 
@@ -33,10 +33,20 @@ proc wire_readable {path} {
   return $path
 }
 
-# The database is a file from now on.
-proc wire_to_file {path} {
-  unwired_file rename -force [wire_copy $path] $path
+# The database is a file from now on; the next connection makes that the database again.
+proc wire_to_file {path copy} {
+  unwired_file rename -force $copy $path
   wire forget $path
+}
+
+# The copy, which was changed, becomes the database. Open connections see that within a second, and at once in
+# tests that run with WIRE_FRESH. What the server refuses becomes a file.
+proc wire_put {path copy} {
+  if {[catch {exec $::env(WIRE_TRANSFER) put [wire name $path] $copy}]} {
+    wire_to_file $path $copy
+  } elseif {[llength [info commands db]] + [llength [info commands db\[0-9\]]] > 0} {
+    if {![info exists ::env(WIRE_FRESH)]} { after 1050 }
+  }
 }
 
 proc wire_copy_file {from to options} {
@@ -57,7 +67,7 @@ proc file {subcommand args} {
     exis* - isf* - reada* - writa* - owned { if {[wire_has $last]} { return 1 } }
     size { if {[wire_has $last]} { return [unwired_file size [wire_copy $last]] } }
     mti* - ati* { if {[wire_has $first]} { return 0 } }
-    attr* { if {[wire_has $first]} { wire_to_file $first } }
+    attr* { if {[wire_has $first]} { wire_to_file $first [wire_copy $first] } }
     del* { foreach path $args { if {[string index $path 0] ne "-"} { wire forget $path } } }
     copy {
       if {[wire_has $from]} { return [wire_copy_file $from $last [lrange $args 0 end-2]] }
@@ -89,31 +99,31 @@ proc glob {args} {
   return $found
 }
 
-proc open {path args} {
-  if {[string index $path 0] ne "|" && [wire_has $path]} {
-    if {[lindex $args 0] in {"" r rb RDONLY}} {
-      set path [wire_copy $path]
-    } else {
-      wire_to_file $path
-    }
+proc open {path {access r} args} {
+  if {[string index $path 0] eq "|" || ![wire_has $path]} {
+    return [uplevel 1 [list unwired_open $path $access {*}$args]]
   }
-  uplevel 1 [list unwired_open $path {*}$args]
+  set copy [wire_copy $path]
+  set channel [unwired_open $copy $access {*}$args]
+  if {$access ni {"" r rb RDONLY}} { set ::wire_written($channel) [list $path $copy] }
+  return $channel
+}
+
+proc close {channel args} {
+  uplevel 1 [list unwired_close $channel {*}$args]
+  if {[info exists ::wire_written($channel)]} {
+    wire_put {*}$::wire_written($channel)
+    unset ::wire_written($channel)
+  }
 }
 
 proc hexio_read {path args} { unwired_hexio_read [wire_readable $path] {*}$args }
 proc md5file {path args} { unwired_md5file [wire_readable $path] {*}$args }
 
-# Bytes that are poked into a database arrive as its next transaction, which open connections see within
-# a second. What the server refuses becomes a file.
 proc hexio_write {path args} {
   if {![wire_has $path]} { return [unwired_hexio_write $path {*}$args] }
   set copy [wire_copy $path]
   set result [unwired_hexio_write $copy {*}$args]
-  if {[catch {exec $::env(WIRE_TRANSFER) put [wire name $path] $copy}]} {
-    unwired_file rename -force $copy $path
-    wire forget $path
-  } elseif {[llength [info commands db]] + [llength [info commands db\[0-9\]]] > 0} {
-    after 1050
-  }
+  wire_put $path $copy
   return $result
 }

@@ -101,7 +101,7 @@ static int fresh_lock(sqlite3_file *file, int level){
 
 static int fresh_connection(sqlite3 *db, char **z_error, const void *api){
   (void)z_error; (void)api;
-  sqlite3_busy_timeout(db, 1000);
+  sqlite3_busy_timeout(db, 5000);
   return SQLITE_OK;
 }
 
