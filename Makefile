@@ -5,6 +5,7 @@
 #   make test-unit   cargo test of the extension and of the server
 #   make test-sql    tests/sql: SQL scripts through the sqlite3 shell, against the real server
 #   make test-sh     tests/sh and tests/py: crashes, faults, caches, other clients, random SQL
+#   make test-tcl    tests/tcl: SQLite's own tests with the extension as the default VFS, all of them; takes hours
 #   make test-wasm   tests/wasm: the build for browsers in Chromium, beside native clients
 #   make test-slow   tests/slow: speedtest1, random SQL, several writers at full size, more than 1 GiB; takes hours
 #   make bench       the extension beside its peers and plain SQLite, a quarter of an hour; see docs/bench.md
@@ -25,8 +26,9 @@
 # points in a history: full are 10000, 10000 and 100), SIZE (of speedtest1; full 100), WRITER_ROUNDS
 # (of several writers against a model; full 100000), TRANSFERS (of several databases), SECONDS_EACH
 # and SPARSE_GB (of the loads), RUNS, LATENCY, ROWS, SCENARIOS, TARGETS, GROWTH and TURBOLITE (of `make
-# bench`; see tests/bench/compare.py), TESTS ("name name": only these tests), ACCEPT=1 (rewrite tests/sql/*.expected),
-# SQLITE_SRC (an unpacked SQLite source for `make sqlite3` and `make wasm`), EMCC, WASM_CARGO_ENV and
+# bench`; see tests/bench/compare.py), TESTS ("name name": only these tests), JOBS (how many files of
+# `make test-tcl` run at a time), ACCEPT=1 (rewrite tests/sql/*.expected), SQLITE_SRC (an unpacked
+# SQLite source for `make sqlite3`, `make wasm` and `make test-tcl`), EMCC, WASM_CARGO_ENV and
 # WASM_CARGO_FLAGS (of `make wasm`; see scripts/build-wasm), CARGO_TARGET_DIR.
 
 CARGO_TARGET_DIR ?= target
@@ -35,11 +37,11 @@ ROUNDS           ?= 100
 EXT              ?= $(abspath $(CARGO_TARGET_DIR))/release/liblitevfs.so
 SERVER           ?= $(abspath $(CARGO_TARGET_DIR))/release/litevfs-cloud
 export CARGO_TARGET_DIR SEEDS ROUNDS EXT SERVER
-export SQLITE3 PYTHON TESTS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POINTS SECONDS_EACH SPARSE_GB SIZE
+export SQLITE3 PYTHON TESTS JOBS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POINTS SECONDS_EACH SPARSE_GB SIZE
 export EMCC WASM_CARGO_ENV WASM_CARGO_FLAGS
 export RUNS LATENCY ROWS SCENARIOS TARGETS GROWTH TURBOLITE
 
-.PHONY: help run test test-unit test-sql test-sh test-wasm test-slow lint bench bench-server extension server sqlite3 wasm wasm-npm demo-web wasm-setup clean
+.PHONY: help run test test-unit test-sql test-sh test-tcl test-wasm test-slow lint bench bench-server extension server sqlite3 wasm wasm-npm demo-web wasm-setup clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -52,11 +54,15 @@ run:
 test:
 	@scripts/setup test
 	@scripts/setup wasm
-	@scripts/test unit sql sh wasm
+	@scripts/test unit sql sh tcl wasm
 
 test-unit:
 	@scripts/setup build
 	@scripts/test unit
+
+test-tcl:
+	@scripts/setup test-tcl
+	@scripts/test tcl-all
 
 test-wasm:
 	@scripts/setup test-wasm
