@@ -92,10 +92,9 @@ impl Store {
     pub(super) async fn confirm(&self, base: &Base, txid: Txid) -> Result<(), Error> {
         match base {
             Base::Database(database) => database.make_sure(Some(txid)).await,
-            Base::Vacant(head)
-                if !self.objects.is_shared() || rules::may_rely(head.known_at.age()) =>
-            {
-                Ok(())
+            Base::Vacant(_) if !self.objects.is_shared() => Ok(()),
+            Base::Vacant(head) if rules::may_rely(head.known_at.age()) => {
+                rules::may_acknowledge(head, &head.db, txid)
             }
             Base::Vacant(head) => {
                 let now = self.objects.head(&head.db.key).await?;

@@ -237,19 +237,19 @@ struct Floors {
 
 impl Floors {
     fn seen(head: &Head) -> Floors {
-        Floors { old: Txid::ZERO, recent: VecDeque::from([(head.floor, head.known_at)]) }
+        Floors { old: Txid::ZERO, recent: VecDeque::from([(head.floor, Moment::now())]) }
     }
 
     fn note(&mut self, head: &Head) {
         if self.recent.back().is_none_or(|(floor, _)| *floor < head.floor) {
-            self.recent.push_back((head.floor, head.known_at));
+            self.recent.push_back((head.floor, Moment::now()));
         }
     }
 
     fn old(&mut self, shared: bool) -> (Txid, Option<Duration>) {
         while let Some(&(floor, seen_at)) = self.recent.front() {
-            if floor > self.old && !rules::floor_holds(seen_at.age(), shared) {
-                return (self.old, Some(rules::GRACE.saturating_sub(seen_at.age())));
+            if floor > self.old && !rules::floor_holds(seen_at.running_for(), shared) {
+                return (self.old, Some(rules::GRACE.saturating_sub(seen_at.running_for())));
             }
             self.old = self.old.max(floor);
             self.recent.pop_front();

@@ -56,9 +56,7 @@ impl Database {
     }
 
     async fn take_in_new_files(&self) -> Result<(), Error> {
-        let Some(last) = self.last_committed() else {
-            return Ok(());
-        };
+        let last = self.last_committed().ok_or_else(|| self.replaced())?;
         let mut listed = self.objects.committed_from(&self.db, last.min_txid).await?;
         listed.sort_unstable_by_key(|file| (file.min_txid, file.max_txid));
         let known =
@@ -67,6 +65,9 @@ impl Database {
             return Err(self.replaced());
         }
         self.make_sure(None).await?;
+        if !rules::is_newest_known(self.head().floor, Some(&last)) {
+            return Err(self.replaced());
+        }
         let pos = self.pos();
         let new: Vec<LtxFile> = listed.into_iter().filter(|f| f.max_txid > pos.txid).collect();
         if new.len() > MAX_NEW {
@@ -126,16 +127,18 @@ impl Database {
     }
 
     /// Makes sure that it is the database of its name still, and that a transaction counts which was
-    /// just committed, if one was: with the head that is known, or, where that is too old, with the
-    /// one that is there now.
+    /// just committed, if one was: by the head that is known, or, where that is too old, by the one
+    /// that is there now.
     pub(super) async fn make_sure(&self, committed: Option<Txid>) -> Result<(), Error> {
-        let known = self.head();
-        if !self.objects.is_shared() || rules::may_rely(known.known_at.age()) {
+        if !self.objects.is_shared() {
             return Ok(());
         }
-        let now = self.objects.head(&self.db.key).await?;
-        self.note(&now)?;
-        committed.map_or(Ok(()), |txid| rules::may_acknowledge(&now, &self.db, txid))
+        let mut head = self.head();
+        if !rules::may_rely(head.known_at.age()) {
+            head = self.objects.head(&self.db.key).await?;
+            self.note(&head)?;
+        }
+        committed.map_or(Ok(()), |txid| rules::may_acknowledge(&head, &self.db, txid))
     }
 
     /// Reads the list of files again.
@@ -149,6 +152,9 @@ impl Database {
             let tip = state.tip.pos.txid;
             let listed = listed.into_iter().filter(|file| file.max_txid <= tip).collect();
             let (mut files, dead) = sort_out(listed, &head);
+            if !rules::is_newest_known(head.floor, files.level(0).next_back()) {
+                return Err(self.replaced());
+            }
             // What was committed here while the list was read may not be in it.
             let (listed_tip, held) = (files.tip(), state.files.level(0));
             let newer = held.filter(|file| file.min_txid > listed_tip).copied();

@@ -61,6 +61,9 @@ pub(super) async fn list_living(
         head = now;
     }
     let (files, dead) = sort_out(listed, &head);
+    if !rules::is_newest_known(head.floor, files.level(0).next_back()) {
+        return Err(Error::Gone(head.db.to_string()));
+    }
     Ok((head, files, dead))
 }
 

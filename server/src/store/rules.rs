@@ -11,7 +11,8 @@
 //!
 //! Time comes in at one place: an answer is given without another look at the head while what is known of
 //! it is younger than [`TRUST`], and files that stand in the way of late ones stay for [`GRACE`] after
-//! they are dead. Both are measured by a process on its own clocks, as time that passed: see
+//! they are dead. Both are time that passed on a process's own clocks: TRUST from before the head was
+//! asked for, by the clock that says more; GRACE from after the answer, by the clock that nobody sets. See
 //! [`super::moment`]. That clocks of different machines agree matters to what is kept for how long only.
 
 use std::time::Duration;
@@ -43,6 +44,13 @@ const _: () = assert!(GRACE.as_secs() >= 4 * TRUST.as_secs());
 /// free again, and taken by a commit that came late.
 pub fn counts(floor: Txid, file: &LtxFile) -> bool {
     file.level > 0 || file.min_txid > floor
+}
+
+/// Whether a list of a database's commits may be as new as its head, by the newest of them that counts: a
+/// floor is always below the newest commit's own file. A list that was made before the floor was raised
+/// does not show what took the places after it.
+pub fn is_newest_known(floor: Txid, newest: Option<&LtxFile>) -> bool {
+    newest.map_or(floor == Txid::ZERO, |newest| newest.min_txid > floor)
 }
 
 /// Whether a file is the one that was listed under its name: another one may have come late for its place.
@@ -134,16 +142,16 @@ fn is_whole_without(files: &Files, gone: &[LtxFile]) -> bool {
 /// the file was listed: a head never moves back to it, and no file of a later incarnation can have been
 /// listed before the head moved there.
 ///
-/// The last of its commits' own files, which says that it was dropped, stays for longer: a commit for that
+/// Commits' own files stay for longer, with the one that says that it was dropped: a commit for such a
 /// place, from before, must find it taken.
 pub fn may_remove_dead(
     now: &Head,
     db: &Incarnation,
-    is_last: bool,
+    file: &LtxFile,
     seen_for: Duration,
     shared: bool,
 ) -> bool {
-    now.db.key == db.key && now.db.id != db.id && (!is_last || !shared || seen_for >= GRACE)
+    now.db.key == db.key && now.db.id != db.id && (file.level > 0 || !shared || seen_for >= GRACE)
 }
 
 /// Whether files may be removed by their age, with the store's clock and this server's so far apart.

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use litevfs::types::Txid;
 use object_store::path::Path;
 
 use super::Store;
@@ -34,12 +33,9 @@ impl Store {
                 continue;
             }
             let seen = *self.buried.lock().entry(db.clone()).or_insert_with(Moment::now);
-            let commits = files.iter().filter(|file| file.level == 0);
-            let last = commits.map(|file| file.min_txid).max().unwrap_or(Txid::ZERO);
             let (mut gone, mut kept) = (Vec::new(), 0_usize);
             for file in &files {
-                let is_last = file.level == 0 && file.min_txid == last;
-                if rules::may_remove_dead(&head, &db, is_last, seen.age(), shared) {
+                if rules::may_remove_dead(&head, &db, file, seen.running_for(), shared) {
                     gone.push(self.objects.shape.file(&db, file));
                 } else {
                     kept = kept.saturating_add(1);
@@ -49,7 +45,7 @@ impl Store {
             if kept == 0 {
                 self.buried.lock().remove(&db);
             } else {
-                left = Some(rules::GRACE.saturating_sub(seen.age()));
+                left = Some(rules::GRACE.saturating_sub(seen.running_for()));
             }
         }
         Ok(left)
