@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::net::{self, Net};
 use crate::random;
 use crate::routes::{router, turn_away};
+use crate::store::location::Taken;
 use crate::store::{Error, Store};
 
 /// Serves until SIGTERM or SIGINT.
@@ -35,13 +36,13 @@ pub fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     });
     // Commits that outlasted the wait are cut off between steps; the files stay sound.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    done
+    done.map(Taken::keep_until_exit)
 }
 
 async fn start(
     config: Config,
     stop: impl Future<Output = ()>,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<Taken, Box<dyn std::error::Error>> {
     let metrics = Metrics::default();
     let taken = config.store.location.take(&config.store, &metrics)?;
     let store = Store::open_store(taken.objects.clone(), &config.store, metrics.clone())
@@ -84,7 +85,7 @@ async fn start(
         tokio::time::sleep(config.net.stop_delay).await;
     };
     net::serve(net, drained).await;
-    Ok(())
+    Ok(taken)
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

@@ -15,6 +15,8 @@ use super::record::Kept;
 
 /// How far the clocks of two servers may be apart.
 const SKEW: Duration = Duration::from_secs(1);
+/// The longest that anything is claimed for.
+pub const LONGEST: Duration = Duration::from_secs(60);
 
 /// Who has claimed something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,13 +59,18 @@ impl Claim {
     fn ended(self) -> Claim {
         Claim { until_ms: 0, ..self }
     }
+}
 
-    /// How long others must still honour it; `None` when it is over.
+impl Held {
+    /// How long others must still honour it; `None` when it is over. A server whose clock was ahead holds it
+    /// no longer than another one could from when it was stored.
     pub fn left(&self) -> Option<Duration> {
-        if self.is_given_back() {
+        if self.value.is_given_back() {
             return None;
         }
-        let end = self.until_ms.saturating_add(millis(SKEW));
+        let longest = self.written_ms.map(|stored| stored.saturating_add(millis(LONGEST)));
+        let until_ms = longest.map_or(self.value.until_ms, |end| end.min(self.value.until_ms));
+        let end = until_ms.saturating_add(millis(SKEW));
         end.checked_sub(now_ms()).filter(|&left| left > 0).map(Duration::from_millis)
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::claim::now_ms;
+use super::error::{Error, is_full};
 use super::moment::Moment;
-use super::rules;
+use super::{Store, rules};
 
 /// This server's clock, as far as it was watched.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Clock {
     }
 
     /// How long the clock has gone on evenly; zero right after it was set.
-    pub(super) fn steady_for(&self) -> Duration {
+    fn steady_for(&self) -> Duration {
         let mut steady = self.steady.lock();
         if !rules::may_remove_by_age(steady.wall_jump()) {
             *steady = Moment::now();
@@ -31,11 +32,63 @@ impl Clock {
     }
 }
 
-/// How far this server's clock is from the store's, by an object that was written between two moments of
-/// this server's clock. Times in ms since the Unix epoch.
-pub(super) fn gap(before_ms: u64, written_ms: u64) -> Duration {
-    // Stores tell whole seconds, cut off; a slow answer only widens what passes.
-    let (from, to) = (before_ms.saturating_sub(1000), now_ms());
+/// What time it is, as far as that may be trusted with how old files are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time {
+    /// In ms since the Unix epoch.
+    pub(super) now_ms: u64,
+    /// For how long this server's clock has gone evenly, where it is the only one.
+    pub(super) steady_for: Duration,
+}
+
+impl Store {
+    /// What time it is for the store and for this server; `None` when they don't agree, which is logged.
+    ///
+    /// An object is written for it. How long that took is told by the clock that nobody sets: whatever the
+    /// other one does meanwhile is noticed.
+    pub(super) async fn agreed_time(&self) -> Result<Option<Time>, Error> {
+        let (now_ms, began) = (now_ms(), Moment::now());
+        let steady_for =
+            if self.objects.is_shared() { Duration::MAX } else { self.clock.steady_for() };
+        let time = Time { now_ms, steady_for };
+        let path = match self.objects.touch().await {
+            // There is one clock then, and room is wanted.
+            Err(error) if is_full(&error) && !self.objects.is_shared() => return Ok(Some(time)),
+            path => path?,
+        };
+        let written_ms = self.objects.written_at(&path).await?;
+        let gap = written_ms.map_or(Duration::MAX, |ms| gap(now_ms, ms, began.running_for()));
+        self.metrics.clock_gap(gap);
+        if rules::may_remove_by_age(gap) {
+            return Ok(Some(time));
+        }
+        tracing::warn!(
+            apart = %humantime::format_duration(Duration::from_secs(gap.as_secs())),
+            "this server's clock and the store's are apart: no file is removed until they agree; \
+             set the clock of the one that is wrong"
+        );
+        Ok(None)
+    }
+}
+
+/// How far an object's time is from a span of this server's time, in ms since the Unix epoch.
+fn gap(from_ms: u64, written_ms: u64, took: Duration) -> Duration {
+    // Stores tell whole seconds, cut off.
+    let from = from_ms.saturating_sub(1000);
+    let to = from_ms.saturating_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     let off = from.saturating_sub(written_ms).max(written_ms.saturating_sub(to));
     Duration::from_millis(off)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_agree_within_the_time_that_a_request_took() {
+        let took = Duration::from_secs(5);
+        let gap = |written_ms| gap(100_000, written_ms, took).as_millis();
+        assert_eq!([gap(99_000), gap(100_000), gap(105_000)], [0, 0, 0]);
+        assert_eq!([gap(98_000), gap(107_000)], [1000, 2000]);
+    }
 }

@@ -240,7 +240,12 @@ impl Store {
                 Err(Error::PosMismatch(database.map_or(Pos::EMPTY, |database| database.pos())))
             }
             Err(refusal @ (Error::PosMismatch(_) | Error::Replaced)) => {
-                self.refuse(key, slot, Some(&sound), refusal).await
+                let refused = self.refuse(key, slot, Some(&sound), refusal).await;
+                let Err(Error::Replaced) = refused else {
+                    return refused;
+                };
+                let database = self.open(key, slot).await?;
+                Err(Error::PosMismatch(database.map_or(Pos::EMPTY, |database| database.pos())))
             }
             Err(error) => {
                 // It may be there all the same, or appear: only the files can tell.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use litevfs::ltx::{Header, page_checksum};
 use litevfs::page1::{Page1, differ_in_counts_only};
 use litevfs::types::{ClusterName, Pgno, Pos};
 
+use super::base::Base;
 use super::commit::By;
 use super::convert::{Sound, Writer};
 use super::database::Database;
@@ -147,14 +147,18 @@ impl Store {
 
     /// Makes a transaction that changes nothing: it has page 1 as it is. Whatever commit was under way
     /// to the same place before has come to its end after this, or will fail.
+    ///
+    /// Where there is no database, its first commit may be under way: the first place is taken by what
+    /// says that it was dropped.
     pub(super) async fn seal(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<(), Error> {
         slot.look_again().await;
-        let mut database = self.fresh(key).await?;
-        if self.resolve(key, slot, None, Duration::ZERO).await? {
-            database = self.fresh(key).await?;
-        }
-        let Some(database) = database else {
-            return Ok(());
+        let database = match self.base(key, slot, None).await? {
+            Base::Database(database) => database,
+            vacant @ Base::Vacant(_) => {
+                self.end_vacant(slot, &vacant).await?;
+                slot.unsettled.store(false, Ordering::Release);
+                return Ok(());
+            }
         };
         let view = database.view(None).await?;
         if view.pos.txid.next().is_none() {

@@ -6,6 +6,7 @@
 //! moves the head on. The files of the old one are removed whenever: see [`super::sweep`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use litevfs::ltx::Header;
@@ -39,12 +40,11 @@ impl Store {
         self.check_lease(key, &slot, lease_id).await?;
         let _gate = slot.gate.lock().await;
         if lease_id.is_some() || !self.objects.is_shared() {
-            self.check_lease(key, &slot, lease_id).await?;
-            self.drop_gated(key, &slot).await?;
+            self.drop_gated(key, &slot, lease_id).await?;
         } else {
             // Other servers grant leases, too: with one of its own, it is alone.
             let id = self.lease_for_drop(key, &slot).await?;
-            let dropped = self.drop_gated(key, &slot).await;
+            let dropped = self.drop_gated(key, &slot, Some(&id)).await;
             if let Err(error) = self.release_gated(key, &slot, &id).await {
                 tracing::debug!(database = %key, %error, "a claim must run out");
             }
@@ -55,19 +55,37 @@ impl Store {
     }
 
     /// The rest, with the gate held, under a lease or with none there.
-    async fn drop_gated(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<(), Error> {
+    ///
+    /// The lease is asked for once more when it is known which place in the history is to be taken: whoever
+    /// was granted one since then has taken that place before.
+    async fn drop_gated(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        lease_id: Option<&str>,
+    ) -> Result<(), Error> {
         slot.look_again().await;
         let mut found = self.newest(key, slot).await;
-        if found.is_ok() && self.resolve(key, slot, None, Duration::ZERO).await? {
-            found = self.newest(key, slot).await;
+        if found.is_ok() {
+            match self.resolve(key, slot, None, Duration::ZERO).await {
+                Ok(false) => {}
+                Ok(true) => found = self.newest(key, slot).await,
+                // Damaged, with a group's file in the way.
+                Err(error @ Error::Corrupt { .. }) => found = Err(error),
+                Err(error) => return Err(error),
+            }
         }
+        self.check_lease(key, slot, lease_id).await?;
         let head = match found {
             Ok(Ok(database)) => {
                 let (summary, pos) = (database.summary(), database.pos());
                 slot.forget().await;
                 let head = database.head();
                 let base = Base::Database(database);
-                self.create_tombstone(&base, summary.page_size, pos, summary.timestamp_ms).await?;
+                let size = summary.page_size;
+                let made =
+                    self.create_tombstone(slot, &base, size, pos, summary.timestamp_ms).await;
+                made?;
                 // What is being compacted at this moment must not go on.
                 base.into_database().inspect(|database| database.set_replaced());
                 head
@@ -79,12 +97,13 @@ impl Store {
                 let (head, files, _) = list_living(&self.objects, key).await?;
                 let page_size = PageSize::new(4096).ok_or(Error::NoDatabase)?;
                 let pos = Pos { txid: files.tip(), post_apply_checksum: Checksum::EMPTY };
-                self.create_tombstone(&Base::Vacant(head.clone()), page_size, pos, 0).await?;
+                let base = Base::Vacant(head.clone());
+                self.create_tombstone(slot, &base, page_size, pos, 0).await?;
                 head
             }
             Err(error) => return Err(error),
         };
-        self.bury(head).await;
+        self.bury(slot, head).await;
         Ok(())
     }
 
@@ -106,7 +125,8 @@ impl Store {
 
     /// Moves the head of a dropped database on. It is dropped already: should this fail, whoever wants the
     /// name does it.
-    async fn bury(&self, mut head: Head) {
+    async fn bury(&self, slot: &Slot, mut head: Head) {
+        *slot.swept_at.lock() = None;
         let (key, dead) = (head.db.key.clone(), Arc::clone(&head.db));
         let moved: Result<(), Error> = async {
             loop {
@@ -142,18 +162,45 @@ impl Store {
     /// Makes the transaction after a position that says that the database is dropped.
     async fn create_tombstone(
         &self,
+        slot: &Slot,
         base: &Base,
         page_size: PageSize,
         pos: Pos,
         last_ms: u64,
     ) -> Result<(), Error> {
         let (db, timestamp_ms) = (base.db(), now_ms().max(last_ms));
+        let Some(txid) = pos.txid.successor() else {
+            // No commit can follow either.
+            return Ok(());
+        };
         let file = self.tombstone(db, page_size, pos, timestamp_ms)?;
-        let txid = pos.txid.successor().ok_or(Error::LastTxid)?;
         let path = self.objects.shape.named(db, 0, txid, txid);
-        match self.objects.create(&path, &file, timestamp_ms).await? {
-            Created::New(_) => self.confirm(base, txid).await,
-            Created::Exists => Err(Error::PosMismatch(pos)),
+        match self.objects.create(&path, &file, timestamp_ms).await {
+            Ok(Created::New(_)) => self.confirm(base, txid).await,
+            Ok(Created::Exists) => Err(Error::PosMismatch(pos)),
+            Err(error) => {
+                // It may appear yet: under no other lease.
+                slot.unsettled.store(true, Ordering::Release);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends an incarnation that has no database: a first commit that is under way fails, or has come first.
+    pub(super) async fn end_vacant(&self, slot: &Slot, vacant: &Base) -> Result<(), Error> {
+        let Base::Vacant(head) = vacant else {
+            return Ok(());
+        };
+        let page_size = PageSize::new(4096).ok_or(Error::NoDatabase)?;
+        match self.create_tombstone(slot, vacant, page_size, Pos::EMPTY, 0).await {
+            Ok(()) => {
+                self.objects.end_incarnation(head).await?;
+                self.swept_later(&head.db.key);
+                Ok(())
+            }
+            // Then that place is taken, which is as good.
+            Err(Error::PosMismatch(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -26,7 +26,8 @@ pub struct FileIndex {
     pub min_txid: Txid,
     /// Its last transaction.
     pub max_txid: Txid,
-    /// When its last transaction was committed, in ms since the Unix epoch, by the servers' clocks.
+    /// When its last transaction was committed, in ms since the Unix epoch, by the clock of the server
+    /// that made it: see [`super::files::LtxFile::commit_time`].
     pub timestamp_ms: u64,
     /// What its header says beside that.
     pub marks: Marks,

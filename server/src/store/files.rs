@@ -10,6 +10,7 @@ use litevfs::types::Txid;
 
 use super::claim::now_ms;
 use super::layout::SNAPSHOT_LEVEL;
+use super::rules;
 
 /// One stored LTX file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,11 @@ impl LtxFile {
         version: u64,
     ) -> LtxFile {
         LtxFile { level, min_txid, max_txid, len, version, written_ms: now_ms() }
+    }
+
+    /// When its last transaction was committed, in ms since the Unix epoch, by what its header says.
+    pub fn commit_time(&self, header_ms: u64) -> u64 {
+        rules::commit_time(header_ms, self.written_ms)
     }
 
     /// What tells it from every other file of its database, whoever's clock said when it was stored.

@@ -68,13 +68,32 @@ impl Head {
     pub fn is_later(&self) -> bool {
         self.db.id.is_some()
     }
+
+    /// Whether there is none: nothing of the name was ever dropped or removed.
+    pub fn is_first(&self) -> bool {
+        self.stored.is_none()
+    }
 }
 
 impl Objects {
     /// The head of a name.
     pub(super) async fn head(&self, key: &DbKey) -> Result<Head, Error> {
         let known_at = Moment::now();
-        let stored = self.again_record(&layout::head(key)).await?;
+        let path = layout::head(key);
+        let stored = self.again_record(&path).await.map_err(|error| match error {
+            Error::Corrupt { what, .. } => {
+                let advice = "put it back from a copy; without it the first database of the name would \
+                              live again";
+                Error::corrupt(&path, format!("{what}: {advice}"))
+            }
+            error => error,
+        })?;
+        if stored.is_some()
+            && let Some(folder) = path.parent()
+        {
+            // Whoever wrote it may not have come to that.
+            self.settle(&folder).await?;
+        }
         Head::of(key, stored, known_at)
     }
 

@@ -14,7 +14,6 @@ use super::file_index::FileIndex;
 use super::files::LtxFile;
 use super::incarnation::Incarnation;
 use super::objects::Objects;
-use super::rules;
 use crate::metrics::{Cache as Kind, Metrics};
 
 /// Bytes read from the end of a file at first: the page index of most transactions fits.
@@ -142,10 +141,7 @@ async fn load(
         PageIndex::decode(tail, len).map_err(corrupt)?
     };
     let trailer = post_apply_field(tail).unwrap_or(Checksum::NONE);
-    let mut index =
-        FileIndex::new(&header, trailer, &index).map_err(|what| Error::corrupt(path, what))?;
-    index.timestamp_ms = rules::commit_time(index.timestamp_ms, file.written_ms);
-    Ok(index)
+    FileIndex::new(&header, trailer, &index).map_err(|what| Error::corrupt(path, what))
 }
 
 /// The trailer's post-apply checksum, from the last bytes of a file.

@@ -5,7 +5,7 @@
 //! | `<cluster>/<db>/ltx/<level>/<min>-<max>.ltx` | `<cluster>/<db>/<level, 4 hex>/...` | an LTX file |
 //! | `<cluster>/<db>/<16 hex>/ltx/<level>/...` | `<cluster>/<db>/<16 hex>/<level>/...` | one of a name's later incarnation |
 //! | `.litevfs-cloud/id` | the same | 16 hex digits that name this store |
-//! | `.litevfs-cloud/clock` | - | written to learn the time of a directory's disk |
+//! | `.litevfs-cloud/clock.json` | the same | written to learn what time it is for the store |
 //! | `.litevfs-cloud/staging/<random>` | the same | large LTX files on their way to their place |
 //! | `.litevfs-cloud/proof/<random>` | the same | what the start-up tests the store with |
 //! | `.litevfs-cloud/claims/<kind>/<cluster>/<db>` | the same | who writes or compacts |
@@ -163,7 +163,7 @@ pub fn id() -> Path {
 
 /// The object that is written to learn what time it is for the store.
 pub fn touched() -> Path {
-    Path::from_iter([PRIVATE, "clock"])
+    Path::from_iter([PRIVATE, "clock.json"])
 }
 
 /// The folder for files on their way.

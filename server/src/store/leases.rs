@@ -20,7 +20,7 @@ use std::time::{Duration, Instant as Moment};
 
 use tokio::time::Instant;
 
-use super::claim::{Claim, Held};
+use super::claim::{Claim, Held, LONGEST};
 use super::error::Error;
 use super::{Slot, Store, layout};
 use crate::key::DbKey;
@@ -33,6 +33,8 @@ const CLAIM: Duration = Duration::from_secs(5);
 const RECHECK: Duration = Duration::from_secs(1);
 /// How often a claim is written anew because another server wrote it in between.
 const RACES: usize = 8;
+const _: () = assert!(CLAIM.as_secs() <= LONGEST.as_secs());
+const _: () = assert!(MAX_DURATION.as_secs() <= LONGEST.as_secs());
 /// What claims for leases are called.
 const KIND: &str = "lease";
 
@@ -72,7 +74,7 @@ impl Store {
         // A commit that was let in before must not appear under a lease that is not its own.
         let _gate = slot.gate.lock().await;
         let granted = if self.objects.is_shared() {
-            let granted = self.acquire_shared(key, &slot, &id, duration).await;
+            let granted = self.acquire_shared(key, &slot, &id, duration, true).await;
             slot.look_again().await;
             granted
         } else {
@@ -142,7 +144,7 @@ impl Store {
             return Ok(duration);
         }
         // Here, or through another server that the client went on through meanwhile.
-        let over = over.filter(|held| held.value.id == id && held.value.left().is_some());
+        let over = over.filter(|held| held.value.id == id && held.left().is_some());
         let over = over.ok_or(LeaseError::Lost)?;
         match self.claim(key, id, duration, Some(&over)).await? {
             Some(granted) => {
@@ -226,7 +228,7 @@ impl Store {
         }
         for _ in 0..RACES {
             let held = self.claim_of(key).await?;
-            let held = held.filter(|held| held.value.id == id && held.value.left().is_some());
+            let held = held.filter(|held| held.value.id == id && held.left().is_some());
             let held = held.ok_or(LeaseError::Lost)?;
             if held.value.moved || held.value.server == self.server {
                 return Ok(());
@@ -272,15 +274,15 @@ impl Store {
         if recent {
             return Ok(());
         }
-        let claim = self.claim_of(key).await?.map(|held| held.value);
+        let held = self.claim_of(key).await?;
         if let Some(ours) = ours
-            && claim.as_ref() == Some(&ours.held.value)
+            && held.as_ref().is_some_and(|held| held.value == ours.held.value)
         {
             ours.check_at = now.checked_add(RECHECK).unwrap_or(now);
             return Ok(());
         }
         drop(lease);
-        match (claim.and_then(|claim| Some((claim.left()?, claim))), id) {
+        match (held.and_then(|held| Some((held.left()?, held.value))), id) {
             (None, None) => Ok(()),
             (Some((_, claim)), Some(id)) if claim.id == id => Ok(()),
             (_, Some(_)) => Err(LeaseError::Lost.into()),
@@ -294,6 +296,7 @@ impl Store {
         slot: &Arc<Slot>,
         id: &str,
         duration: Duration,
+        seals: bool,
     ) -> Result<Duration, Error> {
         let duration = duration.clamp(MIN_DURATION, MAX_DURATION);
         let mut lease = slot.lease.lock().await;
@@ -303,7 +306,7 @@ impl Store {
         let ours = lease.as_ref().filter(|ours| claimed == Some(&ours.held.value));
         let left = match ours {
             Some(ours) => ours.left(Instant::now()),
-            None => claimed.and_then(Claim::left),
+            None => over.as_ref().and_then(Held::left),
         };
         if let Some(left) = left {
             return Err(LeaseError::Held(left).into());
@@ -311,7 +314,7 @@ impl Store {
         *lease = None;
         // Before the claim changes hands: who then finds that it is not his any more may take what he
         // has not seen by then for failed.
-        if claimed.is_some_and(|claim| self.may_be_under_way(slot, claim)) {
+        if seals && claimed.is_some_and(|claim| self.may_be_under_way(slot, claim)) {
             self.seal(key, slot).await?;
         }
         match self.claim(key, id, duration, over.as_ref()).await? {
@@ -332,7 +335,8 @@ impl Store {
         slot: &Arc<Slot>,
     ) -> Result<String, Error> {
         let id = random::hex::<6>()?;
-        self.acquire_shared(key, slot, &id, MAX_DURATION).await?;
+        // The tombstone shuts out what may be under way; and what is damaged can't be sealed.
+        self.acquire_shared(key, slot, &id, MAX_DURATION, false).await?;
         Ok(id)
     }
 

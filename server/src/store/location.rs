@@ -73,8 +73,16 @@ pub enum LocationError {
 pub struct Taken {
     /// The store.
     pub objects: Objects,
-    _dir: Option<LocalDir>,
+    dir: Option<LocalDir>,
     _scratch: Option<Scratch>,
+}
+
+impl Taken {
+    /// Gives it back when the process ends, and no sooner: threads that wait for a disk may go on until
+    /// then, and must not write to a directory that another process has.
+    pub fn keep_until_exit(self) {
+        std::mem::forget(self.dir);
+    }
 }
 
 impl Location {
@@ -92,7 +100,7 @@ impl Location {
         match self {
             Location::Directory(dir) => {
                 let dir = LocalDir::take(dir, metrics)?;
-                Ok(Taken { objects: dir.objects.clone(), _dir: Some(dir), _scratch: None })
+                Ok(Taken { objects: dir.objects.clone(), dir: Some(dir), _scratch: None })
             }
             Location::Bucket(url) => {
                 let (store, shape) = bucket(url)?;
@@ -115,7 +123,7 @@ impl Location {
                     blocks,
                     metrics.clone(),
                 );
-                Ok(Taken { objects, _dir: None, _scratch: Some(scratch) })
+                Ok(Taken { objects, dir: None, _scratch: Some(scratch) })
             }
         }
     }

@@ -298,9 +298,14 @@ impl Store {
         *place = None;
         let open = || Database::open(&self.objects, &self.indexes, key, &slot.doubt);
         let mut opened = open().await;
-        for _ in 0..REOPENS {
-            // Files were merged and removed while they were looked at.
-            if matches!(opened, Err(Error::Gone(_))) {
+        for round in 0..REOPENS {
+            // Files were merged and removed while they were looked at; or listed, which is not at once.
+            let again = match &opened {
+                Err(Error::Gone(_)) => true,
+                Err(Error::Corrupt { .. }) => round == 0 && self.objects.is_shared(),
+                _ => false,
+            };
+            if again {
                 opened = open().await;
             }
         }

@@ -426,7 +426,7 @@ fn may_pass(error: &Error) -> bool {
     matches!(error, Error::Objects(E::Generic { .. } | E::JoinError { .. }))
 }
 
-fn written_ms(meta: &ObjectMeta) -> u64 {
+pub(super) fn written_ms(meta: &ObjectMeta) -> u64 {
     u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0)
 }
 

@@ -12,6 +12,7 @@ use super::group::together::Together;
 use super::group::{Standing, standing};
 use super::head::Head;
 use super::indexes::Indexes;
+use super::layout;
 use super::look::{complete_span, is_tombstone};
 use super::objects::Objects;
 use super::rules;
@@ -67,6 +68,20 @@ pub(super) async fn list_living(
     Ok((head, files, dead))
 }
 
+/// Makes sure that a name without a head never had one: a copy may lack it.
+async fn check_vacant(objects: &Objects, head: &Head) -> Result<(), Error> {
+    let key = &head.db.key;
+    if !head.is_first() || objects.files_of_name(key).await?.iter().all(|(id, _)| id.is_none()) {
+        return Ok(());
+    }
+    if objects.head(key).await?.is_first() {
+        let what = "it is missing, and the database was made anew once: put it back from where the \
+                    files come from";
+        return Err(Error::corrupt(layout::head(key), what));
+    }
+    Err(Error::Gone(key.to_string()))
+}
+
 impl Database {
     /// Opens the database of a name from its files.
     ///
@@ -85,6 +100,7 @@ impl Database {
         let (last, index) = loop {
             let Some(last) = files.level(0).next_back().copied() else {
                 return if files.is_empty() {
+                    check_vacant(objects, &head).await?;
                     Ok(Opened::Vacant(head))
                 } else {
                     Err(Error::corrupt(db, "the files of its last transactions are missing"))

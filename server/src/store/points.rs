@@ -84,9 +84,9 @@ impl Database {
             .await
     }
 
-    /// Other servers remove files too.
+    /// Other servers remove files, too, and the store knows when each was written.
     async fn relist(&self) -> Result<(), Error> {
-        if self.objects.is_shared() { self.reload().await } else { Ok(()) }
+        self.reload().await
     }
 
     /// The restore point at the end of a file; `None` when it was removed meanwhile, as it was time.
@@ -98,7 +98,8 @@ impl Database {
                 let post_apply_checksum = index.post_apply_checksum();
                 let pos = Pos { txid: file.max_txid, post_apply_checksum };
                 let first = Some(file.min_txid).filter(|_| file.level < SNAPSHOT_LEVEL);
-                Ok(Some(RestorePoint { pos, timestamp_ms: index.timestamp_ms, first }))
+                let timestamp_ms = file.commit_time(index.timestamp_ms);
+                Ok(Some(RestorePoint { pos, timestamp_ms, first }))
             }
             Err(Error::Gone(_)) => Ok(None),
             Err(error) => Err(error),
@@ -164,7 +165,7 @@ impl Database {
             let Some(file) = files.get(middle) else {
                 break;
             };
-            if self.index(file).await?.timestamp_ms <= ms {
+            if file.commit_time(self.index(file).await?.timestamp_ms) <= ms {
                 low = middle.saturating_add(1);
             } else {
                 high = middle;

@@ -11,13 +11,16 @@ use serde::de::DeserializeOwned;
 
 use super::direct;
 use super::error::Error;
-use super::objects::Objects;
+use super::objects::{Objects, written_ms};
 
 /// A record as it was read, or written.
 #[derive(Debug, Clone)]
 pub struct Kept<T> {
     /// What it says.
     pub value: T,
+    /// When it was stored, in ms since the Unix epoch, by the store's clock; `None` where this process
+    /// wrote it.
+    pub written_ms: Option<u64>,
     text: Bytes,
     version: UpdateVersion,
 }
@@ -42,10 +45,11 @@ impl Objects {
         };
         let version =
             UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
+        let written_ms = Some(written_ms(&got.meta));
         let text = got.bytes().await?;
         let value = serde_json::from_slice(&text)
             .map_err(|error| Error::corrupt(path, format!("it can't be read: {error}")))?;
-        Ok(Some(Kept { value, text, version }))
+        Ok(Some(Kept { value, written_ms, text, version }))
     }
 
     /// Writes a record in place of the one that was read, or where there was none; `None` when another
@@ -69,7 +73,12 @@ impl Objects {
                 self.settle(&folder).await?;
             }
             let version = UpdateVersion { e_tag: None, version: None };
-            return Ok(swapped.then(|| Kept { value: value.clone(), text, version }));
+            return Ok(swapped.then(|| Kept {
+                value: value.clone(),
+                written_ms: None,
+                text,
+                version,
+            }));
         }
         let mode = over.map_or(PutMode::Create, |kept| PutMode::Update(kept.version.clone()));
         match (self.put_record(path, value, &text, mode).await?, over) {
@@ -100,7 +109,7 @@ impl Objects {
         let failure = match self.timed("put", put).await {
             Ok(put) => {
                 let (value, text) = (value.clone(), text.clone());
-                return Ok(Put::Done(Kept { value, text, version: put.into() }));
+                return Ok(Put::Done(Kept { value, written_ms: None, text, version: put.into() }));
             }
             Err(error) => error,
         };

@@ -2,15 +2,16 @@
 //! that lives. That includes what comes late, whoever had begun it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-
-use object_store::path::Path;
 
 use super::Store;
 use super::error::Error;
-use super::files::LtxFile;
+use super::files::{Files, LtxFile};
+use super::head::Head;
 use super::incarnation::{Incarnation, IncarnationId};
 use super::layout;
+use super::look::is_tombstone;
 use super::moment::Moment;
 use super::rules;
 use crate::key::DbKey;
@@ -25,46 +26,71 @@ impl Store {
             listed.entry(id).or_default().push(file);
         }
         let head = self.objects.head(key).await?;
-        let shared = self.objects.is_shared();
         let mut left = None;
         for (id, files) in listed {
-            let db = Incarnation { key: key.clone(), id };
-            if db == *head.db {
-                continue;
-            }
-            let seen = *self.buried.lock().entry(db.clone()).or_insert_with(Moment::now);
-            let (mut gone, mut kept) = (Vec::new(), 0_usize);
-            for file in &files {
-                if rules::may_remove_dead(&head, &db, file, seen.running_for(), shared) {
-                    gone.push(self.objects.shape.file(&db, file));
-                } else {
-                    kept = kept.saturating_add(1);
-                }
-            }
-            self.remove_dead(&db, gone).await?;
-            if kept == 0 {
-                self.buried.lock().remove(&db);
-            } else {
-                left = Some(rules::GRACE.saturating_sub(seen.running_for()));
+            let db = Arc::new(Incarnation { key: key.clone(), id });
+            if db != head.db {
+                left = left.max(self.sweep_dead(&head, &db, files).await?);
             }
         }
         Ok(left)
     }
 
-    /// The last files first, so that what an interruption leaves is a history still.
-    async fn remove_dead(&self, db: &Incarnation, mut files: Vec<Path>) -> Result<(), Error> {
-        if files.is_empty() {
-            return Ok(());
+    /// The same for one incarnation, with all files there are of it.
+    async fn sweep_dead(
+        &self,
+        head: &Head,
+        db: &Arc<Incarnation>,
+        listed: Vec<LtxFile>,
+    ) -> Result<Option<Duration>, Error> {
+        let mut files = Files::default();
+        listed.iter().for_each(|file| files.insert(*file));
+        let last = files.level(0).next_back().copied();
+        if self.is_whole(db, &files, last.as_ref()).await? {
+            let what = "no file says that it was dropped: it stays. Was its head lost, or is it older, \
+                        as in a copy without .litevfs-cloud/heads?";
+            tracing::warn!(database = %db, what);
+            return Ok(None);
         }
-        files.sort_unstable_by(|a, b| b.cmp(a));
-        self.objects.remove(files).await?;
+        let seen = *self.buried.lock().entry(db.as_ref().clone()).or_insert_with(Moment::now);
+        let shared = self.objects.is_shared();
+        let may =
+            |file: &LtxFile| rules::may_remove_dead(head, db, file, seen.running_for(), shared);
+        let (gone, kept): (Vec<LtxFile>, Vec<LtxFile>) = listed.into_iter().partition(may);
+        let path = |file: &LtxFile| self.objects.shape.file(db, file);
+        let others = gone.iter().filter(|&file| Some(*file) != last);
+        self.objects.remove(others.map(path).collect()).await?;
+        // What says that it was dropped goes last, also after a power cut.
         for level in 0..=layout::SNAPSHOT_LEVEL {
             self.objects.settle(&self.objects.shape.level(db, level)).await?;
         }
+        if !kept.is_empty() {
+            return Ok(Some(rules::GRACE.saturating_sub(seen.running_for())));
+        }
+        self.objects.remove(last.iter().map(path).collect()).await?;
+        self.buried.lock().remove(db.as_ref());
         self.objects.remove_folder(&self.objects.shape.files(db)).await;
         if db.id.is_some() {
             self.objects.remove_folder(&layout::folder(db)).await;
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Whether files are a database that nobody dropped.
+    async fn is_whole(
+        &self,
+        db: &Arc<Incarnation>,
+        files: &Files,
+        last: Option<&LtxFile>,
+    ) -> Result<bool, Error> {
+        let Some(last) = last.filter(|_| files.plan(files.tip()).is_some()) else {
+            return Ok(false);
+        };
+        match self.indexes.get(&self.objects, db, last).await {
+            Ok(index) => Ok(!is_tombstone(&index)),
+            // What can't be read can't be known.
+            Err(Error::Gone(_) | Error::Corrupt { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }

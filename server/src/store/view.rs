@@ -91,7 +91,7 @@ impl View {
             pos: Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() },
             commit: index.commit,
             page_size: index.page_size,
-            timestamp_ms: index.timestamp_ms,
+            timestamp_ms: file.commit_time(index.timestamp_ms),
             layers: vec![Layer { file, index }],
         }
     }

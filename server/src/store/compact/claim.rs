@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use object_store::path::Path;
 
 use crate::key::DbKey;
-use crate::store::claim::{Claim, Held, now_ms};
-use crate::store::clock;
+use crate::store::claim::{Claim, Held, LONGEST};
 use crate::store::error::Error;
 use crate::store::{Store, layout};
 
 /// How long a claim lasts, and when it is written again.
 const CLAIM: Duration = Duration::from_secs(60);
 const RECLAIM: Duration = Duration::from_secs(30);
+const _: () = assert!(CLAIM.as_secs() <= LONGEST.as_secs() && RECLAIM.as_secs() < CLAIM.as_secs());
 /// What claims for compaction are called.
 const KIND: &str = "compaction";
 
@@ -28,7 +28,7 @@ impl Store {
         }
         let path = layout::claim(KIND, key);
         let over: Option<Held> = self.objects.read_record(&path).await?;
-        if over.as_ref().is_some_and(|held| held.value.left().is_some()) {
+        if over.as_ref().is_some_and(|held| held.left().is_some()) {
             return Ok(None);
         }
         let claim = Claim::new(&self.server, KIND, CLAIM)?;
@@ -65,19 +65,6 @@ impl CompactionClaim {
         let again = again.ok_or_else(|| std::io::Error::other("another server compacts it now"))?;
         self.held = Some((again, Instant::now().checked_add(RECLAIM)));
         Ok(())
-    }
-
-    /// How far this server's clock is from the store's, by a claim that is written for it.
-    pub(super) async fn clock_gap(&mut self, store: &Store) -> Result<Duration, Error> {
-        let before_ms = now_ms();
-        let path = if self.held.is_some() {
-            self.renew(store).await?;
-            self.path.clone()
-        } else {
-            store.objects.touch().await?
-        };
-        let written_ms = store.objects.written_at(&path).await?;
-        Ok(written_ms.map_or(Duration::MAX, |written_ms| clock::gap(before_ms, written_ms)))
     }
 
     pub(super) async fn end(self, store: &Store) {

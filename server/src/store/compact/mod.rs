@@ -206,16 +206,21 @@ impl Store {
             let Some(mut claim) = self.claim_compaction(key).await? else {
                 return Ok(Some(RETRY));
             };
-            let done = self.compact_claimed(&database, &mut claim).await;
+            let merged = self.compact_claimed(&database, &mut claim).await;
+            // Also when nothing can be merged, because the disk is full or a file damaged.
+            let removed = match merged {
+                Err(Error::Replaced) => Ok(()),
+                _ => self.remove_old(&database).await,
+            };
             claim.end(self).await;
-            done?;
+            merged.and(removed)?;
         }
-        let read = !database.pinned().is_empty();
+        // What is being read may be due all the time, and what must not be removed for now.
+        let waits = !database.pinned().is_empty() || self.is_removal_due(&database);
         let (_, floor_due) = database.old_floor();
         let state = database.state.read();
         let next = self.queue.schedule.next_look(&state.files, now_ms());
-        // What is being read may be due all the time, and what must not be removed for now.
-        let next = if read || due { next.map(|next| next.max(RETRY)) } else { next };
+        let next = if waits { next.map(|next| next.max(RETRY)) } else { next };
         let dead = (!state.dead.is_empty()).then(|| floor_due.unwrap_or(RETRY));
         Ok(next.into_iter().chain(dead).min())
     }
@@ -244,7 +249,7 @@ impl Store {
                 None => database.reload().await?,
             }
         }
-        self.remove_old(database, claim).await
+        claim.hold(self).await
     }
 
     /// Has a position begin with a snapshot after the page size changed, so that nobody has to merge

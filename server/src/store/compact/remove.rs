@@ -1,9 +1,7 @@
 //! Removes files that were kept for long enough: first they are dead for everybody, then they go.
 
-use std::time::Duration;
-
-use super::CompactionClaim;
 use crate::store::claim::now_ms;
+use crate::store::clock::Time;
 use crate::store::database::Database;
 use crate::store::error::Error;
 use crate::store::files::LtxFile;
@@ -12,19 +10,16 @@ use crate::store::{Store, rules};
 impl Store {
     /// Whether there is something to remove, or to be removed later.
     pub(super) fn is_removal_due(&self, database: &Database) -> bool {
-        !self.removable(database).is_empty() || !self.dead(database).is_empty()
+        !self.removable(database, now_ms()).is_empty() || !self.dead(database).is_empty()
     }
 
-    /// The files that may go by their age, but for those that somebody is reading.
-    fn removable(&self, database: &Database) -> Vec<LtxFile> {
-        let pinned = database.pinned();
-        let state = database.state.read();
-        let mut removable = self.queue.schedule.removable(&state.files, now_ms());
-        removable.retain(|file| !pinned.contains(&file.identity()));
-        removable
+    /// The files that may go by their age.
+    fn removable(&self, database: &Database, now_ms: u64) -> Vec<LtxFile> {
+        self.queue.schedule.removable(&database.state.read().files, now_ms)
     }
 
-    /// The commits' own files that do not count any more, as far as they may go.
+    /// The commits' own files that do not count any more, as far as they may go: not while somebody reads
+    /// them.
     fn dead(&self, database: &Database) -> Vec<LtxFile> {
         let pinned = database.pinned();
         let (floor, _) = database.old_floor();
@@ -33,36 +28,54 @@ impl Store {
         dead.filter(|file| !pinned.contains(&file.identity())).copied().collect()
     }
 
-    pub(super) async fn remove_old(
-        &self,
-        database: &Database,
-        claim: &mut CompactionClaim,
-    ) -> Result<(), Error> {
+    pub(super) async fn remove_old(&self, database: &Database) -> Result<(), Error> {
         if !self.is_removal_due(database) {
             return Ok(());
         }
-        if self.objects.is_shared() {
-            database.reload().await?;
+        database.reload().await?;
+        // What needs no room comes first.
+        self.remove_files(database, self.dead(database)).await?;
+        if self.removable(database, now_ms()).is_empty() {
+            return Ok(());
         }
-        if !self.removable(database).is_empty() && self.clock_agrees(claim).await? {
-            self.remove_by_age(database).await?;
+        if let Some(time) = self.agreed_time().await? {
+            // The one takes a little room, which the other makes.
+            let buried = self.bury_commits(database, time).await;
+            self.remove_merged(database, time).await?;
+            buried?;
         }
         self.remove_files(database, self.dead(database)).await
     }
 
-    /// Raises the floor over commits' own files that are old, and removes old merged files.
-    async fn remove_by_age(&self, database: &Database) -> Result<(), Error> {
-        let to = rules::floor_over(&database.state.read().files, &self.removable(database));
-        if let Some(to) = to
-            && let Some(head) = self.objects.raise_floor(&database.head(), to).await?
-        {
-            database.note(&head)?;
-            database.state.write().bury(to);
+    /// Raises the floor over commits' own files that are old.
+    async fn bury_commits(&self, database: &Database, time: Time) -> Result<(), Error> {
+        if time.steady_for < self.queue.schedule.level0_keep.min(rules::STEADY) {
+            return Ok(());
         }
-        let mut merged = self.removable(database);
-        merged.retain(|file| file.level > 0);
-        let may = rules::may_remove_merged(&database.state.read().files, &merged);
-        self.remove_files(database, if may { merged } else { Vec::new() }).await
+        let old = self.removable(database, time.now_ms);
+        let Some(to) = rules::floor_over(&database.state.read().files, &old) else {
+            return Ok(());
+        };
+        let head = match self.objects.raise_floor(&database.head(), to).await? {
+            Some(head) => head,
+            // It had moved before.
+            None => self.objects.head(&database.db.key).await?,
+        };
+        database.note(&head)?;
+        database.state.write().bury(head.floor);
+        Ok(())
+    }
+
+    /// Removes old merged files.
+    async fn remove_merged(&self, database: &Database, time: Time) -> Result<(), Error> {
+        let pinned = database.pinned();
+        let mut merged = self.removable(database, time.now_ms);
+        merged.retain(|file| file.level > 0 && !pinned.contains(&file.identity()));
+        let steady = time.steady_for >= rules::STEADY;
+        if !steady || !rules::may_remove_merged(&database.state.read().files, &merged) {
+            return Ok(());
+        }
+        self.remove_files(database, merged).await
     }
 
     async fn remove_files(&self, database: &Database, files: Vec<LtxFile>) -> Result<(), Error> {
@@ -74,21 +87,5 @@ impl Store {
         // First out of memory, so that nobody begins to read them.
         database.state.write().forget(&files);
         self.objects.remove(paths).await
-    }
-
-    /// Whether this server's clock may be trusted with how old files are.
-    async fn clock_agrees(&self, claim: &mut CompactionClaim) -> Result<bool, Error> {
-        let gap = claim.clock_gap(self).await?;
-        self.metrics.clock_gap(gap);
-        if !rules::may_remove_by_age(gap) {
-            tracing::warn!(
-                apart = %humantime::format_duration(Duration::from_secs(gap.as_secs())),
-                "this server's clock and the store's are apart: no file is removed until they agree; \
-                 set the clock of the one that is wrong"
-            );
-            return Ok(false);
-        }
-        let keep = self.queue.schedule.level0_keep;
-        Ok(self.objects.is_shared() || self.clock.steady_for() >= keep.min(rules::STEADY))
     }
 }

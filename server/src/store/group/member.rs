@@ -149,6 +149,7 @@ impl Admitted {
         if index.marks.group != Some(tag) {
             return Ok(None);
         }
+        store.confirm(base, txid).await?;
         if sound.is_file(&store.objects, db, there, &index).await? {
             Ok(Some((there, index)))
         } else {

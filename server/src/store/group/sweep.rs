@@ -1,8 +1,8 @@
 //! Removes decisions that nothing asks for any more.
 //!
 //! A client may ask for a while what became of its group. And a marked file needs its decision for as
-//! long as it is there: the last file of an idle database stays for ever. A decision against a group is
-//! needed by nothing else, because a file that nobody decided about does not count either.
+//! long as it is there: the last file of an idle database stays for ever. A decision against a group stays
+//! for good: a commit of it that comes late, however late, must find that it was decided.
 
 use std::time::Duration;
 
@@ -12,43 +12,53 @@ use object_store::ObjectMeta;
 
 use super::decision::{Committed, Decision};
 use crate::key::DbKey;
-use crate::store::Store;
-use crate::store::claim::now_ms;
 use crate::store::error::Error;
-use crate::store::layout;
+use crate::store::{Store, layout, rules};
 
-/// How long decisions are kept at least.
-const KEEP: Duration = Duration::from_secs(24 * 3600);
+/// How long decisions are kept at least: as long as the past of a database.
+const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Store {
     /// Removes decisions that are old and stand for no file.
     pub(in crate::store) async fn sweep_decisions(&self) -> Result<(), Error> {
         let clusters: Vec<ClusterName> = self.objects.names(Some(&layout::all_groups())).await?;
+        if clusters.is_empty() {
+            return Ok(());
+        }
+        let Some(time) = self.agreed_time().await?.filter(|time| time.steady_for >= rules::STEADY)
+        else {
+            return Ok(());
+        };
         for cluster in clusters {
-            self.sweep_cluster(&cluster).await?;
+            self.sweep_cluster(&cluster, time.now_ms).await?;
         }
         Ok(())
     }
 
-    async fn sweep_cluster(&self, cluster: &ClusterName) -> Result<(), Error> {
+    async fn sweep_cluster(&self, cluster: &ClusterName, now_ms: u64) -> Result<(), Error> {
         let mut listed = self.objects.store.list(Some(&layout::groups(cluster)));
         while let Some(meta) = listed.try_next().await? {
-            if self.is_swept(cluster, &meta).await? {
+            if self.is_swept(cluster, &meta, now_ms).await? {
                 self.objects.delete(&meta.location).await?;
             }
         }
         Ok(())
     }
 
-    async fn is_swept(&self, cluster: &ClusterName, meta: &ObjectMeta) -> Result<bool, Error> {
+    async fn is_swept(
+        &self,
+        cluster: &ClusterName,
+        meta: &ObjectMeta,
+        now_ms: u64,
+    ) -> Result<bool, Error> {
         let written_ms = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
-        if Duration::from_millis(now_ms().saturating_sub(written_ms)) < KEEP {
+        if Duration::from_millis(now_ms.saturating_sub(written_ms)) < KEEP {
             return Ok(false);
         }
         let bytes = self.objects.get(&meta.location).await?.unwrap_or_default();
         match serde_json::from_slice(&bytes) {
             Ok(Decision::Committed(group)) => Ok(!self.has_files(cluster, &group).await?),
-            Ok(Decision::Aborted {}) => Ok(true),
+            Ok(Decision::Aborted {}) => Ok(false),
             Err(error) => {
                 tracing::warn!(file = %meta.location, %error, "not a decision: it stays");
                 Ok(false)

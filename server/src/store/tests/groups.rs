@@ -477,14 +477,15 @@ fn decisions_go_when_no_file_is_left_that_needs_them() {
             async |number| store.group_outcome(&cluster(), &id(number)).await.unwrap().is_some();
         store.sweep_decisions().await.unwrap();
         assert!(known(1).await && known(99).await, "they are young");
-        tokio::time::sleep(25 * 3600 * SECOND).await;
+        tokio::time::sleep(31 * 24 * 3600 * SECOND).await;
         for db in DBS {
             store.try_compact(&key(db)).await.unwrap();
             tokio::time::sleep(rules::GRACE + SECOND).await;
             store.try_compact(&key(db)).await.unwrap();
         }
         store.sweep_decisions().await.unwrap();
-        assert!(!known(1).await && !known(99).await);
+        assert!(!known(1).await);
+        assert!(known(99).await, "a commit of it may be late");
         assert!(known(last).await, "the last files are there still");
         let anew = open(&inner, &Faults::new(2), Schedule::default()).await;
         for (db, model) in DBS.iter().zip(&models) {
