@@ -29,6 +29,8 @@ pub struct View {
     pub epoch: u64,
     /// See [`State::handovers`].
     pub handovers: u64,
+    /// See [`State::rewrites`].
+    pub rewrites: u64,
 }
 
 /// A view, and when the server confirmed that it is the newest; `None`: never in this process.
@@ -43,6 +45,8 @@ pub struct Place {
     pub epoch: u64,
     /// See [`State::handovers`].
     pub handovers: u64,
+    /// See [`State::rewrites`].
+    pub rewrites: u64,
     /// See [`State::poll`].
     pub poll: u64,
     /// See [`State::confirmed`].
@@ -55,7 +59,7 @@ const MAX_TRIES_TO_BE_FRESH: u32 = 2;
 impl View {
     /// Of a database without transactions.
     pub const EMPTY: View =
-        View { pos: Pos::EMPTY, page_size: None, commit: 0, epoch: 0, handovers: 0 };
+        View { pos: Pos::EMPTY, page_size: None, commit: 0, epoch: 0, handovers: 0, rewrites: 0 };
 
     /// Bytes of the database file.
     pub fn size_bytes(&self) -> u64 {
@@ -71,8 +75,11 @@ pub struct State {
     /// anew, or taken back. Transaction ids of two histories can't be compared.
     pub epoch: u64,
     /// Counts how often page 1 may have changed hands in another way than by commits on top of it:
-    /// with every new epoch, and when every page changed or nobody could tell which ones did.
+    /// with every new epoch, and when nobody could tell which pages changed.
     pub handovers: u64,
+    /// Counts how often every page may have changed, as after an import of a file; or after a commit to a
+    /// few pages.
+    pub rewrites: u64,
     /// The size in pages at a position whose page 1 does not say it.
     pub size_beside: Option<(Pos, u32)>,
     /// The number of the poll that answered with the cache's position; commits of this process have
@@ -117,9 +124,9 @@ pub struct Database {
 impl State {
     /// Where the database is, as far as is known.
     pub fn place(&self) -> Place {
-        let (epoch, handovers) = (self.epoch, self.handovers);
+        let (epoch, handovers, rewrites) = (self.epoch, self.handovers, self.rewrites);
         let (poll, confirmed) = (self.poll, self.confirmed);
-        Place { pos: self.cache.pos(), epoch, handovers, poll, confirmed }
+        Place { pos: self.cache.pos(), epoch, handovers, rewrites, poll, confirmed }
     }
 
     /// Whether a page is cached for a reader of a view.
@@ -158,6 +165,7 @@ impl Database {
             cache,
             epoch: 0,
             handovers: 0,
+            rewrites: 0,
             size_beside: None,
             poll: 0,
             confirmed: None,
@@ -301,9 +309,9 @@ impl Database {
     }
 
     /// What must be known of a place to read there.
-    pub fn view_at(&self, Place { pos, epoch, handovers, .. }: Place) -> Result<View> {
+    pub fn view_at(&self, Place { pos, epoch, handovers, rewrites, .. }: Place) -> Result<View> {
         if pos.is_empty() {
-            return Ok(View { epoch, handovers, ..View::EMPTY });
+            return Ok(View { epoch, handovers, rewrites, ..View::EMPTY });
         }
         let header = header::decode(&self.page1(pos)?).map_err(|error| {
             let host = self.backend().host();
@@ -313,7 +321,7 @@ impl Database {
             Some(commit) => commit,
             None => self.size_beside(pos)?,
         };
-        Ok(View { pos, page_size: Some(header.page_size), commit, epoch, handovers })
+        Ok(View { pos, page_size: Some(header.page_size), commit, epoch, handovers, rewrites })
     }
 
     /// Page 1 at a position, as it is stored.

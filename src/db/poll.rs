@@ -240,7 +240,7 @@ impl State {
         let went_back = change.pos != since.pos && change.pos.txid <= since.pos.txid;
         match change.pages {
             ChangedPages::Some(pgnos) if !went_back => {
-                self.handovers = self.handovers.wrapping_add(u64::from(are_all(&pgnos)));
+                self.rewrites = self.rewrites.wrapping_add(u64::from(are_all(&pgnos)));
                 self.cache.advance(change.pos, &pgnos);
             }
             _ => {

@@ -2,8 +2,9 @@
 
 use super::connection::{Connection, Phase};
 use super::database::View;
+use super::shown::SeenPage1;
 use crate::error::Result;
-use crate::page1::{HEADER_LEN, Page1};
+use crate::page1::Page1;
 use crate::pager::header::{self, VERSION_LEN, VERSION_OFFSET};
 use crate::sys::log::log;
 use crate::types::{PageSize, Pgno};
@@ -82,11 +83,12 @@ impl Connection {
         if !is_written {
             let page1 = match self.shown.page1_at(view) {
                 Some(page1) => page1,
-                None => self.header(view, page_size, offset, bytes)?,
+                None => self.look_at_page1(view, page_size, offset, bytes)?,
             };
             let must_drop = self.shown.look(view, Some(page1));
-            if page1.size.is_none() {
-                header::show_size(bytes, offset, page1.change_counter, view.commit);
+            let Page1 { size, change_counter, .. } = page1.header;
+            if size.is_none() {
+                header::show_size(bytes, offset, change_counter, view.commit);
             }
             if is_version && must_drop {
                 // The counter may be what it was: a restored database counts anew. Something that was
@@ -103,20 +105,22 @@ impl Connection {
         Ok(())
     }
 
-    /// What the header says, of which `bytes` were read from `offset` on.
-    fn header(
+    /// Page 1 as it is stored, of which `bytes` were read from `offset` on.
+    fn look_at_page1(
         &mut self,
         view: View,
         page_size: PageSize,
         offset: u64,
         bytes: &[u8],
-    ) -> Result<Page1> {
-        if offset == 0 && bytes.len() >= HEADER_LEN {
-            return header::decode(bytes);
+    ) -> Result<SeenPage1> {
+        if offset == 0
+            && let Some(page1) = bytes.get(..page_size.len_bytes())
+        {
+            return SeenPage1::new(page1);
         }
-        let mut header = [0; HEADER_LEN];
-        self.read_pages(view, page_size, 0, &mut header)?;
-        header::decode(&header)
+        let mut page1 = vec![0; page_size.len_bytes()];
+        self.read_page(view, page_size, Pgno::ONE, &mut page1)?;
+        SeenPage1::new(&page1)
     }
 
     /// Fills `bytes` from pages that are there.

@@ -17,8 +17,10 @@
 
 use super::database::{Database, View};
 use crate::error::Result;
-use crate::page1::Page1;
-use crate::types::Pos;
+use crate::ltx::page_checksum;
+use crate::page1::{HEADER_LEN, Page1};
+use crate::pager::header;
+use crate::types::{Checksum, Pgno, Pos};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -33,13 +35,30 @@ pub(super) struct Shown {
     newest: u32,
 }
 
+/// What there is to know of a page 1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeenPage1 {
+    pub header: Page1,
+    /// Of what follows the header, which is the schema or where it begins.
+    schema: Checksum,
+}
+
+impl SeenPage1 {
+    pub fn new(page1: &[u8]) -> Result<SeenPage1> {
+        let header = header::decode(page1)?;
+        let schema = page_checksum(Pgno::ONE, page1.get(HEADER_LEN..).unwrap_or_default());
+        Ok(SeenPage1 { header, schema })
+    }
+}
+
 /// A page 1, and where it was seen.
 #[derive(Debug, Clone, Copy)]
 struct Sight {
     pos: Pos,
     handovers: u64,
+    rewrites: u64,
     /// `None` of an empty database.
-    page1: Option<Page1>,
+    page1: Option<SeenPage1>,
 }
 
 impl Shown {
@@ -54,19 +73,19 @@ impl Shown {
     }
 
     /// Page 1 at that view, if SQLite has seen it.
-    pub fn page1_at(&self, view: View) -> Option<Page1> {
+    pub fn page1_at(&self, view: View) -> Option<SeenPage1> {
         self.last.filter(|_| self.is_at(view)).and_then(|last| last.page1)
     }
 
     /// SQLite is about to see page 1 at a view, `None` of an empty database. Answers whether it must be
     /// made to drop what it has seen before.
-    pub fn look(&mut self, view: View, page1: Option<Page1>) -> bool {
+    pub fn look(&mut self, view: View, page1: Option<SeenPage1>) -> bool {
         let was_outdated = core::mem::take(&mut self.is_outdated);
         if self.is_at(view) {
             return was_outdated;
         }
-        let cookie = page1.map_or(0, |page1| page1.schema_cookie);
-        let sight = Sight { pos: view.pos, handovers: view.handovers, page1 };
+        let cookie = page1.map_or(0, |page1| page1.header.schema_cookie);
+        let sight = Sight::of(view, page1);
         let before = self.last.replace(sight);
         let is_new = is_newer(cookie.wrapping_add(self.shift), self.newest);
         let is_other = before.is_some_and(|before| !before.leads_to(&sight));
@@ -81,10 +100,9 @@ impl Shown {
     }
 
     /// SQLite wrote this page 1, as it is stored by now, and goes on from it at a view.
-    pub fn wrote(&mut self, view: View, page1: Page1) {
-        let (pos, handovers) = (view.pos, view.handovers);
-        self.last = Some(Sight { pos, handovers, page1: Some(page1) });
-        self.note(page1.schema_cookie);
+    pub fn wrote(&mut self, view: View, page1: SeenPage1) {
+        self.last = Some(Sight::of(view, Some(page1)));
+        self.note(page1.header.schema_cookie);
     }
 
     fn note(&mut self, cookie: u32) {
@@ -115,11 +133,21 @@ impl Database {
 }
 
 impl Sight {
+    fn of(view: View, page1: Option<SeenPage1>) -> Sight {
+        let View { pos, handovers, rewrites, .. } = view;
+        Sight { pos, handovers, rewrites, page1 }
+    }
+
     /// Whether commits alone lead from this page 1 to a later one, as far as can be told.
     fn leads_to(&self, later: &Sight) -> bool {
-        let counter = |sight: &Sight| sight.page1.map_or(0, |page1| page1.change_counter);
+        let counter = |sight: &Sight| sight.page1.map_or(0, |page1| page1.header.change_counter);
         let counted = u64::from(counter(later).wrapping_sub(counter(self)));
-        self.handovers == later.handovers && later.pos.txid.since(self.pos.txid) == Some(counted)
+        // A commit to a few pages may change them all, but not the schema without the cookie.
+        let schema = |sight: &Sight| sight.page1.map(|page1| page1.schema);
+        let is_rewritten = later.rewrites != self.rewrites && schema(later) != schema(self);
+        self.handovers == later.handovers
+            && !is_rewritten
+            && later.pos.txid.since(self.pos.txid) == Some(counted)
     }
 }
 
@@ -131,15 +159,16 @@ fn is_newer(counter: u32, than: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Checksum, PageSize, Txid};
+    use crate::types::{PageSize, Txid};
 
     fn view(txid: u64, handovers: u64) -> View {
         let pos = Pos { txid: Txid(txid), post_apply_checksum: Checksum(Checksum::FLAG | txid) };
         View { pos, handovers, ..View::EMPTY }
     }
 
-    fn page1(change_counter: u32, schema_cookie: u32) -> Option<Page1> {
-        Some(Page1 { page_size: PageSize::MAX, size: None, change_counter, schema_cookie })
+    fn page1(change_counter: u32, schema_cookie: u32) -> Option<SeenPage1> {
+        let header = Page1 { page_size: PageSize::MAX, size: None, change_counter, schema_cookie };
+        Some(SeenPage1 { header, schema: Checksum(1) })
     }
 
     /// The cookie that SQLite is shown.
@@ -179,6 +208,17 @@ mod tests {
         look(&mut shown, view(10, 0), 10, 3);
         // Restored to the content of 8, then changed twice.
         assert_eq!(look(&mut shown, view(13, 0), 10, 3), 4);
+    }
+
+    #[test]
+    fn every_page_anew_is_another_schema_only_if_page_1_says_so() {
+        let rewritten = |txid, rewrites| View { rewrites, ..view(txid, 0) };
+        let mut shown = Shown::default();
+        assert_eq!(look(&mut shown, rewritten(3, 0), 9, 4), 4);
+        assert_eq!(look(&mut shown, rewritten(4, 1), 10, 4), 4);
+        let other = page1(11, 4).map(|page1| SeenPage1 { schema: Checksum(2), ..page1 });
+        shown.look(rewritten(5, 2), other);
+        assert_eq!(shown.shift(), 1);
     }
 
     #[test]

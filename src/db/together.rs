@@ -6,8 +6,8 @@ use super::database::View;
 use super::group::{Group, Groups, Membership, Owner};
 use super::make::Made;
 use super::round::{Round, Staged};
+use super::shown::SeenPage1;
 use crate::error::{Error, ErrorKind, Result};
-use crate::page1::Page1;
 use crate::sys::log::log;
 use alloc::sync::Arc;
 
@@ -113,7 +113,7 @@ impl Connection {
         transaction.discard();
         // SQLite must not go on with a page 1 that says WAL: next time it reads it again.
         self.shown.is_outdated = made.shows_wal;
-        if let Ok(page1) = Page1::decode(&made.page1) {
+        if let Ok(page1) = SeenPage1::new(&made.page1) {
             self.shown.wrote(transaction.view, page1);
         }
         log!(Debug, "{}: committed {}", self.database.name(), made.pos);
