@@ -335,6 +335,11 @@ impl Connection {
         !matches!(self.phase, Phase::Unlocked)
     }
 
+    /// Whether this connection has the lock for writing.
+    pub fn is_writing(&self) -> bool {
+        matches!(self.phase, Phase::Writing(_))
+    }
+
     /// Whether there is nothing to commit.
     pub fn is_clean(&self) -> bool {
         match &self.phase {

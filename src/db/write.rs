@@ -66,7 +66,7 @@ impl Connection {
         };
         if let Phase::Writing(transaction) = &mut self.phase {
             let dirty = transaction.dirty.get_or_insert_with(|| DirtyPages::new(page_size));
-            dirty.write(pgno, whole);
+            dirty.write(pgno, whole).map_err(|error| self.database.named(error))?;
         }
         Ok(())
     }

@@ -123,6 +123,7 @@ unsafe fn run_pragma(database: &mut Database, args: *mut *mut c_char) -> c_int {
     };
     // A value that is not UTF-8 is in no pragma's range.
     let value = value.map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    database.keep_failure_elsewhere();
     let last_error = database.last_error.clone();
     let outcome = pragma::run(&mut database.connection, last_error.as_deref(), name, value);
     let (rc, text) = match outcome {
