@@ -33,6 +33,7 @@ impl Connection {
         }
         if let Phase::Writing(transaction) = &mut self.phase {
             transaction.size_bytes = transaction.size_bytes.max(at);
+            transaction.is_prepared_as_it_is = false;
         }
         Ok(())
     }
@@ -100,6 +101,7 @@ impl Connection {
             dirty.truncate(pages);
         }
         transaction.size_bytes = size_bytes;
+        transaction.is_prepared_as_it_is = false;
         Ok(())
     }
 }

@@ -258,7 +258,7 @@ unsafe extern "C" fn x_truncate(p_file: *mut sqlite3_file, size: sqlite3_int64) 
     unsafe { with(p_file, truncate) }
 }
 
-/// Nothing: the transaction became durable with `SQLITE_FCNTL_SYNC`.
+/// Nothing: the transaction becomes durable with `SQLITE_FCNTL_COMMIT_PHASETWO`.
 unsafe extern "C" fn x_sync(_: *mut sqlite3_file, _: c_int) -> c_int {
     ffi::SQLITE_OK
 }
