@@ -2,7 +2,8 @@
 ** fault_disk.c - a disk that fails, under the files of one folder.
 **
 ** Preloaded (LD_PRELOAD), it counts the calls that open, read, write and cut files below FAULT_FOLDER, and
-** fails the one that was asked for with fault_disk_arm(): once, or that one and all that follow.
+** fails the one that was asked for with fault_disk_arm(): once, or that one and all that follow. With `few`
+** it counts only those that open and cut files and write much at once, which the extension itself does.
 */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,14 +19,15 @@ enum { NONE, FULL, IOERR, SHORT };
 
 static char watched[65536];          /* by descriptor: below the folder */
 static long armed_at;                /* the call that fails; 0 for none */
-static int kind, lasts, has_fired;
+static int kind, lasts, few, has_fired;
 static long calls;
 
-void fault_disk_arm(long at, int what, int goes_on){
+void fault_disk_arm(long at, int what, int goes_on, int only_few){
   calls = 0;
   has_fired = 0;
   kind = what;
   lasts = goes_on;
+  few = only_few;
   __atomic_store_n(&armed_at, at, __ATOMIC_SEQ_CST);
 }
 
@@ -36,10 +38,10 @@ int fault_disk_disarm(void){
 }
 
 /* What is to happen to this call. */
-static int fault(void){
+static int fault(int is_of_few){
   long at = __atomic_load_n(&armed_at, __ATOMIC_SEQ_CST);
   long n;
-  if( at==0 ) return NONE;
+  if( at==0 || (few && !is_of_few) ) return NONE;
   n = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
   if( n<at || (n>at && !lasts) ){
     /* A short write is one because there is no room for the rest. */
@@ -80,7 +82,7 @@ int name(const char *path, int flags, ...){ \
   int mode = 0, below = is_below(path); \
   REAL(name); \
   MODE_OF(flags, mode) \
-  if( below && fails(fault(), 1) ) return -1; \
+  if( below && fails(fault(1), 1) ) return -1; \
   return opened(real(path, flags, mode), below); \
 }
 OPEN(open)
@@ -91,7 +93,7 @@ int name(int at, const char *path, int flags, ...){ \
   int mode = 0, below = is_below(path); \
   REAL(name); \
   MODE_OF(flags, mode) \
-  if( below && fails(fault(), 1) ) return -1; \
+  if( below && fails(fault(1), 1) ) return -1; \
   return opened(real(at, path, flags, mode), below); \
 }
 OPENAT(openat)
@@ -107,7 +109,7 @@ int close(int fd){
 ssize_t name params{ \
   REAL(name); \
   if( is_watched(fd) ){ \
-    int what = fault(); \
+    int what = fault(is_write && len>=16384); \
     if( what==SHORT && len>1 ) len /= 2; \
     else if( fails(what, is_write) ) return -1; \
   } \
@@ -123,7 +125,7 @@ TRANSFER(read, void, 0, (int fd, void *p, size_t len), (fd, p, len))
 #define TRUNCATE(name, type) \
 int name(int fd, type len){ \
   REAL(name); \
-  if( is_watched(fd) && fails(fault(), 0) ) return -1; \
+  if( is_watched(fd) && fails(fault(1), 0) ) return -1; \
   return real(fd, len); \
 }
 TRUNCATE(ftruncate, off_t)

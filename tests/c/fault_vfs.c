@@ -3,7 +3,8 @@
 **
 ** A loadable extension. fault_vfs_arm() says which of the calls that open, read, write, cut, sync, announce
 ** and delete fails, and how: SQLITE_FULL, SQLITE_IOERR, or a short write. A call that fails does not reach the
-** VFS below, but for the half of a short write. Everything else is passed on.
+** VFS below, but for the half of a short write. Everything else is passed on. With `few` it counts only those
+** that begin and end a transaction: all but reads, writes, and the syncs of journals.
 */
 #include <string.h>
 
@@ -23,12 +24,13 @@ typedef struct FaultyFile {
 
 static sqlite3_vfs *below, faulty;
 static long armed_at, calls;
-static int kind, lasts, has_fired;
+static int kind, lasts, few, has_fired;
 
-void fault_vfs_arm(long at, int what, int goes_on){
+void fault_vfs_arm(long at, int what, int goes_on, int only_few){
   armed_at = at;
   kind = what;
   lasts = goes_on;
+  few = only_few;
   calls = 0;
   has_fired = 0;
 }
@@ -38,8 +40,9 @@ int fault_vfs_disarm(void){
   return has_fired;
 }
 
-static int fault(void){
-  if( armed_at==0 || ++calls<armed_at || (calls>armed_at && !lasts) ) return NONE;
+static int fault(int is_of_few){
+  if( armed_at==0 || (few && !is_of_few) ) return NONE;
+  if( ++calls<armed_at || (calls>armed_at && !lasts) ) return NONE;
   has_fired = 1;
   return kind;
 }
@@ -55,22 +58,22 @@ static int xClose(sqlite3_file *p){
 }
 static int xRead(sqlite3_file *p, void *buf, int n, sqlite3_int64 at){
   /* Of the database SQLite reads much, and nothing can be lost by that. */
-  if( !((FaultyFile*)p)->is_main && fault()!=NONE ) return SQLITE_IOERR_READ;
+  if( !((FaultyFile*)p)->is_main && fault(0)!=NONE ) return SQLITE_IOERR_READ;
   return CALL(p, xRead)(BELOW(p), buf, n, at);
 }
 static int xWrite(sqlite3_file *p, const void *buf, int n, sqlite3_int64 at){
-  int what = fault();
+  int what = fault(0);
   /* What is written to the database in part is for litevfs to hold; SQLite writes whole pages there. */
   if( what==SHORT && !((FaultyFile*)p)->is_main ) CALL(p, xWrite)(BELOW(p), buf, n/2, at);
   if( what!=NONE ) return code(what);
   return CALL(p, xWrite)(BELOW(p), buf, n, at);
 }
 static int xTruncate(sqlite3_file *p, sqlite3_int64 n){
-  int rc = code(fault());
+  int rc = code(fault(1));
   return rc ? rc : CALL(p, xTruncate)(BELOW(p), n);
 }
 static int xSync(sqlite3_file *p, int flags){
-  int rc = code(fault());
+  int rc = code(fault(((FaultyFile*)p)->is_main));
   return rc ? rc : CALL(p, xSync)(BELOW(p), flags);
 }
 static int xFileSize(sqlite3_file *p, sqlite3_int64 *n){ return CALL(p, xFileSize)(BELOW(p), n); }
@@ -79,7 +82,7 @@ static int xUnlock(sqlite3_file *p, int lock){ return CALL(p, xUnlock)(BELOW(p),
 static int xCheck(sqlite3_file *p, int *out){ return CALL(p, xCheckReservedLock)(BELOW(p), out); }
 static int xFileControl(sqlite3_file *p, int op, void *arg){
   int rc = SQLITE_OK;
-  if( op==SQLITE_FCNTL_SYNC || op==SQLITE_FCNTL_COMMIT_PHASETWO ) rc = code(fault());
+  if( op==SQLITE_FCNTL_SYNC || op==SQLITE_FCNTL_COMMIT_PHASETWO ) rc = code(fault(1));
   return rc ? rc : CALL(p, xFileControl)(BELOW(p), op, arg);
 }
 static int xSectorSize(sqlite3_file *p){ return CALL(p, xSectorSize)(BELOW(p)); }
@@ -94,7 +97,7 @@ static int xOpen(sqlite3_vfs *v, const char *name, sqlite3_file *p, int flags, i
   int rc;
   (void)v;
   memset(p, 0, sizeof(FaultyFile));
-  rc = (flags & SQLITE_OPEN_MAIN_DB) ? SQLITE_OK : code(fault());
+  rc = (flags & SQLITE_OPEN_MAIN_DB) ? SQLITE_OK : code(fault(1));
   if( rc!=SQLITE_OK ) return SQLITE_CANTOPEN;
   memset(BELOW(p), 0, below->szOsFile);
   rc = below->xOpen(below, name, BELOW(p), flags, out);
@@ -103,7 +106,7 @@ static int xOpen(sqlite3_vfs *v, const char *name, sqlite3_file *p, int flags, i
   return rc;
 }
 static int xDelete(sqlite3_vfs *v, const char *name, int sync){
-  int rc = code(fault());
+  int rc = code(fault(1));
   (void)v;
   return rc ? SQLITE_IOERR_DELETE : below->xDelete(below, name, sync);
 }

@@ -1,7 +1,7 @@
 """Runs in a process of its own, for private_faults.py: a workload in which the n-th call fails, for each n.
 
-usage: disk_faults.py ENVIRONMENT-OF-A-RUN as JSON: injector, library, kind, goes_on, journal, url, token, db, plain,
-step, limit. Prints one line of JSON: {"faults": n, "failed": statements that failed}. Not a test.
+usage: disk_faults.py ENVIRONMENT-OF-A-RUN as JSON: injector, library, kind, goes_on, few, journal, url, token, db, plain,
+first, step, limit. Prints one line of JSON: {"faults": n, "failed": statements that failed}. Not a test.
 
 Beside every database lies a plain file, to which each statement that succeeded is done as well. A statement that
 failed must have had no effect; where SQLite has ended the transaction, all of it is gone. The plain file
@@ -92,7 +92,7 @@ class Run:
     def turn(self, n):
         """The workload with its n-th call failing; whether it got that far."""
         db = self.open()
-        self.arm_(ctypes.c_long(n), KINDS[self.kind], int(self.goes_on))
+        self.arm_(ctypes.c_long(n), KINDS[self.kind], int(self.goes_on), int(self.few))
         try:
             for sql in statements(n, self.journal):
                 self.both(n, db, sql)
@@ -195,8 +195,33 @@ class Run:
             db.close()
 
 
+def bound(run):
+    """A disk that takes nothing for long: what may stay in memory does, then the error says what to do."""
+    db = run.open()
+    db.execute("PRAGMA page_size = 65536")
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
+    db.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2600) "
+               "INSERT INTO t SELECT i, zeroblob(60000) FROM n")
+    said = []
+    for sql in ("UPDATE t SET x = zeroblob(60001) WHERE id <= 1000", "UPDATE t SET x = zeroblob(60002)"):
+        # The journal's file is opened; without it, another folder would do.
+        run.arm_(ctypes.c_long(2), KINDS["full"], 1, 1)
+        try:
+            db.execute(sql)
+            said.append("done")
+        except sqlite3.Error as error:
+            said.append(f"{error}: {db.execute('PRAGMA litevfs_last_error').fetchone()[0]}")
+        run.disarm_()
+    lengths = db.execute("SELECT length(x), count(*) FROM t GROUP BY 1").fetchall()
+    db.execute("UPDATE t SET x = zeroblob(60003)")
+    print(json.dumps({"said": said, "lengths": lengths,
+                      "after": db.execute("SELECT DISTINCT length(x) FROM t").fetchall()}))
+
+
 def main():
     run = Run(**json.loads(sys.argv[1]))
+    if run.limit == 0:
+        return bound(run)
     run.begin()
     faults, n = 0, run.first
     while n <= run.limit:
