@@ -60,7 +60,7 @@ pub(super) struct Transaction {
     /// The committed state below the dirty pages.
     pub view: View,
     /// Pages written since `view`, `None` before the first.
-    pub dirty: Option<DirtyPages>,
+    pub dirty: Option<Box<DirtyPages>>,
     /// Size of the database file with the dirty pages. No number of pages, while SQLite changes their
     /// size.
     pub size_bytes: u64,
@@ -123,7 +123,7 @@ impl Transaction {
 
     /// Whether nothing was written.
     pub fn is_as_before(&self) -> bool {
-        self.dirty.as_ref().is_none_or(DirtyPages::is_empty)
+        self.dirty.as_ref().is_none_or(|dirty| dirty.is_empty())
             && self.size_bytes == self.view.size_bytes()
     }
 }
@@ -487,7 +487,7 @@ impl Transaction {
     /// The size of the dirty pages: the database's before the transaction, or for a new one that of the
     /// first page written.
     pub fn page_size(&self) -> Option<PageSize> {
-        self.view.page_size.or(self.dirty.as_ref().map(DirtyPages::page_size))
+        self.view.page_size.or(self.dirty.as_ref().map(|dirty| dirty.page_size()))
     }
 }
 

@@ -8,6 +8,7 @@ use super::connection::{Connection, Phase, Transaction};
 use crate::error::{ErrorKind, Result};
 use crate::pager::DirtyPages;
 use crate::types::{PageSize, Pgno};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -66,7 +67,8 @@ impl Connection {
             &page
         };
         if let Phase::Writing(transaction) = &mut self.phase {
-            let dirty = transaction.dirty.get_or_insert_with(|| DirtyPages::new(page_size));
+            let new = || Box::new(DirtyPages::new(page_size));
+            let dirty = transaction.dirty.get_or_insert_with(new);
             dirty.write(pgno, whole).map_err(|error| self.database.named(error))?;
         }
         Ok(())

@@ -239,5 +239,6 @@ fn misplaced() -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 #[path = "private_file_tests.rs"]
 mod tests;
