@@ -5,6 +5,7 @@
 //! every page counts as changed.
 
 use super::database::{Database, View};
+use super::make::Made;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::DirtyPages;
 use crate::types::{PageSize, Pgno};
@@ -60,6 +61,17 @@ impl<'a> Change<'a> {
         }
         change.page1 = page1;
         Ok(change)
+    }
+
+    /// The change that a transaction was made of, to look at what was written once more.
+    pub fn of_made(
+        database: &'a Database,
+        base: View,
+        made: &Made,
+        dirty: &'a DirtyPages,
+    ) -> Change<'a> {
+        let (page_size, commit, page1) = (made.page_size, made.commit, made.page1.clone());
+        Change { database, base, page_size, commit, page1, only_counts: false, dirty }
     }
 
     /// Pages of the base that keep their place: none when their size changes.

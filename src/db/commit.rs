@@ -1,8 +1,21 @@
 //! The open transaction gets to the server.
 //!
+//! ```text
+//! SYNC            the LTX file is made, the lease is live          fails: SQLite rolls back, or may try again
+//! xSync, journal  SQLite's own, or of a VFS on top of this one     fails: SQLite rolls back, announces that
+//! COMMIT_PHASETWO the file is pushed                               fails: SQLite drops its pages
+//! ```
+//!
+//! A commit is decided where SQLite decides it on a plain file: when the journal is gone. Between `SYNC` and
+//! there SQLite may still fail, for want of memory or in a VFS on top of this one, and roll back. Had the
+//! transaction been pushed by then, it would be there after a COMMIT that failed; another one that undoes
+//! it would be seen by others, could fail itself, and there is none for the first of a database. So nothing
+//! is pushed that SQLite can still roll back, and after it is pushed nothing of SQLite's can fail.
+//!
 //! Nothing is visible to anybody before the server has acknowledged it; then the position moves and
-//! the pages enter the cache. An error leaves everything as it was, and SQLite rolls back.
+//! the pages enter the cache. An error leaves everything as it was.
 
+use super::change::Change;
 use super::connection::{AfterFailure, Connection, Phase};
 use super::database::{Database, State};
 use super::group::Membership;
@@ -12,17 +25,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 use crate::types::Pgno;
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 
 impl Connection {
-    /// Commits the open transaction. An error means that it is not committed, unless the text says
-    /// that this is not known. When another database of the SQLite connection may be about to be
-    /// committed with it, this only holds it back until it is decided about.
-    pub fn commit(&mut self) -> Result<()> {
+    /// Takes in that SQLite is about to commit the open transaction, or has rolled it back.
+    /// [`Connection::confirm_commit`] follows a commit. When another database of the SQLite connection may
+    /// be about to be committed with it, it is held back until that is decided about.
+    pub fn prepare_commit(&mut self) -> Result<()> {
         self.announce(false)
     }
 
     /// The same when SQLite says that others will be committed with it.
-    pub fn commit_together(&mut self) -> Result<()> {
+    pub fn prepare_commit_together(&mut self) -> Result<()> {
         self.announce(true)
     }
 
@@ -41,6 +55,8 @@ impl Connection {
             staging.round.withdraw(&staging.staged);
             transaction.staging = None;
         }
+        // As above: SQLite did not finish what it announced before.
+        transaction.prepared = None;
         transaction.rolled_back = false;
         match core::mem::replace(&mut transaction.after_failure, AfterFailure::Discard) {
             AfterFailure::Nothing => {}
@@ -50,11 +66,11 @@ impl Connection {
             }
             AfterFailure::FailOnce(error) => return Err(error),
         }
-        if transaction.is_clean() {
+        if transaction.is_as_before() {
             transaction.discard();
             return Ok(());
         }
-        let Err(error) = self.carry_out(together) else { return Ok(()) };
+        let Err(error) = self.prepare(together) else { return Ok(()) };
         let error = if together { as_final(error) } else { error };
         if let (true, Some(membership)) = (together, &self.membership) {
             membership.abandon_round();
@@ -65,21 +81,23 @@ impl Connection {
         Err(error)
     }
 
-    fn carry_out(&mut self, together: bool) -> Result<()> {
+    fn prepare(&mut self, together: bool) -> Result<()> {
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
-        let made = match make(&self.database, transaction)? {
+        match make(&self.database, transaction)? {
+            Announced::Made(made) if together => {
+                let made = made.0;
+                self.stage(made)
+            }
             Announced::Made(made) => {
-                let (made, change) = *made;
-                if together {
-                    return self.stage(made);
-                }
-                let database = &self.database;
-                let sent = sys::Tick::now();
-                Push { database, connection: self.id, made: &made }.run()?;
-                database.state().publish(&made, sent, |pgno| change.written_page(pgno));
-                made
+                // What can still be told as "busy", and tried again, is told now.
+                self.database.live_lease(self.id)?;
+                self.database.expect_at(made.0.base).map_err(|error| self.database.fail(error))?;
+                transaction.prepared = Some(Box::new(made.0));
+                transaction.is_prepared_as_it_is = true;
+                transaction.after_failure = AfterFailure::Nothing;
+                Ok(())
             }
             outcome => {
                 let was_rollback = matches!(outcome, Announced::RolledBack);
@@ -87,11 +105,9 @@ impl Connection {
                 // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
                 transaction.rolled_back = was_rollback && !self.keeps_locks;
                 self.start_query();
-                return Ok(());
+                Ok(())
             }
-        };
-        self.move_on(&made);
-        Ok(())
+        }
     }
 
     /// Fails a commit that SQLite announces, before anything is pushed.
@@ -105,13 +121,15 @@ impl Connection {
         error
     }
 
-    /// SQLite says that what it announced last was a commit, and finishes it. If it was held back, it is
-    /// decided about now, unless that was done for another database; an error makes SQLite roll back.
+    /// SQLite says that what it announced last was a commit, and finishes it: it is pushed now, or, when it was
+    /// held back, decided about, unless that was done for another database. An error means that it is not
+    /// committed, unless the text says that this is not known; SQLite drops its pages then.
     ///
     /// A rollback is not followed by this; had one been recognised where there was none, a commit would
     /// be lost in silence.
     pub fn confirm_commit(&mut self) -> Result<()> {
         self.decide()?;
+        self.push_prepared()?;
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
@@ -119,6 +137,25 @@ impl Connection {
             let text = "a commit was taken for a rollback; its changes are not saved";
             return Err(self.database.error(ErrorKind::Internal, text));
         }
+        Ok(())
+    }
+
+    fn push_prepared(&mut self) -> Result<()> {
+        let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
+        let Some(made) = transaction.prepared.take() else { return Ok(()) };
+        let database = &self.database;
+        let sent = sys::Tick::now();
+        let pushed = Push { database, connection: self.id, made: &made }.run();
+        if let Err(error) = pushed {
+            // SQLite does not write the old pages back, nor announce a rollback, any more.
+            transaction.discard();
+            return Err(as_final(error));
+        }
+        if let Some(dirty) = &transaction.dirty {
+            let change = Change::of_made(database, transaction.view, &made, dirty);
+            database.state().publish(&made, sent, |pgno| change.written_page(pgno));
+        }
+        self.move_on(&made);
         Ok(())
     }
 }
@@ -143,6 +180,15 @@ pub(super) fn as_final(error: Error) -> Error {
             Error::new(ErrorKind::Refused, error.message())
         }
         _ => error,
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    /// What SQLite does to commit a transaction of one database.
+    pub fn commit(&mut self) -> Result<()> {
+        self.prepare_commit()?;
+        self.confirm_commit()
     }
 }
 

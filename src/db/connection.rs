@@ -13,6 +13,7 @@
 use super::ahead::Ahead;
 use super::database::{ConfirmedView, Database, View};
 use super::group::{MemberState, Membership};
+use super::make::Made;
 use super::round::{Round, Staged};
 use super::settings::{ReadSettings, SharedSettings};
 use super::shown::Shown;
@@ -20,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{DirtyPages, Prefetch};
 use crate::sys::{Tick, log::log};
 use crate::types::{DbName, PageSize, Pgno, Pos};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -59,7 +61,7 @@ pub(super) struct Transaction {
     /// The committed state below the dirty pages.
     pub view: View,
     /// Pages written since `view`, `None` before the first.
-    pub dirty: Option<DirtyPages>,
+    pub dirty: Option<Box<DirtyPages>>,
     /// Size of the database file with the dirty pages. No number of pages, while SQLite changes their
     /// size.
     pub size_bytes: u64,
@@ -71,6 +73,10 @@ pub(super) struct Transaction {
     pub after_failure: AfterFailure,
     /// The commit that was announced and is held back for those of other databases.
     pub staging: Option<Staging>,
+    /// The commit of this database alone that was announced, and that SQLite has not finished.
+    pub prepared: Option<Box<Made>>,
+    /// Nothing was written since it was prepared.
+    pub is_prepared_as_it_is: bool,
 }
 
 /// A transaction that is held back, and what it is decided with. Dropped while that is not decided, it
@@ -105,13 +111,20 @@ impl Transaction {
     pub fn discard(&mut self) {
         self.after_failure = AfterFailure::Nothing;
         self.staging = None;
+        self.prepared = None;
         self.dirty = None;
         self.size_bytes = self.view.size_bytes();
     }
 
-    /// Whether nothing was written.
+    /// Whether nothing was written, or all of it was rolled back: a commit that is prepared is finished in the
+    /// same call of SQLite's.
     pub fn is_clean(&self) -> bool {
-        self.dirty.as_ref().is_none_or(DirtyPages::is_empty)
+        self.prepared.is_some() && self.is_prepared_as_it_is || self.is_as_before()
+    }
+
+    /// Whether nothing was written.
+    pub fn is_as_before(&self) -> bool {
+        self.dirty.as_ref().is_none_or(|dirty| dirty.is_empty())
             && self.size_bytes == self.view.size_bytes()
     }
 }
@@ -266,6 +279,8 @@ impl Connection {
             rolled_back: false,
             after_failure: AfterFailure::Nothing,
             staging: None,
+            prepared: None,
+            is_prepared_as_it_is: false,
         });
         Ok(())
     }
@@ -336,6 +351,11 @@ impl Connection {
         !matches!(self.phase, Phase::Unlocked)
     }
 
+    /// Whether this connection has the lock for writing.
+    pub fn is_writing(&self) -> bool {
+        matches!(self.phase, Phase::Writing(_))
+    }
+
     /// Whether there is nothing to commit.
     pub fn is_clean(&self) -> bool {
         match &self.phase {
@@ -368,11 +388,13 @@ impl Connection {
 
     /// Gives the write lease back.
     pub fn release_lease(&mut self) -> Result<()> {
-        if let Phase::Writing(transaction) = &self.phase
-            && !(self.keeps_locks && transaction.is_clean())
-        {
-            let text = "a transaction is open; commit or roll back before giving the lease back";
-            return Err(self.database.error(ErrorKind::Busy, text));
+        if let Phase::Writing(transaction) = &mut self.phase {
+            if !(self.keeps_locks && transaction.is_clean()) {
+                let text =
+                    "a transaction is open; commit or roll back before giving the lease back";
+                return Err(self.database.error(ErrorKind::Busy, text));
+            }
+            transaction.discard();
         }
         self.database.release_lease(self.id);
         Ok(())
@@ -466,7 +488,7 @@ impl Transaction {
     /// The size of the dirty pages: the database's before the transaction, or for a new one that of the
     /// first page written.
     pub fn page_size(&self) -> Option<PageSize> {
-        self.view.page_size.or(self.dirty.as_ref().map(DirtyPages::page_size))
+        self.view.page_size.or(self.dirty.as_ref().map(|dirty| dirty.page_size()))
     }
 
     /// Whether a page was written since the view.

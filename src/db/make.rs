@@ -54,13 +54,17 @@ pub(super) fn make<'a>(
     let Some(dirty) = &transaction.dirty else {
         return Ok(Announced::Unchanged);
     };
-    let Some(page1) = page1_to_store(database, transaction, dirty)? else {
+    let Some(mut page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Announced::RolledBack);
     };
     let named = |error: Error| database.error(error.kind(), error.message());
     let header = header::decode(&page1.bytes).map_err(named)?;
     let page_size = header.page_size;
-    let size_pages = transaction.size_bytes.checked_div(u64::from(page_size.bytes())).unwrap_or(0);
+    // As SQLite counts. Of a backup of an empty database over one with larger pages it leaves a part of
+    // page 1; what is past the end reads as zeros.
+    let size_pages = transaction.size_bytes.div_ceil(u64::from(page_size.bytes()));
+    let end = usize::try_from(transaction.size_bytes).unwrap_or(usize::MAX);
+    page1.bytes.get_mut(end..).unwrap_or_default().fill(0);
     let size_pages = u32::try_from(size_pages).unwrap_or(u32::MAX);
     let commit = header.size.unwrap_or(size_pages);
     if commit == 0 || commit > size_pages {

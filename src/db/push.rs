@@ -170,10 +170,8 @@ impl Push<'_> {
             && self.database.prolong(lease_id).is_ok()
     }
 
-    /// An error after which the next transaction looks where the server is. It begins with the name.
     fn fail(&self, error: Error) -> Error {
-        self.database.state().distrusted = true;
-        self.database.named(error)
+        self.database.fail(error)
     }
 
     fn server_pos(&self) -> Result<Pos> {
@@ -185,6 +183,12 @@ impl Push<'_> {
 }
 
 impl Database {
+    /// An error after which the next transaction looks where the server is. It begins with the name.
+    pub(super) fn fail(&self, error: Error) -> Error {
+        self.state().distrusted = true;
+        self.named(error)
+    }
+
     /// Fails unless the database is where a transaction began that is about to be pushed.
     pub(super) fn expect_at(&self, base: Pos) -> Result<()> {
         if self.state().cache.pos() == base {

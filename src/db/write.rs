@@ -9,6 +9,7 @@ use crate::error::{ErrorKind, Result};
 use crate::pager::{DirtyPages, header};
 use crate::types::{PageSize, Pgno};
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -35,6 +36,7 @@ impl Connection {
         }
         if let Phase::Writing(transaction) = &mut self.phase {
             transaction.size_bytes = transaction.size_bytes.max(at);
+            transaction.is_prepared_as_it_is = false;
         }
         Ok(())
     }
@@ -77,8 +79,9 @@ impl Connection {
             &page
         };
         if let Phase::Writing(transaction) = &mut self.phase {
-            let dirty = transaction.dirty.get_or_insert_with(|| DirtyPages::new(page_size));
-            dirty.write(pgno, whole);
+            let new = || Box::new(DirtyPages::new(page_size));
+            let dirty = transaction.dirty.get_or_insert_with(new);
+            dirty.write(pgno, whole).map_err(|error| self.database.named(error))?;
         }
         Ok(())
     }
@@ -112,6 +115,7 @@ impl Connection {
             dirty.truncate(pages);
         }
         transaction.size_bytes = size_bytes;
+        transaction.is_prepared_as_it_is = false;
         Ok(())
     }
 }

@@ -3,31 +3,45 @@
 //!
 //! Each has a slot, in the order in which pages were first written. The last slots are in memory, in one
 //! piece, so that all of them go to a file without a name in one write when there are too many.
+//!
+//! A page is where its slot says, and a slot counts as being in the file after a write that succeeded. Where
+//! one fails or is short, the page is in memory, in a slot of its own if need be, up to a bound; past it the
+//! write of the page fails and changes nothing.
 
+use super::private_file::{MAX_IN_MEMORY_BYTES, no_room, write_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::{PageSize, Pgno};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// Bytes of pages held in memory before they go to the file.
 const MAX_MEMORY_BYTES: usize = 256 << 10;
+/// What it is, for messages.
+const WHAT: &str = "the pages of a transaction";
 
 /// The dirty pages of one transaction, all of one size.
 pub struct DirtyPages {
     page_size: PageSize,
     max_memory_bytes: usize,
+    /// The same where no disk takes them.
+    max_unspilled_bytes: usize,
+    /// The disk is asked when there would be more than this in memory.
+    spill_above: usize,
     /// The slot of each page. Slots that no page has any more are not used again.
     slots: BTreeMap<Pgno, u32>,
     /// The slots from `spilled` on.
     memory: Vec<u8>,
     /// How many slots are in the file.
     spilled: u32,
-    spill: Option<sys::File>,
-    can_spill: bool,
+    /// The file and its folder.
+    spill: Option<(sys::File, String)>,
+    /// Why the disk did not take something.
+    failure: Option<String>,
 }
 
 impl DirtyPages {
@@ -36,11 +50,13 @@ impl DirtyPages {
         DirtyPages {
             page_size,
             max_memory_bytes: MAX_MEMORY_BYTES,
+            max_unspilled_bytes: MAX_IN_MEMORY_BYTES,
+            spill_above: MAX_MEMORY_BYTES,
             slots: BTreeMap::new(),
             memory: Vec::new(),
             spilled: 0,
             spill: None,
-            can_spill: true,
+            failure: None,
         }
     }
 
@@ -94,18 +110,28 @@ impl DirtyPages {
         Ok(true)
     }
 
-    /// Keeps a page as it is now.
-    pub fn write(&mut self, pgno: Pgno, page: &[u8]) {
+    /// Keeps a page as it is now. An error changes nothing.
+    pub fn write(&mut self, pgno: Pgno, page: &[u8]) -> Result<()> {
         debug_assert_eq!(page.len(), self.page_size.len_bytes());
-        match self.slots.get(&pgno) {
-            Some(&slot) if slot >= self.spilled => {
-                let range = self.range(slot);
-                self.memory.get_mut(range).unwrap_or_default().copy_from_slice(page);
-            }
-            // Where the file does not take it, what it has of the page counts no more.
-            Some(&slot) if self.write_spilled(slot, page) => {}
-            _ => self.add(pgno, page),
+        if let Some(&slot) = self.slots.get(&pgno)
+            && slot >= self.spilled
+        {
+            let range = self.range(slot);
+            self.memory.get_mut(range).ok_or_else(misplaced)?.copy_from_slice(page);
+            return Ok(());
         }
+        // A write into the page's slot of the file may fail after it changed a part of it, so there must be
+        // room for the page in memory by then.
+        self.make_room(page.len())?;
+        match self.slots.get(&pgno).copied() {
+            Some(slot) if slot < self.spilled && self.overwrite(slot, page) => {}
+            _ => {
+                let slot = self.next_slot();
+                self.memory.extend_from_slice(page);
+                self.slots.insert(pgno, slot);
+            }
+        }
+        Ok(())
     }
 
     /// Forgets the pages past the end of a database of `commit` pages.
@@ -115,30 +141,48 @@ impl DirtyPages {
         }
     }
 
-    /// Gives a page the next slot.
-    fn add(&mut self, pgno: Pgno, page: &[u8]) {
-        if self.memory.len().saturating_add(page.len()) > self.max_memory_bytes {
+    /// Makes room for so many bytes in memory.
+    fn make_room(&mut self, len: usize) -> Result<()> {
+        let needed = self.memory.len().saturating_add(len);
+        if needed > self.spill_above || needed > self.max_unspilled_bytes {
             self.spill();
         }
-        let slot = self.next_slot();
-        self.memory.extend_from_slice(page);
-        self.slots.insert(pgno, slot);
+        if self.memory.len().saturating_add(len) > self.max_unspilled_bytes {
+            return Err(no_room(WHAT, self.failure.as_deref()));
+        }
+        self.memory.try_reserve(len).map_err(|_| {
+            let text = format!("{WHAT}: out of memory; commit smaller transactions");
+            Error::new(ErrorKind::Full, text)
+        })
     }
 
-    /// Writes what is in memory into the file. Where there is none to be had or it is full, memory must
-    /// do.
+    /// Writes what is in memory into the file. Where there is none to be had or it is full, that stays in
+    /// memory, and the disk is asked again when there is twice as much.
     fn spill(&mut self) {
-        if self.spill.is_none() && self.can_spill {
-            self.spill = sys::File::anonymous()
-                .inspect_err(|e| log!(Warn, "no temporary file for a large transaction: {e}"))
-                .ok();
+        let start = self.page_size.offset_of_slot(self.spilled);
+        match write_file(&mut self.spill, start, &self.memory) {
+            Ok(()) => {
+                self.spilled = self.next_slot();
+                self.memory.clear();
+                self.memory.shrink_to(self.max_memory_bytes);
+                self.spill_above = self.max_memory_bytes;
+            }
+            Err(failure) => {
+                if self.failure.is_none() {
+                    log!(Warn, "{WHAT} stay in memory: {failure}");
+                }
+                self.failure = Some(failure);
+                self.spill_above = self.memory.len().saturating_mul(2);
+            }
         }
-        if self.write_spilled(self.spilled, &self.memory) {
-            self.spilled = self.next_slot();
-            self.memory.clear();
-        } else {
-            self.can_spill = false;
-        }
+    }
+
+    /// Writes a page into its slot of the file; `false` when it is not there, or not whole.
+    fn overwrite(&mut self, slot: u32, page: &[u8]) -> bool {
+        // A disk that fails is not asked for every page.
+        let is_usable = self.spill_above == self.max_memory_bytes;
+        let offset = self.page_size.offset_of_slot(slot);
+        is_usable && write_file(&mut self.spill, offset, page).is_ok()
     }
 
     /// The slot that comes after those in memory.
@@ -156,17 +200,12 @@ impl DirtyPages {
     }
 
     fn read_spilled(&self, slot: u32, within: usize, bytes: &mut [u8]) -> Result<()> {
-        let spill = self.spill.as_ref().ok_or_else(misplaced)?;
+        let (file, folder) = self.spill.as_ref().ok_or_else(misplaced)?;
         let offset = self.page_size.offset_of_slot(slot).saturating_add(within as u64);
-        spill.read_at(bytes, offset).map_err(|e| {
-            Error::new(ErrorKind::Local, format!("reading the transaction's temporary file: {e}"))
+        file.read_at(bytes, offset).map_err(|e| {
+            let text = format!("{WHAT}: reading their temporary file in {folder}: {e}");
+            Error::new(ErrorKind::Local, text)
         })
-    }
-
-    fn write_spilled(&self, slot: u32, bytes: &[u8]) -> bool {
-        let offset = self.page_size.offset_of_slot(slot);
-        let spill = self.spill.as_ref().filter(|_| self.can_spill);
-        spill.is_some_and(|spill| spill.write_at(bytes, offset).is_ok())
     }
 }
 
@@ -186,7 +225,13 @@ mod tests {
     fn small() -> DirtyPages {
         let mut dirty = DirtyPages::new(PageSize::new(512).unwrap());
         dirty.max_memory_bytes = 1024;
+        dirty.spill_above = 1024;
         dirty
+    }
+
+    /// The same where no disk takes anything from now on.
+    fn fail(dirty: &mut DirtyPages) {
+        dirty.spill_above = usize::MAX;
     }
 
     /// Every page from 1 to `last`, and no other one, holds `n ^ mask`, read either way.
@@ -211,7 +256,7 @@ mod tests {
         let mut dirty = small();
         for round in 0..3_u8 {
             for n in 1..=7 {
-                dirty.write(pgno(n), &[n as u8 ^ round; 512]);
+                dirty.write(pgno(n), &[n as u8 ^ round; 512]).unwrap();
             }
             assert_holds(&dirty, 7, round);
         }
@@ -221,9 +266,9 @@ mod tests {
     #[test]
     fn without_a_file_everything_stays_in_memory() {
         let mut dirty = small();
-        dirty.can_spill = false;
+        fail(&mut dirty);
         for n in 1..=6 {
-            dirty.write(pgno(n), &[n as u8; 512]);
+            dirty.write(pgno(n), &[n as u8; 512]).unwrap();
         }
         assert!(dirty.spill.is_none());
         assert_holds(&dirty, 6, 0);
@@ -233,12 +278,12 @@ mod tests {
     fn a_file_that_takes_no_more_is_read_on() {
         let mut dirty = small();
         for n in 1..=6 {
-            dirty.write(pgno(n), &[n as u8; 512]);
+            dirty.write(pgno(n), &[n as u8; 512]).unwrap();
         }
-        dirty.can_spill = false;
+        fail(&mut dirty);
         assert_holds(&dirty, 6, 0);
         for n in 1..=9 {
-            dirty.write(pgno(n), &[n as u8 ^ 1; 512]);
+            dirty.write(pgno(n), &[n as u8 ^ 1; 512]).unwrap();
         }
         assert_holds(&dirty, 9, 1);
         assert_eq!(dirty.spilled, 4);
@@ -248,11 +293,11 @@ mod tests {
     fn truncated_pages_are_gone() {
         let mut dirty = small();
         for n in 1..=6 {
-            dirty.write(pgno(n), &[n as u8; 512]);
+            dirty.write(pgno(n), &[n as u8; 512]).unwrap();
         }
         dirty.truncate(1);
         assert_holds(&dirty, 1, 0);
-        dirty.write(pgno(2), &[2; 512]);
+        dirty.write(pgno(2), &[2; 512]).unwrap();
         assert_holds(&dirty, 2, 0);
         dirty.truncate(0);
         assert!(dirty.is_empty());

@@ -8,6 +8,7 @@
 //!   block.rs         a part of that
 //!   index_log.rs     what must be known of the file before it is used
 //!   memory_pages.rs  in memory, where there is no disk
+//! private_file.rs  bytes that no failure of a disk changes: what a journal is in
 //! dirty.rs      pages of the open transaction, apart from the cache
 //! prefetch.rs   which pages to ask for together
 //! header.rs     the database header on page 1
@@ -25,7 +26,9 @@ mod page_file;
 mod page_index;
 mod pages;
 mod prefetch;
+mod private_file;
 
 pub use cache::{Cache, CacheLimits, CachePlace};
 pub use dirty::DirtyPages;
 pub use prefetch::{Bounds, Plan, Prefetch, max_pages_per_request};
+pub use private_file::PrivateFile;

@@ -14,6 +14,7 @@
 //! | [`env_var`] | an environment variable as text |
 //! | [`File`], [`PrivateDir`], [`create_dir`], [`available_space`] | cache and spill files |
 //! | [`HAS_OWN_SPACE`] | whether only this process takes space where the cache is |
+//! | [`HAS_TEMP_FILES`] | whether [`File::anonymous`] can succeed |
 //! | [`spawn_every`] | repeated work on a thread or by a timer |
 //! | [`Ahead`] | items made before they are asked for, where there are threads |
 //! | [`log`] | lines for people |

@@ -21,7 +21,7 @@ use libsqlite3_sys::{self as ffi, sqlite3_int64};
 pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c_int {
     match op {
         // SAFETY: passed on from the caller: a string or null.
-        ffi::SQLITE_FCNTL_SYNC => unsafe { commit(database, arg.cast()) },
+        ffi::SQLITE_FCNTL_SYNC => unsafe { prepare_commit(database, arg.cast()) },
         ffi::SQLITE_FCNTL_COMMIT_PHASETWO => {
             let outcome = database.connection.confirm_commit();
             final_code(database.report("COMMIT", outcome))
@@ -72,13 +72,13 @@ unsafe fn answer<T>(place: *mut c_void, value: T) -> c_int {
     ffi::SQLITE_OK
 }
 
-/// The point at which a transaction is complete and can still fail: `xSync` and all that follows come
-/// after the decision. For a transaction over several databases only a part is complete here.
+/// All of a transaction is written, but for those of other databases. It is made ready to be pushed, which
+/// `SQLITE_FCNTL_COMMIT_PHASETWO` does when SQLite can't roll back any more.
 ///
 /// # Safety
 ///
 /// `super_journal` must be null or a string.
-unsafe fn commit(database: &mut Database, super_journal: *const c_char) -> c_int {
+unsafe fn prepare_commit(database: &mut Database, super_journal: *const c_char) -> c_int {
     database.join_group();
     let super_journals = &database.registration.super_journals;
     // SAFETY: not null, so a string that lives during the call.
@@ -91,8 +91,8 @@ unsafe fn commit(database: &mut Database, super_journal: *const c_char) -> c_int
         return database.report("COMMIT", Err(error));
     }
     let outcome = match announced {
-        Some(Announced::Together) => database.connection.commit_together(),
-        _ => database.connection.commit(),
+        Some(Announced::Together) => database.connection.prepare_commit_together(),
+        _ => database.connection.prepare_commit(),
     };
     if let (Some(name), Some(round)) = (name, database.connection.round()) {
         super_journals.set_round(name, round);
@@ -123,6 +123,7 @@ unsafe fn run_pragma(database: &mut Database, args: *mut *mut c_char) -> c_int {
     };
     // A value that is not UTF-8 is in no pragma's range.
     let value = value.map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    database.keep_failure_elsewhere();
     let last_error = database.last_error.clone();
     let outcome = pragma::run(&mut database.connection, last_error.as_deref(), name, value);
     let (rc, text) = match outcome {

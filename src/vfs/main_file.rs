@@ -31,6 +31,8 @@ pub struct MainFile {
 pub struct Database {
     /// The connection.
     pub connection: Connection,
+    /// As SQLite knows it.
+    full_name: String,
     /// For `PRAGMA litevfs_last_error`.
     pub last_error: Option<String>,
     /// Where SQLite keeps the connection that uses the file; with a shared cache it is the one that does
@@ -61,8 +63,14 @@ impl Database {
         }
     }
 
-    /// Keeps the text of a commit over several databases that failed when SQLite called for another one.
+    /// Keeps the text of what failed when SQLite called for another file: a commit over several databases,
+    /// or the journal. Of the connections to a database only the one that writes has a journal in use.
     pub fn keep_failure_elsewhere(&mut self) {
+        if self.connection.is_writing()
+            && let Some(error) = self.registration.journal_failures.take(&self.full_name)
+        {
+            self.last_error = Some(error.message().into());
+        }
         if let Some(error) = self.connection.take_failure_elsewhere() {
             self.last_error = Some(error.message().into());
         }
@@ -104,10 +112,12 @@ impl MainFile {
     pub unsafe fn open(
         p_file: *mut sqlite3_file,
         connection: Connection,
+        full_name: String,
         registration: &'static Registration,
     ) {
         let database = Box::new(Database {
             connection,
+            full_name,
             last_error: None,
             connection_place: None,
             registration,
@@ -248,7 +258,7 @@ unsafe extern "C" fn x_truncate(p_file: *mut sqlite3_file, size: sqlite3_int64) 
     unsafe { with(p_file, truncate) }
 }
 
-/// Nothing: the transaction became durable with `SQLITE_FCNTL_SYNC`.
+/// Nothing: the transaction becomes durable with `SQLITE_FCNTL_COMMIT_PHASETWO`.
 unsafe extern "C" fn x_sync(_: *mut sqlite3_file, _: c_int) -> c_int {
     ffi::SQLITE_OK
 }
@@ -284,6 +294,8 @@ unsafe extern "C" fn x_lock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
 
 unsafe extern "C" fn x_unlock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
     let unlock = |database: &mut Database| {
+        // While it is known who writes, and after it is known how that ended.
+        database.keep_failure_elsewhere();
         database.connection.unlock(lock_of(e_lock));
         database.keep_failure_elsewhere();
         ffi::SQLITE_OK

@@ -6,7 +6,7 @@
 //! parameters.rs   what the URI of a database says
 //! tables.rs       the VFS's methods, in the order of sqlite3.h
 //! main_file.rs    a main database's methods
-//! journal.rs      a rollback journal's: a temporary file without a name
+//! journal.rs      a rollback journal's: bytes in memory, and in a file without a name
 //! super_journal.rs what a transaction over several databases is decided by
 //! file_control.rs what SQLite announces and asks of a main database, commits among it
 //! pragma.rs       the pragmas
@@ -19,8 +19,8 @@
 //! result_code.rs  the one map from errors to result codes
 //! ```
 //!
-//! Temporary files and databases are the default VFS's. So are journals, in a file without a name:
-//! a journal is SQLite's private undo log and never needs to survive the process.
+//! Temporary files and databases are the default VFS's. A journal is SQLite's private undo log, and never needs
+//! to survive the process.
 #![allow(unsafe_code)]
 
 mod file_control;

@@ -1,6 +1,6 @@
 //! The VFS object: made once, registered, and there until the process ends.
 
-use super::journal::JournalFile;
+use super::journal::{Failures, JournalFile};
 use super::main_file::MainFile;
 use super::sqlite::Sqlite;
 use super::super_journal::{SuperJournalFile, SuperJournals};
@@ -26,6 +26,8 @@ pub struct Registration {
     pub groups: Groups,
     /// What their common transactions are decided by.
     pub super_journals: SuperJournals,
+    /// Why journals failed, for the databases to tell.
+    pub journal_failures: Failures,
 }
 
 /// Registers the VFS, as the default one if asked to. Doing it again is fine; `origins` is called the
@@ -69,10 +71,12 @@ fn make_vfs(sqlite: Sqlite, origins: Origins) -> Result<*mut sqlite3_vfs> {
         origins,
         groups: Groups::new(),
         super_journals: SuperJournals::default(),
+        journal_failures: Failures::default(),
     });
     let vfs = sqlite3_vfs {
         iVersion: 2,
-        szOsFile: own_size.saturating_add(default_size),
+        // A file is ours or the default VFS's.
+        szOsFile: own_size.max(default_size),
         mxPathname: tables::MAX_PATH_LEN,
         pNext: ptr::null_mut(),
         zName: VFS_NAME.as_ptr(),

@@ -94,8 +94,8 @@ pub unsafe extern "C" fn x_open(
         return unsafe { super_journal::open(registration, CStr::from_ptr(z_name), p_file, flags) };
     }
     if flags & ffi::SQLITE_OPEN_MAIN_JOURNAL != 0 {
-        // SAFETY: the file is large enough for ours and the default VFS's.
-        return unsafe { journal::open(registration, p_file) };
+        // SAFETY: not null, so a string that lives during the call; the file is large enough for ours.
+        return unsafe { journal::open(registration, CStr::from_ptr(z_name), p_file) };
     }
     if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 {
         // A WAL: the methods have no shared memory, so nobody should ask.
@@ -167,7 +167,7 @@ unsafe fn open_database(
         connection.set_auto_lease(origins.auto_lease())?;
     }
     // SAFETY: the caller's promise.
-    unsafe { MainFile::open(p_file, connection, registration) };
+    unsafe { MainFile::open(p_file, connection, full_name.into(), registration) };
     Ok(out_flags)
 }
 

@@ -185,6 +185,42 @@ def backups_over_another_page_size():
                 equal("rows for others", reader.one("SELECT count(*) FROM t"), ROWS + n * 50 + 1)
 
 
+def backups_of_nothing_over_larger_pages():
+    """The file that SQLite leaves is shorter than its only page."""
+    with scratch() as folder, Server(folder) as server:
+        with Client(server, folder, folder / "c1", "db") as client:
+            client.acquire()
+            for sql in ("PRAGMA page_size = 8192", "CREATE TABLE t (x)", "INSERT INTO t VALUES (zeroblob(20000))"):
+                client.sql(sql)
+            for empty in ("memory", "file", "ours"):
+                if empty == "ours":
+                    client.open("nothing", "nothing")
+                    client.copy("main", name="nothing")
+                elif empty == "file":
+                    client.restore(local_empty(folder))
+                else:
+                    client.open_uri(":memory:", "memory")
+                    client.copy("main", name="memory")
+                equal(f"{empty}: content", client.sql("SELECT count(*) FROM sqlite_schema"), [(0,)])
+                equal(f"{empty}: pages", client.one("PRAGMA page_count"), 1)
+                equal(f"{empty}: integrity", client.one("PRAGMA integrity_check"), "ok")
+                content = client.content()
+                copy = server.snapshot("db", folder / "copy.db")
+                equal(f"{empty}: bytes", len(copy.read_bytes()), 8192)
+                equal(f"{empty}: the server's copy", database_content(copy), content)
+                client.sql("CREATE TABLE t (x)")
+                client.sql("INSERT INTO t VALUES (zeroblob(20000))")
+                client.sql("DELETE FROM t")
+        with Client(server, folder, folder / "c2", "db") as reader:
+            equal("for others", reader.one("PRAGMA integrity_check"), "ok")
+
+
+def local_empty(folder):
+    path = folder / "empty.db"
+    path.touch()
+    return path
+
+
 def steps_while_others_write():
     """A backup a page at a time begins anew when somebody writes, and is one state of the database."""
     with scratch() as folder, Server(folder) as server:
@@ -312,5 +348,5 @@ def vacuum_into():
 
 if __name__ == "__main__":
     main(readers_across_a_change, every_journal_and_locking_mode, wal_databases_stay_wal,
-         journal_mode_wal_as_frameworks_set_it, backups_over_another_page_size, steps_while_others_write,
+         journal_mode_wal_as_frameworks_set_it, backups_over_another_page_size, backups_of_nothing_over_larger_pages, steps_while_others_write,
          killed_on_the_way, lost_answers, a_refused_change, vacuum_into)

@@ -55,10 +55,71 @@ fn a_rollback_after_a_spill_pushes_nothing() {
     connection.write_at(offset(4), &page(4, 44, 2, 4)).unwrap();
     connection.write_at(offset(2), &page(2, 2, 1, 3)).unwrap();
     connection.truncate(offset(4)).unwrap();
-    connection.commit().unwrap();
+    connection.prepare_commit().unwrap();
     connection.unlock(Lock::None);
     assert_eq!(txid(&fixture), 1);
     assert_eq!(fixture.stored(2), Some(2));
+}
+
+/// Between the announcement and the end of a commit SQLite fails, for want of memory or in a VFS on top.
+#[test]
+fn what_sqlite_rolls_back_after_it_announced_it_is_not_pushed() {
+    for keeps_locks in [false, true] {
+        let fixture = Fixture::with_database();
+        let mut connection = writer(&fixture);
+        connection.set_keeps_locks(keeps_locks);
+        change(&mut connection, &[(2, 22)], 2, 3).unwrap();
+        connection.prepare_commit().unwrap();
+        assert_eq!(txid(&fixture), 1);
+        write_pages(&mut connection, &[(2, 2)], 1, 3).unwrap();
+        connection.prepare_commit().unwrap();
+        if !keeps_locks {
+            connection.unlock(Lock::None);
+        }
+        assert_eq!((fixture.stored(2), txid(&fixture)), (Some(2), 1));
+        change(&mut connection, &[(3, 33)], 2, 3).unwrap();
+        connection.commit().unwrap();
+        let stored = [2, 3].map(|n| fixture.stored(n));
+        assert_eq!((stored, txid(&fixture)), ([Some(2), Some(33)], 2));
+    }
+}
+
+/// There it can't be told from a commit before that is finished, or not.
+#[test]
+fn in_exclusive_mode_a_rollback_after_a_spill_is_forgotten() {
+    let fixture = Fixture::with_database();
+    let mut connection = writer(&fixture);
+    connection.set_keeps_locks(true);
+    write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+    // What was a free page is not restored.
+    connection.write_at(offset(3), &page(3, 99, 0, 3)).unwrap();
+    connection.prepare_commit().unwrap();
+    assert!(connection.is_clean());
+    connection.release_lease().unwrap();
+    connection.acquire_lease().unwrap();
+    connection.write_at(offset(3), &page(3, 98, 0, 3)).unwrap();
+    connection.prepare_commit().unwrap();
+    connection.write_at(offset(2), &page(2, 23, 0, 3)).unwrap();
+    assert!(!connection.is_clean());
+    connection.commit().unwrap();
+    assert_eq!((fixture.stored(2), txid(&fixture)), (Some(23), 3));
+}
+
+#[test]
+fn the_first_transaction_of_a_database_can_be_rolled_back_after_it_was_announced() {
+    let fixture = Fixture::new();
+    let mut connection = writer(&fixture);
+    change(&mut connection, &[(2, 22)], 1, 2).unwrap();
+    connection.prepare_commit().unwrap();
+    // SQLite cuts the file to nothing, as it was.
+    connection.truncate(0).unwrap();
+    connection.prepare_commit().unwrap();
+    connection.unlock(Lock::None);
+    assert!(!connection.exists().unwrap());
+    connection.lock(Lock::Shared).unwrap();
+    assert_eq!(connection.size_bytes().unwrap(), 0);
+    write(&mut connection, &[(2, 23)], 1, 2).unwrap();
+    assert_eq!((fixture.stored(2), txid(&fixture)), (Some(23), 1));
 }
 
 #[test]
@@ -66,10 +127,9 @@ fn a_commit_taken_for_a_rollback_would_not_go_unnoticed() {
     let fixture = Fixture::with_database();
     let mut connection = writer(&fixture);
     // No SQLite does this: a commit that does not count up.
-    write(&mut connection, &[(2, 22)], 1, 3).unwrap();
-    assert_eq!(connection.confirm_commit().unwrap_err().kind(), ErrorKind::Internal);
+    let error = write(&mut connection, &[(2, 22)], 1, 3).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
     write(&mut connection, &[(2, 22)], 2, 3).unwrap();
-    connection.confirm_commit().unwrap();
 }
 
 #[test]
@@ -187,7 +247,7 @@ fn before_a_commit_fails_the_late_push_is_fenced_off() {
     assert_eq!(fixture.server.take_calls("release_lease"), 1);
     // The end of SQLite's rollback pushes nothing, whatever the pages look like.
     connection.write_at(offset(3), &page(3, 99, 2, 3)).unwrap();
-    connection.commit().unwrap();
+    connection.prepare_commit().unwrap();
     connection.unlock(Lock::None);
     assert_eq!((fixture.stored(3), txid(&fixture)), (Some(3), 1));
     write(&mut connection, &[(2, 23)], 2, 3).unwrap();
@@ -259,20 +319,31 @@ fn a_server_that_can_not_tell_any_more_leaves_the_outcome_open() {
 
 #[test]
 fn in_exclusive_mode_a_connection_finds_its_way_back() {
+    [true, false].into_iter().for_each(finds_its_way_back);
+}
+
+fn finds_its_way_back(is_told_early: bool) {
     let fixture = Fixture::with_database();
     let mut connection = writer(&fixture);
     connection.set_keeps_locks(true);
     write(&mut connection, &[(2, 22)], 2, 3).unwrap();
+    connection.write_at(offset(2), &page(2, 23, 0, 3)).unwrap();
     fixture.server.break_lease(&fixture.db);
     fixture.commit_elsewhere(3, 33, 3);
-    connection.write_at(offset(2), &page(2, 23, 0, 3)).unwrap();
-    let error = connection.commit().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PosMismatch);
-    // SQLite rolls back; it keeps its lock, so only an error makes it look again.
-    connection.write_at(offset(2), &page(2, 22, 0, 3)).unwrap();
-    assert_eq!(connection.commit().unwrap_err(), error);
-    connection.write_at(offset(2), &page(2, 22, 0, 3)).unwrap();
-    connection.commit().unwrap();
+    if is_told_early {
+        connection.database.lose_lease();
+        let error = connection.prepare_commit().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PosMismatch);
+        // SQLite rolls back; it keeps its lock, so only an error makes it look again.
+        connection.write_at(offset(2), &page(2, 22, 0, 3)).unwrap();
+        assert_eq!(connection.prepare_commit().unwrap_err(), error);
+        connection.write_at(offset(2), &page(2, 22, 0, 3)).unwrap();
+        connection.prepare_commit().unwrap();
+    } else {
+        // SQLite has done with its journal, and looks again.
+        connection.prepare_commit().unwrap();
+        assert_eq!(connection.confirm_commit().unwrap_err().kind(), ErrorKind::PosMismatch);
+    }
     let mut version = [0; 16];
     connection.read_at(24, &mut version).unwrap();
     assert_eq!(read(&mut connection, 3).unwrap(), 33);

@@ -72,8 +72,8 @@ fn change(connection: &mut Connection, fill: u8, counter: u32) {
 
 fn announce(connections: &mut [Connection; 2], together: bool) -> Result<()> {
     connections.iter_mut().try_for_each(|connection| match together {
-        true => connection.commit_together(),
-        false => connection.commit(),
+        true => connection.prepare_commit_together(),
+        false => connection.prepare_commit(),
     })
 }
 
@@ -157,11 +157,12 @@ fn a_database_that_changed_alone_is_pushed_alone() {
     assert_eq!(pair.stored(), [2, 2]);
     finish(&mut writers).unwrap();
     assert_eq!(pair.stored(), [22, 2]);
-    // Not locked, it costs nothing to know: the announcement pushes.
+    // Not locked, it does not count.
     change(&mut writers[0], 23, 3);
-    writers[0].commit().unwrap();
-    assert_eq!(pair.stored(), [23, 2]);
+    writers[0].prepare_commit().unwrap();
+    assert_eq!(pair.stored(), [22, 2]);
     finish(&mut writers).unwrap();
+    assert_eq!(pair.stored(), [23, 2]);
     let calls = core::mem::take(&mut *pair.fixture.server.calls.lock());
     let pushes = calls.iter().filter(|(name, _)| name.starts_with("push"));
     assert!(pushes.map(|(name, _)| name).eq([&"push", &"push"]));
@@ -248,12 +249,12 @@ fn a_rollback_of_what_was_announced_pushes_nothing() {
     let mut writers = pair.writers();
     writers.iter_mut().for_each(|writer| change(writer, 22, 2));
     // The second one fails: SQLite rolls back, and announces that for the first.
-    writers[0].commit_together().unwrap();
+    writers[0].prepare_commit_together().unwrap();
     let round = writers[0].round().unwrap();
     let error = Error::new(ErrorKind::Unsupported, "no");
     writers[1].refuse_commit(error);
     change(&mut writers[0], 2, 1);
-    writers[0].commit().unwrap();
+    writers[0].prepare_commit().unwrap();
     assert!(round.decide().is_err());
     writers.iter_mut().for_each(|writer| writer.unlock(Lock::None));
     assert_eq!((pair.stored(), reads(&mut writers)), ([2, 2], [2, 2]));
@@ -267,7 +268,7 @@ fn without_a_journal_only_the_locks_go() {
     let mut writers = pair.writers();
     change(&mut writers[0], 22, 2);
     change(&mut writers[1], 22, 2);
-    writers[0].commit().unwrap();
+    writers[0].prepare_commit().unwrap();
     let round = writers[0].round().unwrap();
     writers.iter_mut().for_each(|writer| writer.unlock(Lock::None));
     assert!(round.decide().is_err());
@@ -307,7 +308,7 @@ fn in_exclusive_mode_transactions_follow_each_other() {
     writers[0].confirm_commit().unwrap_err();
     // The second one's rollback is announced; its cached pages must go as well.
     change(&mut writers[1], 24, 2);
-    writers[1].commit().unwrap_err();
+    writers[1].prepare_commit().unwrap_err();
     for writer in &mut writers {
         writer.read_at(24, &mut [0; 16]).unwrap();
         assert_eq!(read(writer, 2).unwrap(), 24);
@@ -327,8 +328,8 @@ fn databases_of_different_origins_are_refused() {
     other.acquire_lease().unwrap();
     change(&mut writers[0], 22, 2);
     change(&mut other, 22, 2);
-    writers[0].commit().unwrap();
-    let error = other.commit().unwrap_err();
+    writers[0].prepare_commit().unwrap();
+    let error = other.prepare_commit().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("different servers"), "{error}");
     assert!(writers[0].confirm_commit().is_err());

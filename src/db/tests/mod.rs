@@ -144,8 +144,19 @@ fn read(connection: &mut Connection, n: u32) -> Result<u8> {
     Ok(bytes[PAGE_LEN - 1])
 }
 
-/// What SQLite does to write pages, up to and with the announcement of the commit.
+/// What SQLite does to write pages and commit them, up to and with the push.
 fn write(
+    connection: &mut Connection,
+    pages: &[(u32, u8)],
+    counter: u32,
+    commit: u32,
+) -> Result<()> {
+    change(connection, pages, counter, commit)?;
+    connection.commit()
+}
+
+/// What SQLite does before it announces a commit.
+fn change(
     connection: &mut Connection,
     pages: &[(u32, u8)],
     counter: u32,
@@ -154,9 +165,17 @@ fn write(
     connection.lock(Lock::Shared)?;
     connection.lock(Lock::Reserved)?;
     connection.lock(Lock::Exclusive)?;
+    write_pages(connection, pages, counter, commit)
+}
+
+fn write_pages(
+    connection: &mut Connection,
+    pages: &[(u32, u8)],
+    counter: u32,
+    commit: u32,
+) -> Result<()> {
     for &(n, fill) in pages {
         connection.write_at(offset(n), &page(n, fill, counter, commit))?;
     }
-    connection.write_at(0, &page(1, 1, counter, commit))?;
-    connection.commit()
+    connection.write_at(0, &page(1, 1, counter, commit))
 }

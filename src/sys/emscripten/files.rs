@@ -1,6 +1,7 @@
 //! Files of the cache, in the store that the page may offer. Other files there are none.
 
 use super::host;
+use alloc::string::String;
 use core::fmt;
 
 /// Why a file can't be had or used.
@@ -32,7 +33,7 @@ impl File {
     }
 
     /// Transactions keep what they change in memory.
-    pub fn anonymous() -> Result<File, IoError> {
+    pub fn anonymous() -> Result<(File, String), IoError> {
         Err(NO_STORE)
     }
 

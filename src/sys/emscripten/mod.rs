@@ -16,6 +16,9 @@ pub use threads::{Ahead, Mutex, MutexGuard, spawn_every};
 /// The store has so many bytes, and nobody else uses them.
 pub const HAS_OWN_SPACE: bool = true;
 
+/// What is not for the cache stays in memory.
+pub const HAS_TEMP_FILES: bool = false;
+
 /// There are no processes that could be told apart.
 pub fn process_id() -> u32 {
     1

@@ -28,13 +28,17 @@ impl File {
         private_options().create(true).truncate(false).open(path).map(File)
     }
 
-    /// Creates a file that has no name and is gone with its last use, in the system's temporary
-    /// directory.
-    pub fn anonymous() -> io::Result<File> {
-        let path = std::env::temp_dir().join(random_name());
-        let file = private_options().create_new(true).open(&path)?;
-        fs::remove_file(&path)?;
-        Ok(File(file))
+    /// Creates a file that has no name and is gone with its last use, in the first folder for temporary
+    /// files that takes one. Answers with that folder, too.
+    pub fn anonymous() -> io::Result<(File, String)> {
+        let mut refusals = Vec::new();
+        for folder in temp_folders() {
+            match anonymous_in(&folder) {
+                Ok(file) => return Ok((file, folder.display().to_string())),
+                Err(e) => refusals.push(format!("{}: {e}", folder.display())),
+            }
+        }
+        Err(io::Error::other(format!("no folder takes a temporary file ({})", refusals.join("; "))))
     }
 
     /// Removes a file's name; its bytes stay while it is open.
@@ -128,6 +132,28 @@ pub fn available_space(path: &str) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Where SQLite looks for room for temporary files, in its order, but for the working directory: what is in
+/// there is no business of ours.
+fn temp_folders() -> Vec<PathBuf> {
+    let named = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(std::env::var_os);
+    let named = named.filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for folder in named.chain(["/var/tmp", "/usr/tmp", "/tmp"].map(PathBuf::from)) {
+        // Of the usual ones a system need not have all.
+        if !folders.contains(&folder) && (folder.is_dir() || folders.is_empty()) {
+            folders.push(folder);
+        }
+    }
+    folders
+}
+
+fn anonymous_in(folder: &Path) -> io::Result<File> {
+    let path = folder.join(random_name());
+    let file = private_options().create_new(true).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(File(file))
+}
+
 fn private_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
@@ -139,4 +165,23 @@ fn random_name() -> String {
     // Without randomness the name is taken or free as it happens; creation is exclusive either way.
     super::random_bytes(&mut bytes);
     format!("litevfs-{:016x}", u64::from_ne_bytes(bytes))
+}
+
+#[cfg(test)]
+impl File {
+    /// The same file, which takes no writes.
+    pub fn read_only(self) -> File {
+        self.reopened(OpenOptions::new().read(true))
+    }
+
+    /// The same file, which takes writes.
+    pub fn writable(self) -> File {
+        self.reopened(OpenOptions::new().read(true).write(true))
+    }
+
+    fn reopened(self, options: &OpenOptions) -> File {
+        use std::os::fd::AsRawFd;
+        // A file without a name has one there.
+        File(options.open(format!("/proc/self/fd/{}", self.0.as_raw_fd())).unwrap())
+    }
 }

@@ -20,6 +20,9 @@ pub use virtual_time::VirtualTime;
 /// Other programs use the disk too.
 pub const HAS_OWN_SPACE: bool = false;
 
+/// There are folders for them, unless all are full or read-only.
+pub const HAS_TEMP_FILES: bool = true;
+
 /// Fills `bytes` with unpredictable bytes; `false` when the system has none.
 pub fn random_bytes(bytes: &mut [u8]) -> bool {
     getrandom::fill(bytes).is_ok()

@@ -300,14 +300,16 @@ impl Client {
     fn commit(&mut self, writing: Writing) {
         let (machine, stamp) = (self.machine, writing.stamp);
         world(|world| world.model.learns(stamp, Fate::Committing));
-        let outcome = self.connection.commit();
+        let outcome = self.connection.prepare_commit();
         let Err(error) = outcome else {
-            self.connection.confirm_commit().expect("it was a commit");
-            return self.committed(&writing);
+            if !is_calm() && chance(50) {
+                // SQLite fails by itself, and rolls back what is prepared.
+                return self.roll_back(writing, Fate::Refused);
+            }
+            return self.finish(&writing);
         };
         let fate = match error.kind() {
             _ if world(|world| world.is_doomed(machine)) => Fate::Unknown,
-            _ if error.message().contains("not known") => Fate::Unknown,
             // Busy: SQLite keeps the transaction, and COMMIT may be called again.
             ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::StaleView => Fate::Open,
             _ => Fate::Refused,
@@ -319,6 +321,20 @@ impl Client {
             let fate = if fate == Fate::Open { Fate::Refused } else { fate };
             self.roll_back(writing, fate);
         }
+    }
+
+    /// The second phase. When it fails, SQLite writes nothing back, and gives up what it knows.
+    fn finish(&mut self, writing: &Writing) {
+        let Err(error) = self.connection.confirm_commit() else {
+            return self.committed(writing);
+        };
+        let is_doomed = world(|world| world.is_doomed(self.machine));
+        let is_unknown = is_doomed || error.message().contains("not known");
+        let fate = if is_unknown { Fate::Unknown } else { Fate::Refused };
+        world(|world| world.model.learns(writing.stamp, fate));
+        self.cache.pages.clear();
+        self.connection.unlock(Lock::Shared);
+        self.connection.unlock(Lock::None);
     }
 
     fn committed(&mut self, writing: &Writing) {
@@ -357,7 +373,7 @@ impl Client {
                 self.connection.truncate(offset(writing.old_commit + 1)).expect("under the lock");
                 // It compares page 1 with the stored one; if that is not to be had, SQLite gives up what
                 // it knows.
-                if self.connection.commit().is_err() {
+                if self.connection.prepare_commit().is_err() {
                     assert!(!is_calm(), "the end of a rollback fails");
                     self.cache.pages.clear();
                 }
