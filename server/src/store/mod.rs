@@ -165,6 +165,16 @@ impl Store {
         metrics: Metrics,
     ) -> Result<Arc<Store>, Error> {
         let id = proof::prove(&objects).await?;
+        Store::proven(objects, settings, metrics, id)
+    }
+
+    /// The same for a store that was proven, and its id.
+    fn proven(
+        objects: Objects,
+        settings: &Settings,
+        metrics: Metrics,
+        id: String,
+    ) -> Result<Arc<Store>, Error> {
         let indexes = Arc::new(Indexes::new(settings.index_memory, metrics.clone())?);
         let server = random::hex::<8>()?;
         Ok(Arc::new(Store {

@@ -1,0 +1,10 @@
+//! All interleavings of short scripts on a store that holds, loses and repeats requests.
+
+mod board;
+mod client;
+mod footprint;
+mod history;
+mod parked;
+mod run;
+mod scripts;
+mod search;
