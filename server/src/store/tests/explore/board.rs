@@ -23,6 +23,9 @@ use std::sync::Arc;
 
 use super::footprint::Footprint;
 
+/// The name of what a client asks of a server: it is on its way, too, but does not get lost.
+pub const CLIENTS: &str = "client";
+
 /// Who sends requests: an actor of the script by its number, or what a server does of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sender {
@@ -112,6 +115,8 @@ struct Request {
     footprint: Arc<Footprint>,
     work: Box<dyn Work>,
     state: State,
+    /// It is on its way from a client to a server.
+    is_clients: bool,
 }
 
 /// How many of what may happen in a run.
@@ -180,7 +185,8 @@ impl Board {
         *nth += 1;
         let id = RequestId { sender, name, nth: *nth };
         let footprint = Arc::new(footprint);
-        self.requests.push(Request { id, server, footprint, work, state: State::Sent });
+        let is_clients = &*id.name == CLIENTS;
+        self.requests.push(Request { id, server, footprint, work, state: State::Sent, is_clients });
     }
 
     /// Everything that may happen now, in an order that is the same in every run: what the first run
@@ -204,7 +210,7 @@ impl Board {
         }
         if self.faults < bounds.faults {
             let sent = order.iter().filter(|request| request.state == State::Sent);
-            for request in sent {
+            for request in sent.filter(|request| !request.is_clients) {
                 steps.push(request.step(Kind::Lose));
                 if request.footprint.is_write() {
                     steps.push(request.step(Kind::Repeat));
@@ -216,6 +222,14 @@ impl Board {
             }
         }
         steps.retain(|step| self.depth(step) <= bounds.depth);
+        // What is too deep now is so for good: no schedule leads from here to the end.
+        let goes_on = |request: &&Request| {
+            request.state == State::Late
+                || steps.iter().any(|step| step.request.as_ref() == Some(&request.id))
+        };
+        if !self.requests.iter().all(|request| goes_on(&request)) {
+            steps.clear();
+        }
         steps
     }
 

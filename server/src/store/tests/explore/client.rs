@@ -8,6 +8,7 @@ use litevfs::types::{ClusterName, PageSize, Pgno, Pos, Txid};
 use super::history::{Deed, Outcome, Point, Record};
 use super::run::World;
 use crate::lease::LeaseError;
+use crate::store::claim::now_ms;
 use crate::store::tests::model::{Model, Tx};
 use crate::store::tests::{key, newest, spool};
 use crate::store::{At, Changes, Database, Error, GroupError, GroupId, GroupTx, Store};
@@ -98,7 +99,8 @@ impl Client {
     fn record(&self, from: u64, deed: Deed, outcome: Outcome) {
         let until = if outcome == Outcome::InDoubt { u64::MAX } else { self.world.moment() };
         let (who, lease) = (format!("client {}", self.number), self.lease.clone());
-        self.world.records.lock().push(Record { who, deed, outcome, lease, from, until });
+        let until_ms = now_ms();
+        self.world.records.lock().push(Record { who, deed, outcome, lease, from, until, until_ms });
     }
 
     /// What nobody else ever writes.
@@ -195,9 +197,10 @@ impl Client {
     }
 
     async fn acquire(&mut self) {
-        let from = self.world.moment();
-        if let Ok((id, _)) = self.server.acquire_lease(&key(DBS[0]), LEASE).await {
-            self.record(from, Deed::Acquire(0, id.clone()), Outcome::Acknowledged);
+        let (from, from_ms) = (self.world.moment(), now_ms());
+        if let Ok((id, lasts)) = self.server.acquire_lease(&key(DBS[0]), LEASE).await {
+            let ends_ms = from_ms + lasts.as_millis() as u64;
+            self.record(from, Deed::Acquire(0, id.clone(), ends_ms), Outcome::Acknowledged);
             self.lease = Some(id);
             self.look().await;
         }

@@ -40,8 +40,8 @@ pub enum Deed {
     Restore(usize, Txid, Option<Pos>),
     /// A whole new content; where that led, if it is known.
     Import(usize, Arc<Vec<Vec<u8>>>, Option<Pos>),
-    /// A lease that holds others off until it is given back.
-    Acquire(usize, String),
+    /// A lease that holds others off until it is given back, or that time in ms.
+    Acquire(usize, String, u64),
     Release(usize, String),
     /// The current position, and the restore points.
     Read(usize, Option<(Point, Vec<Point>)>),
@@ -64,13 +64,15 @@ pub struct Record {
     pub from: u64,
     /// When it was answered; what is in doubt may happen at any time.
     pub until: u64,
+    /// The time at which it was answered, in ms since the Unix epoch.
+    pub until_ms: u64,
 }
 
 /// A database at a moment of the history: its transactions, the last of which is current.
 #[derive(Debug, Clone, Default)]
 struct Life {
     points: Option<Vec<Point>>,
-    lease: Option<String>,
+    lease: Option<(String, u64)>,
 }
 
 /// Whether one history explains all records, from that of databases that begin with those points.
@@ -100,12 +102,12 @@ fn happen(record: &Record, lives: &mut [Life]) -> bool {
         Deed::Commit(members) => members.iter().all(|(db, before, after)| {
             let life = &mut lives[*db];
             let follows = life.reach(before.pos);
-            follows && life.admits(record.lease.as_deref()) && life.push(after.clone())
+            follows && life.admits(record) && life.push(after.clone())
         }),
         Deed::Drop(db) => {
             let life = &mut lives[*db];
             life.points = None;
-            life.admits(record.lease.as_deref())
+            life.admits(record)
         }
         Deed::Restore(db, txid, led_to) => {
             let life = &mut lives[*db];
@@ -114,15 +116,20 @@ fn happen(record: &Record, lives: &mut [Life]) -> bool {
             };
             let then = points.iter().rev().find(|point| point.pos.txid <= *txid);
             let pages = then.map(|then| Arc::clone(&then.pages)).unwrap_or_default();
-            life.admits(record.lease.as_deref()) && life.replace(pages, *led_to)
+            life.admits(record) && life.replace(pages, *led_to)
         }
         Deed::Import(db, pages, led_to) => {
             let life = &mut lives[*db];
-            life.admits(record.lease.as_deref()) && life.replace(Arc::clone(pages), *led_to)
+            life.admits(record) && life.replace(Arc::clone(pages), *led_to)
         }
-        Deed::Acquire(db, id) => lives[*db].lease.replace(id.clone()).is_none(),
+        Deed::Acquire(db, id, ends_ms) => {
+            let life = &mut lives[*db];
+            let free = life.admits(record);
+            life.lease = Some((id.clone(), *ends_ms));
+            free
+        }
         Deed::Release(db, id) => {
-            lives[*db].lease.take_if(|held| held == id);
+            lives[*db].lease.take_if(|(held, _)| held == id);
             true
         }
         Deed::Read(db, None) => lives[*db].points.is_none(),
@@ -170,8 +177,10 @@ impl Life {
         led_to.is_none_or(|led_to| led_to == pos) && self.push(Point { pos, pages })
     }
 
-    fn admits(&self, lease: Option<&str>) -> bool {
-        self.lease.is_none() || self.lease.as_deref() == lease
+    fn admits(&self, record: &Record) -> bool {
+        self.lease.as_ref().is_none_or(|(held, ends_ms)| {
+            record.lease.as_ref() == Some(held) || record.until_ms >= *ends_ms
+        })
     }
 
     /// Whether that was its content at that position.

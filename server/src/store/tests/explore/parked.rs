@@ -18,7 +18,7 @@ use object_store::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::board::{Board, Sender, Work};
+use super::board::{Board, CLIENTS, Sender, Work};
 use super::footprint::{Area, Footprint};
 use crate::store::claim::now_ms;
 
@@ -133,6 +133,15 @@ fn plain(path: &Path) -> String {
         Some((before, _)) => format!("{before}/staging"),
         None => text.to_owned(),
     }
+}
+
+/// Waits until it is a client's turn to ask something of its server.
+pub async fn turn(board: &Mutex<Board>, actor: usize, server: usize) {
+    let (answer, arrives) = oneshot::channel();
+    let parking = Parking { work: || Ok(()), done: None, answer: Some(answer) };
+    let (sender, name) = (Sender::Actor(actor), CLIENTS.to_owned());
+    board.lock().park(sender, server, name, Footprint::nothing(), Box::new(parking));
+    let _ = arrives.await;
 }
 
 impl Parked {

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::board::{Board, Bounds, Kind};
 use super::client::{Act, Client, DBS, read_all};
 use super::history::{Deed, Outcome, Point, Record, explains};
-use super::parked::{ACTOR, Memory, Parked};
+use super::parked::{ACTOR, Memory, Parked, turn};
 use super::search::Search;
 use crate::metrics::Metrics;
 use crate::spool;
@@ -250,11 +250,12 @@ async fn run(script: &Script, start: &Start, chooser: &Arc<Chooser>) -> Result<b
         board.parks = true;
     }
     for (number, (server, acts)) in script.actors.iter().enumerate() {
-        let server = Arc::clone(&servers[*server]);
+        let (at, server) = (*server, Arc::clone(&servers[*server]));
         let mut client = Client::new(&world, server, number, start.known.clone());
         let (acts, board) = (acts.clone(), Arc::clone(board));
         tokio::spawn(ACTOR.scope(number, async move {
             for act in acts {
+                turn(&board, number, at).await;
                 client.act(act).await;
             }
             board.lock().set_done(number);
@@ -296,6 +297,7 @@ async fn check(
                     lease: None,
                     from,
                     until,
+                    until_ms: now_ms(),
                 });
             }
         }
