@@ -17,6 +17,10 @@
 //! Schedules are bounded by their *depth*, too: how often, along any chain of steps that depend on each
 //! other, it is another sender's turn. One after the other is 1; that somebody is interrupted by another
 //! and sees it is 2. The order of steps that commute makes no difference to it.
+//!
+//! A request with which no other sender's ever conflicts takes effect as soon as it is sent: who does
+//! what in between makes no difference, but that no time goes by. What others ever send is what they
+//! sent in all runs so far; when more comes to light, the exploration begins anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -119,6 +123,9 @@ struct Request {
     is_clients: bool,
 }
 
+/// All requests that were ever sent, in any run.
+pub type Known = HashMap<(Sender, Arc<str>), (usize, Arc<Footprint>)>;
+
 /// How many of what may happen in a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -153,6 +160,9 @@ pub struct Board {
     /// What happened, and how deep.
     past: Vec<(Step, u32)>,
     depths: HashMap<Sender, u32>,
+    /// What is known of other runs, and what was sent in this one.
+    pub known: Arc<Known>,
+    pub seen: Known,
 }
 
 impl Board {
@@ -186,6 +196,10 @@ impl Board {
         let id = RequestId { sender, name, nth: *nth };
         let footprint = Arc::new(footprint);
         let is_clients = &*id.name == CLIENTS;
+        let seen = (id.sender, Arc::clone(&id.name));
+        if !self.known.contains_key(&seen) {
+            self.seen.insert(seen, (server, Arc::clone(&footprint)));
+        }
         self.requests.push(Request { id, server, footprint, work, state: State::Sent, is_clients });
     }
 
@@ -230,7 +244,26 @@ impl Board {
         if !self.requests.iter().all(|request| goes_on(&request)) {
             steps.clear();
         }
+        let own = order.iter().find(|request| self.is_nobody_elses(request));
+        if let Some(own) = own {
+            steps.retain(|step| step.request.as_ref() == Some(&own.id));
+        }
         steps
+    }
+
+    /// Whether no step of another sender's, now or later, can have to do with a request.
+    fn is_nobody_elses(&self, request: &Request) -> bool {
+        let late = |other: &&Request| other.state == State::Late;
+        let (sender, server) = (request.id.sender, request.server);
+        request.state == State::Sent
+            && self.known.iter().all(|((other, _), (at, footprint))| {
+                *other == sender || (*at != server && !footprint.conflicts(&request.footprint))
+            })
+            && self
+                .requests
+                .iter()
+                .filter(late)
+                .all(|other| !other.footprint.conflicts(&request.footprint))
     }
 
     fn depth(&self, step: &Step) -> u32 {

@@ -179,7 +179,8 @@ impl Life {
 
     fn admits(&self, record: &Record) -> bool {
         self.lease.as_ref().is_none_or(|(held, ends_ms)| {
-            record.lease.as_ref() == Some(held) || record.until_ms >= *ends_ms
+            let late = record.outcome == Outcome::InDoubt || record.until_ms >= *ends_ms;
+            late || record.lease.as_ref() == Some(held)
         })
     }
 

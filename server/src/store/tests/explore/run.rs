@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::board::{Board, Bounds, Kind};
+use super::board::{Board, Bounds, Kind, Known};
 use super::client::{Act, Client, DBS, read_all};
 use super::history::{Deed, Outcome, Point, Record, explains};
 use super::parked::{ACTOR, Memory, Parked, turn};
@@ -164,8 +164,24 @@ struct Start {
 pub fn explore(script: &Script) -> Result<Report, Violation> {
     spool::set_memory_limit(LARGE_FROM);
     let start = runtime(|| {}).block_on(prepare(script));
+    let mut known = Known::default();
+    loop {
+        let (report, seen) = explore_known(script, &start, &Arc::new(known.clone()))?;
+        if seen.is_empty() {
+            return Ok(report);
+        }
+        known.extend(seen);
+    }
+}
+
+/// The same, as far as is known what requests there may be; returns those that were not known.
+fn explore_known(
+    script: &Script,
+    start: &Start,
+    known: &Arc<Known>,
+) -> Result<(Report, Known), Violation> {
     let search = Arc::new(Mutex::new(Search::default()));
-    let mut report = Report::default();
+    let (mut report, mut seen) = (Report::default(), Known::default());
     loop {
         let chooser = Arc::new(Chooser {
             board: Arc::default(),
@@ -175,11 +191,13 @@ pub fn explore(script: &Script) -> Result<Report, Violation> {
             wake: Notify::new(),
             steps: AtomicU64::new(0),
         });
+        chooser.board.lock().known = Arc::clone(known);
         let parks = Arc::clone(&chooser);
         let runtime = runtime(move || parks.choose());
-        let done = runtime.block_on(run(script, &start, &chooser));
+        let done = runtime.block_on(run(script, start, &chooser));
         drop(runtime);
         report.steps += chooser.steps.load(Ordering::Relaxed);
+        seen.extend(std::mem::take(&mut chooser.board.lock().seen));
         match done {
             Ok(true) => report.schedules += 1,
             Ok(false) => report.given_up += 1,
@@ -189,7 +207,7 @@ pub fn explore(script: &Script) -> Result<Report, Violation> {
             }
         }
         if !search.lock().next() {
-            return Ok(report);
+            return Ok((report, seen));
         }
     }
 }
