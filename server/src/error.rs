@@ -122,11 +122,10 @@ impl From<store::Error> for ApiError {
             Error::BadChecksum(_) => (unprocessable, "EBADCHECKSUM"),
             Error::Fenced(lease) => return ApiError::from(*lease),
             Error::Replaced => (StatusCode::CONFLICT, "EPOSMISMATCH"),
-            Error::Dropped(_) => (StatusCode::CONFLICT, "ELEASE"),
             Error::GroupAborted => (StatusCode::CONFLICT, "EGROUPABORTED"),
             Error::OtherGroup => (StatusCode::BAD_REQUEST, "EBADINPUT"),
             Error::Busy => (StatusCode::SERVICE_UNAVAILABLE, "EUNAVAILABLE"),
-            Error::Corrupt { .. } | Error::Gone(_) | Error::Unfit { .. } => {
+            Error::Corrupt { .. } | Error::Gone(_) | Error::Unfit { .. } | Error::Overtaken => {
                 // Paths in the store are made of names that the client gave itself.
                 tracing::error!(%error, "request failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "EINTERNAL")

@@ -69,6 +69,7 @@ struct Table {
     cache_bytes: Family<Labels<1>, Gauge>,
     compactions: Family<[(&'static str, u8); 1], Counter>,
     compaction_bytes: Family<[(&'static str, u8); 1], Counter>,
+    clock_gap: Gauge,
     leases: Counters<1>,
     leases_live: Gauge,
     databases_open: Gauge,
@@ -157,6 +158,11 @@ impl Metrics {
     pub fn compaction(&self, level: u8, bytes: u64) {
         self.table.compactions.get_or_create(&[("level", level)]).inc();
         self.table.compaction_bytes.get_or_create(&[("level", level)]).inc_by(bytes);
+    }
+
+    /// How far this server's clock was from the store's when that was last measured.
+    pub fn clock_gap(&self, gap: Duration) {
+        self.table.clock_gap.set(gauge(gap.as_secs()));
     }
 
     /// A lease was granted; prolonging one does not count.
@@ -251,6 +257,10 @@ impl Table {
             cache_bytes: add.metric("cache_bytes", "Bytes that a cache holds"),
             compactions: add.metric("compactions", "Files made by compaction, by level"),
             compaction_bytes: add.metric("compaction_bytes", "Bytes of those files"),
+            clock_gap: add.metric(
+                "store_clock_gap_seconds",
+                "How far the clock was from the store's; above 60 nothing is removed",
+            ),
             leases: add.metric("leases", "Leases asked for, by result"),
             leases_live: add.metric("leases_live", "Leases live"),
             databases_open: add.metric("databases_open", "Databases open"),

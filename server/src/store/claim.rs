@@ -7,11 +7,11 @@
 use std::time::{Duration, SystemTime};
 
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::objects::{Objects, fresh_name};
+use super::record::Kept;
 
 /// How far the clocks of two servers may be apart.
 const SKEW: Duration = Duration::from_secs(1);
@@ -33,19 +33,7 @@ pub struct Claim {
 }
 
 /// A claim as it was read, or written.
-#[derive(Debug, Clone)]
-pub struct Held {
-    /// The claim.
-    pub claim: Claim,
-    version: UpdateVersion,
-}
-
-/// What became of a put.
-enum Put {
-    Done(Held),
-    /// The store's condition was not met; the claim that is there.
-    Refused(Option<Claim>),
-}
+pub type Held = Kept<Claim>;
 
 impl Claim {
     /// A claim from now on.
@@ -81,67 +69,10 @@ impl Claim {
 }
 
 impl Objects {
-    /// The claim in a place.
-    pub async fn read_claim(&self, path: &Path) -> Result<Option<Held>, Error> {
-        let got = match self.timed("get", self.store.get(path)).await {
-            Ok(got) => got,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let version =
-            UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
-        let bytes = got.bytes().await?;
-        let claim = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::corrupt(path, format!("not a claim: {error}")))?;
-        Ok(Some(Held { claim, version }))
-    }
-
-    /// Writes a claim in place of the one that was read; `None` when another was faster.
-    pub async fn write_claim(
-        &self,
-        path: &Path,
-        claim: &Claim,
-        over: Option<&Held>,
-    ) -> Result<Option<Held>, Error> {
-        let mode = over.map_or(PutMode::Create, |held| PutMode::Update(held.version.clone()));
-        match (self.put_claim(path, claim, mode).await?, over) {
-            (Put::Done(held), _) => Ok(Some(held)),
-            // MinIO, where a put was broken off on one of its drives: it shows the claim, yet takes it for
-            // missing when it is put on. Then it can be made; on any other store it can not.
-            (Put::Refused(Some(now)), Some(over)) if now == over.claim => {
-                match self.put_claim(path, claim, PutMode::Create).await? {
-                    Put::Done(held) => Ok(Some(held)),
-                    Put::Refused(_) => Ok(None),
-                }
-            }
-            (Put::Refused(_), _) => Ok(None),
-        }
-    }
-
-    async fn put_claim(&self, path: &Path, claim: &Claim, mode: PutMode) -> Result<Put, Error> {
-        let text = serde_json::to_string(claim).map_err(std::io::Error::other)?;
-        let put = self.store.put_opts(path, text.into(), mode.into());
-        let failure = match self.timed("put", put).await {
-            Ok(put) => return Ok(Put::Done(Held { claim: claim.clone(), version: put.into() })),
-            Err(error) => error,
-        };
-        // The store may have done it before it failed, or before it was asked again.
-        let now = match self.read_claim(path).await {
-            Ok(Some(held)) if held.claim == *claim => return Ok(Put::Done(held)),
-            Ok(now) => now.map(|held| held.claim),
-            Err(_) => return Err(failure.into()),
-        };
-        match failure {
-            object_store::Error::AlreadyExists { .. }
-            | object_store::Error::Precondition { .. } => Ok(Put::Refused(now)),
-            error => Err(error.into()),
-        }
-    }
-
     /// Gives a claim back; whether it was still the one that is held.
     pub async fn end_claim(&self, path: &Path, held: &Held) -> Result<bool, Error> {
-        let ended = Claim { nonce: fresh_name()?, ..held.claim.clone().ended() };
-        Ok(self.write_claim(path, &ended, Some(held)).await?.is_some())
+        let ended = Claim { nonce: fresh_name()?, ..held.value.clone().ended() };
+        Ok(self.write_record(path, &ended, Some(held)).await?.is_some())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use litevfs::ltx::{Header, page_checksum};
 use litevfs::types::{Checksum, Pgno, Pos};
 
+use super::base::Base;
 use super::claim::now_ms;
 use super::convert::{self, Converted, Sound};
 use super::create::Created;
@@ -14,10 +15,12 @@ use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
 use super::group::doubt::PATIENCE;
+use super::head::Head;
 use super::layout::Tag;
 use super::look::complete_span;
+use super::rules;
 use super::view::View;
-use super::{FRESH, Slot, Store};
+use super::{Slot, Store};
 use crate::key::DbKey;
 use crate::offload::offload;
 use crate::spool::Spool;
@@ -50,7 +53,7 @@ impl Store {
         let slot = self.slot(key)?;
         let scratch = self.objects.scratch().to_owned();
         let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
-        let now_ms = self.time_of_next(&slot).await;
+        let now_ms = self.time_of_next(&slot).await?;
         let converted =
             offload(len_bytes, move || convert::convert(&upload, &scratch, now_ms, None));
         let converted = converted.await?;
@@ -83,11 +86,11 @@ impl Store {
             return Ok(pos);
         }
         let checked = self.checked(key, slot, &header, sound.as_ref().ok(), by, None).await;
-        let database = match checked {
-            Ok(database) => database,
+        let base = match checked {
+            Ok(base) => base,
             Err(refusal) => return self.refuse(key, slot, sound.as_ref().ok(), refusal).await,
         };
-        self.publish(key, slot, database, sound?).await
+        self.publish(key, slot, base, sound?).await
     }
 
     /// Checks that a transaction may be the next of its database, as far as it is sound, with the gate
@@ -101,27 +104,27 @@ impl Store {
         sound: Option<&Sound>,
         by: By<'_>,
         group: Option<Tag>,
-    ) -> Result<Option<Arc<Database>>, Error> {
+    ) -> Result<Base, Error> {
         let is_whole = sound.is_some_and(|sound| sound.index.is_whole());
-        let mut database = self.base(key, slot, group).await?;
-        if check_next(database.as_deref(), header, is_whole).is_err() && self.objects.is_shared() {
+        let mut base = self.base(key, slot, group).await?;
+        if check_next(base.database(), header, is_whole).is_err() && self.objects.is_shared() {
             // Another server may have gone on.
             slot.look_again().await;
-            database = self.base(key, slot, group).await?;
+            base = self.base(key, slot, group).await?;
         }
-        check_next(database.as_deref(), header, is_whole)?;
+        check_next(base.database(), header, is_whole)?;
         let Some(sound) = sound else {
-            return Ok(database);
+            return Ok(base);
         };
-        if let Err(error) = check(database.as_deref(), sound).await {
+        if let Err(error) = check(base.database(), sound).await {
             // Another server's commit may have been taken in meanwhile.
-            check_next(database.as_deref(), header, is_whole)?;
+            check_next(base.database(), header, is_whole)?;
             return Err(error);
         }
         if let By::Client(lease_id) = by {
             self.admit(key, slot, lease_id).await?;
         }
-        Ok(database)
+        Ok(base)
     }
 
     /// Whether a client may write, asked right before it does.
@@ -159,31 +162,25 @@ impl Store {
         Err(refusal)
     }
 
-    /// The database to commit to, as it was moments ago; `None` when there is none.
-    pub(super) async fn known_base(
-        &self,
-        key: &DbKey,
-        slot: &Arc<Slot>,
-    ) -> Result<Option<Arc<Database>>, Error> {
-        let database = self.open(key, slot).await?;
-        match database {
-            None if self.clear_leftovers(key).await? => Ok(None),
-            // Another server made it at this moment.
-            None => self.open(key, slot).await,
-            // A database that was dropped and made anew must not get a commit of the old one.
-            Some(database) => match database.look(FRESH.saturating_mul(10)).await {
-                Ok(()) => Ok(Some(database)),
-                Err(Error::Replaced) => self.open(key, slot).await,
-                Err(error) => Err(error),
-            },
+    /// The time to store for the next transaction: now, but never before the last one, unless that was
+    /// made by a clock that was ahead of the store's.
+    pub(super) async fn time_of_next(&self, slot: &Slot) -> Result<u64, Error> {
+        let (now, database) = (now_ms(), slot.database.lock().await.clone());
+        let Some(database) = database else {
+            return Ok(now);
+        };
+        let last_ms = database.state.read().tip.timestamp_ms;
+        if rules::commit_time(last_ms, now) == last_ms {
+            return Ok(now.max(last_ms));
         }
-    }
-
-    /// The time to store for the next transaction: now, but never before the last one.
-    pub(super) async fn time_of_next(&self, slot: &Slot) -> u64 {
-        let database = slot.database.lock().await.clone();
-        let last_ms = database.map_or(0, |database| database.state.read().tip.timestamp_ms);
-        now_ms().max(last_ms)
+        // One of the two clocks is wrong. The store's says which.
+        let path =
+            database.last_committed().map(|file| self.objects.shape.file(&database.db, &file));
+        let written_ms = match path {
+            Some(path) => self.objects.written_at(&path).await?,
+            None => None,
+        };
+        Ok(now.max(rules::commit_time(last_ms, written_ms.unwrap_or(now))))
     }
 
     /// The position of a database that holds an upload already.
@@ -207,21 +204,17 @@ impl Store {
         &self,
         key: &DbKey,
         slot: &Arc<Slot>,
-        database: Option<Arc<Database>>,
+        base: Base,
         sound: Sound,
     ) -> Result<Pos, Error> {
-        let first_txid = sound.header.min_txid;
-        let before = database.as_ref().map(|database| database.page_size());
-        let path = self.objects.shape.named(key, 0, first_txid, first_txid);
-        let mut created = self.objects.create(&path, &sound.file, sound.index.timestamp_ms).await;
-        if database.is_none() && matches!(created, Ok(Created::New(_))) {
-            // The cluster's folder may be as new, made and not yet synced by another commit.
-            let settled = self.objects.settle(&self.objects.shape.level(key, 0)).await;
-            created = settled.and(created);
-        }
-        match created {
+        let before = base.database().map(Database::page_size);
+        match self.make_file(&base, &sound).await {
             Ok(Created::New(version)) => {
-                let done = self.take_in(key, slot, database, &sound, version).await;
+                if let Err(error) = self.confirm(&base, sound.header.min_txid).await {
+                    slot.forget().await;
+                    return Err(error);
+                }
+                let done = self.take_in(slot, base, &sound, version).await;
                 if done.is_err() {
                     slot.forget().await;
                 }
@@ -242,7 +235,7 @@ impl Store {
                 }
                 let mut database = self.open(key, slot).await?;
                 if self.resolve(key, slot, None, PATIENCE).await? {
-                    database = self.known_base(key, slot).await?;
+                    database = self.known_base(key, slot).await?.into_database();
                 }
                 Err(Error::PosMismatch(database.map_or(Pos::EMPTY, |database| database.pos())))
             }
@@ -255,18 +248,29 @@ impl Store {
         }
     }
 
+    /// Makes the file that decides a commit.
+    pub(super) async fn make_file(&self, base: &Base, sound: &Sound) -> Result<Created, Error> {
+        let (db, txid) = (base.db(), sound.header.min_txid);
+        let path = self.objects.shape.named(db, 0, txid, txid);
+        let created = self.objects.create(&path, &sound.file, sound.index.timestamp_ms).await;
+        if base.database().is_none() && matches!(created, Ok(Created::New(_))) {
+            // The cluster's folder may be as new, made and not yet synced by another commit.
+            self.objects.settle(&self.objects.shape.level(db, 0)).await?;
+        }
+        created
+    }
+
     /// Takes in the file that was just made.
     async fn take_in(
         &self,
-        key: &DbKey,
         slot: &Arc<Slot>,
-        database: Option<Arc<Database>>,
+        base: Base,
         sound: &Sound,
         version: u64,
     ) -> Result<Pos, Error> {
         let txid = sound.header.min_txid;
         let guard = LtxFile::stored(0, (txid, txid), sound.file.len(), version);
-        let db = database.as_ref().map_or_else(|| Arc::new(key.clone()), |d| Arc::clone(&d.key));
+        let db = Arc::clone(base.db());
         self.indexes.put(&db, &guard, Arc::clone(&sound.index));
         let (file, index) = if sound.index.marks.span == 0 {
             (guard, Arc::clone(&sound.index))
@@ -274,16 +278,19 @@ impl Store {
             complete_span(&self.objects, &self.indexes, &db, &guard).await?
         };
         let pos = Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() };
-        if let Some(database) = database {
-            let mut state = database.state.write();
-            let base = state.tip.pos;
-            if base.txid.next() == file.min_txid {
-                state.files.insert(guard);
-                state.append_after(base, file, &index, &sound.checksums);
+        let head = match base {
+            Base::Database(database) => {
+                let mut state = database.state.write();
+                let base = state.tip.pos;
+                if base.txid.next() == file.min_txid {
+                    state.files.insert(guard);
+                    state.append_after(base, file, &index, &sound.checksums);
+                }
+                return Ok(pos);
             }
-            return Ok(pos);
-        }
-        let database = self.made_by(db, slot, file).await?;
+            Base::Vacant(head) => head,
+        };
+        let database = self.made_by(&head, slot, file).await?;
         database.state.write().files.insert(guard);
         *slot.database.lock().await = Some(database);
         Ok(pos)
@@ -292,15 +299,15 @@ impl Store {
     /// The database that a first file makes.
     pub(super) async fn made_by(
         &self,
-        db: Arc<DbKey>,
+        head: &Head,
         slot: &Slot,
         file: LtxFile,
     ) -> Result<Arc<Database>, Error> {
         let mut files = Files::default();
         files.insert(file);
-        let view = View::new(&self.objects, &self.indexes, &db, &[file]).await?;
-        let state = State::new(files, &view);
-        Ok(Arc::new(Database::new(db, &self.objects, &self.indexes, state, &slot.doubt)))
+        let view = View::new(&self.objects, &self.indexes, &head.db, &[file]).await?;
+        let state = State::new(files, Vec::new(), &view);
+        Ok(Arc::new(Database::new(head, &self.objects, &self.indexes, state, &slot.doubt)))
     }
 }
 
@@ -377,7 +384,7 @@ impl Database {
         match self.index(&file).await {
             // Merged and removed meanwhile: too late to tell.
             Err(Error::Gone(_)) => Ok(false),
-            held => sound.is_file(&self.objects, &self.key, file, &held?).await,
+            held => sound.is_file(&self.objects, &self.db, file, &held?).await,
         }
     }
 
@@ -411,6 +418,6 @@ impl Database {
         let unfilled = checksums.iter_mut().filter(|known| known.is_none());
         unfilled.zip(worked_out).for_each(|(place, checksum)| *place = Some(checksum));
         let checksums: Option<Vec<_>> = checksums.into_iter().collect();
-        checksums.ok_or_else(|| Error::corrupt(&self.key, "a page could not be read"))
+        checksums.ok_or_else(|| Error::corrupt(&self.db, "a page could not be read"))
     }
 }

@@ -93,7 +93,7 @@ impl Store {
         let stored = layout::stored_header(&header, &marks, pgnos.iter().copied());
         let failed = |error: litevfs::ltx::StreamError<std::io::Error>| match error {
             litevfs::ltx::StreamError::Io(error) => Error::Io(error),
-            litevfs::ltx::StreamError::Ltx(error) => Error::corrupt(&database.key, error),
+            litevfs::ltx::StreamError::Ltx(error) => Error::corrupt(&database.db, error),
         };
         let mut writer = Writer::new(stored, self.scratch()).map_err(failed)?;
         let mut checksums = Vec::with_capacity(pgnos.len());
@@ -150,7 +150,7 @@ impl Store {
             return Err(Error::ClusterInUse);
         }
         let made = vec![layout::clusters().join(cluster.as_str())];
-        self.objects.remove(made, None).await?;
+        self.objects.remove(made).await?;
         self.objects.remove_folder(&layout::cluster(cluster)).await;
         Ok(())
     }
@@ -167,8 +167,8 @@ impl Database {
         for batch in pgnos.chunks(BATCH) {
             let (kept, grown): (Vec<Pgno>, Vec<Pgno>) =
                 batch.iter().partition(|pgno| pgno.get() <= now.commit);
-            let old = then.locate(&self.key, &kept)?;
-            let new = now.locate(&self.key, &kept)?;
+            let old = then.locate(&self.db, &kept)?;
+            let new = now.locate(&self.db, &kept)?;
             // A page in the same place of the same file is the same page.
             let moved = old.iter().zip(&new).filter(|(a, b)| then.file_of(a) != now.file_of(b));
             let moved: Vec<Pgno> = moved.map(|(a, _)| a.pgno).collect();

@@ -30,6 +30,8 @@ use crate::spool::Spool;
 /// Large files are sent to the store in parts of this size, or larger if there were too many.
 const PART: u64 = 8 << 20;
 const MAX_PARTS: u64 = 9000;
+/// The largest object that S3 copies in one call.
+const MAX_MOVED: u64 = 5 << 30;
 /// How long a creation is tried again while it is not known what became of it.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The pause before the second try; it doubles up to the longest.
@@ -159,15 +161,17 @@ impl Objects {
         Ok(Ok(version(meta.e_tag.as_deref())))
     }
 
-    /// Makes an LTX file that was merged from others. Should there be one of that name, it has the same
-    /// pages: the one takes the other's place.
-    pub async fn put_merged(
+    /// Makes an LTX file that was merged from others.
+    ///
+    /// One too large to be moved on a condition is sent to its place. There it takes the place of none but
+    /// one that has the same pages: nothing else is ever made under its name in its incarnation.
+    pub async fn create_merged(
         &self,
         path: &Path,
         content: &Arc<Spool>,
         timestamp_ms: u64,
     ) -> Result<Created, Error> {
-        if content.in_memory().is_some() || !self.is_shared() {
+        if content.len() <= MAX_MOVED || !self.is_shared() {
             return self.create(path, content, timestamp_ms).await;
         }
         self.send(path, content).await?;

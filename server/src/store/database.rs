@@ -4,7 +4,7 @@
 //! lock while they are read. When a file was removed meanwhile, because a merged one replaces it, the
 //! list of files is read again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,12 +18,15 @@ use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
 use super::group::doubt::Doubt;
 use super::group::together::Together;
+use super::head::Head;
+use super::incarnation::Incarnation;
 use super::indexes::Indexes;
 use super::layout::SNAPSHOT_LEVEL;
 use super::learned::Learned;
+use super::moment::Moment;
 use super::objects::Objects;
+use super::rules;
 use super::view::View;
-use crate::key::DbKey;
 
 /// More changed pages than this, and a client had better drop its whole cache.
 const MAX_CHANGED: usize = 10_000;
@@ -63,12 +66,16 @@ pub struct Summary {
 /// One database, as its files have it.
 #[derive(Debug)]
 pub struct Database {
-    pub(super) key: Arc<DbKey>,
+    pub(super) db: Arc<Incarnation>,
     pub(super) objects: Objects,
     pub(super) indexes: Arc<Indexes>,
     pub(super) state: RwLock<State>,
     /// A file after the last transaction that does not count, or not yet.
     pub(super) doubt: Doubt,
+    /// Its head as it was last read.
+    head: Mutex<Head>,
+    /// Floors, and when this server first saw each, oldest first.
+    floors: Mutex<Floors>,
     /// When it was last made sure that there is no newer transaction. Held while that is done.
     pub(super) looked_at: tokio::sync::Mutex<Option<Instant>>,
     /// The files that snapshots under way read from.
@@ -82,7 +89,10 @@ pub struct Database {
 /// What is known about a database in memory; all of it can be rebuilt from its files.
 #[derive(Debug)]
 pub(super) struct State {
+    /// Those that count.
     pub(super) files: Files,
+    /// Commits' own files that do not count any more, and are still there.
+    pub(super) dead: Vec<LtxFile>,
     pub(super) tip: Tip,
     /// The files of the current position, once they were looked for.
     plan: Option<Arc<[LtxFile]>>,
@@ -105,7 +115,7 @@ pub(super) struct Tip {
 
 impl State {
     /// What the files of a database amount to.
-    pub(super) fn new(files: Files, view: &View) -> State {
+    pub(super) fn new(files: Files, dead: Vec<LtxFile>, view: &View) -> State {
         let tip = Tip {
             pos: view.pos,
             page_size: view.page_size,
@@ -115,6 +125,7 @@ impl State {
         let reshaped = view.reshaped_by();
         State {
             files,
+            dead,
             tip,
             plan: None,
             reshaped,
@@ -167,12 +178,22 @@ impl State {
     /// Forgets files that are to be removed.
     pub(super) fn forget(&mut self, files: &[LtxFile]) {
         files.iter().for_each(|file| self.files.remove(file));
+        self.dead.retain(|file| !files.contains(file));
+        self.plan = None;
+    }
+
+    /// Takes note of a floor that was raised.
+    pub(super) fn bury(&mut self, floor: Txid) {
+        let dead: Vec<LtxFile> =
+            self.files.level(0).filter(|file| !rules::counts(floor, file)).copied().collect();
+        dead.iter().for_each(|file| self.files.remove(file));
+        self.dead.extend(dead);
         self.plan = None;
     }
 
     /// Replaces the list of files by a newer one; the position stays.
-    pub(super) fn relist(&mut self, files: Files) {
-        self.files = files;
+    pub(super) fn relist(&mut self, files: Files, dead: Vec<LtxFile>) {
+        (self.files, self.dead) = (files, dead);
         self.plan = None;
     }
 
@@ -206,20 +227,53 @@ impl State {
     }
 }
 
+/// The floors that a server saw.
+#[derive(Debug)]
+struct Floors {
+    /// The highest that was seen for long enough.
+    old: Txid,
+    recent: VecDeque<(Txid, Moment)>,
+}
+
+impl Floors {
+    fn seen(head: &Head) -> Floors {
+        Floors { old: Txid::ZERO, recent: VecDeque::from([(head.floor, head.known_at)]) }
+    }
+
+    fn note(&mut self, head: &Head) {
+        if self.recent.back().is_none_or(|(floor, _)| *floor < head.floor) {
+            self.recent.push_back((head.floor, head.known_at));
+        }
+    }
+
+    fn old(&mut self, shared: bool) -> (Txid, Option<Duration>) {
+        while let Some(&(floor, seen_at)) = self.recent.front() {
+            if floor > self.old && !rules::floor_holds(seen_at.age(), shared) {
+                return (self.old, Some(rules::GRACE.saturating_sub(seen_at.age())));
+            }
+            self.old = self.old.max(floor);
+            self.recent.pop_front();
+        }
+        (self.old, None)
+    }
+}
+
 impl Database {
     pub(super) fn new(
-        key: Arc<DbKey>,
+        head: &Head,
         objects: &Objects,
         indexes: &Arc<Indexes>,
         state: State,
         doubt: &Doubt,
     ) -> Database {
         Database {
-            key,
+            db: Arc::clone(&head.db),
             objects: objects.clone(),
             indexes: Arc::clone(indexes),
             state: RwLock::new(state),
             doubt: Arc::clone(doubt),
+            head: Mutex::new(head.clone()),
+            floors: Mutex::new(Floors::seen(head)),
             looked_at: tokio::sync::Mutex::new(Some(Instant::now())),
             pins: Mutex::default(),
             replaced: AtomicBool::new(false),
@@ -305,10 +359,10 @@ impl Database {
         let Some(plan) = plan else {
             return Err(match pos {
                 Some(pos) if pos.txid != current.txid => Error::PosMismatch(current),
-                _ => Error::corrupt(&self.key, "files with transactions in the middle are missing"),
+                _ => Error::corrupt(&self.db, "files with transactions in the middle are missing"),
             });
         };
-        let view = View::new(&self.objects, &self.indexes, &self.key, &plan).await?;
+        let view = View::new(&self.objects, &self.indexes, &self.db, &plan).await?;
         if pos.is_some_and(|pos| pos != view.pos) {
             return Err(Error::PosMismatch(current));
         }
@@ -324,14 +378,14 @@ impl Database {
 
     /// The pages of a view, in the order asked for; from other files if its own were removed.
     pub async fn pages_of(&self, view: &View, pgnos: &[Pgno]) -> Result<Vec<Vec<u8>>, Error> {
-        let mut pages = view.pages(&self.objects, &self.key, pgnos).await;
+        let mut pages = view.pages(&self.objects, &self.db, pgnos).await;
         for _ in 0..RELOADS {
             if !matches!(pages, Err(Error::Gone(_))) {
                 break;
             }
             self.reload().await?;
             let view = self.view(Some(view.pos)).await?;
-            pages = view.pages(&self.objects, &self.key, pgnos).await;
+            pages = view.pages(&self.objects, &self.db, pgnos).await;
         }
         pages
     }
@@ -383,12 +437,34 @@ impl Database {
     }
 
     pub(super) async fn index(&self, file: &LtxFile) -> Result<Arc<FileIndex>, Error> {
-        self.indexes.get(&self.objects, &self.key, file).await
+        self.indexes.get(&self.objects, &self.db, file).await
     }
 
     /// The level-0 file that decided the last transaction, or began with it.
     pub(super) fn last_committed(&self) -> Option<LtxFile> {
         self.state.read().files.level(0).next_back().copied()
+    }
+
+    /// Its head as it was last read.
+    pub(super) fn head(&self) -> Head {
+        self.head.lock().clone()
+    }
+
+    /// Takes note of its head; fails when that has moved on to another incarnation.
+    pub(super) fn note(&self, head: &Head) -> Result<(), Error> {
+        if head.db != self.db {
+            self.set_replaced();
+            return Err(Error::Replaced);
+        }
+        self.floors.lock().note(head);
+        *self.head.lock() = head.clone();
+        Ok(())
+    }
+
+    /// The floor that this server has seen for long enough to remove what is below; and when it will be
+    /// so with one that is higher.
+    pub(super) fn old_floor(&self) -> (Txid, Option<Duration>) {
+        self.floors.lock().old(self.objects.is_shared())
     }
 
     /// Whether another server dropped it, so that it must be opened anew.

@@ -1,188 +1,158 @@
-//! Drops databases, and makes their names free again.
+//! Drops databases. Their names are free again at once.
 //!
 //! First a last transaction is made that says so, the tombstone: whoever else commits at that moment
-//! loses, and other servers see it. Then the other files go, and last the tombstone; only then the name
-//! is free. Files have no other identity than their name when they are removed, so on a shared store
-//! the tombstone stays until no server can be at removing files of the old database any more, and one
-//! server at a time removes them, by a claim.
+//! loses, and other servers see it. Then the head of the name moves on to an incarnation of its own, in
+//! which the next database of that name is made. Should the server die in between, whoever wants the name
+//! moves the head on. The files of the old one are removed whenever: see [`super::sweep`].
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use litevfs::ltx::Header;
 use litevfs::types::{Checksum, PageSize, Pos};
 
-use super::Store;
-use super::claim::{Claim, now_ms};
+use super::base::Base;
+use super::claim::now_ms;
 use super::convert::Writer;
 use super::create::Created;
 use super::error::Error;
-use super::files::{Files, LtxFile};
+use super::head::Head;
+use super::incarnation::Incarnation;
 use super::layout::{self, Marks};
-use super::look::is_tombstone;
-use super::objects::REMOVE_WITHIN;
+use super::open::list_living;
+use super::{Slot, Store, Vacancy};
 use crate::key::DbKey;
 use crate::spool::Spool;
 
-/// What claims for removals are called.
-const KIND: &str = "drop";
-/// How long such a claim lasts: longer than removals go on.
-const CLAIM: Duration = Duration::from_secs(60);
-/// The levels of a database.
-const LEVELS: u8 = layout::SNAPSHOT_LEVEL;
-
 impl Store {
-    /// Drops a database: all of its files go. Also a damaged database can be dropped.
-    pub async fn drop_database(&self, key: &DbKey, lease_id: Option<&str>) -> Result<(), Error> {
+    /// Drops a database. Also a damaged database can be dropped.
+    ///
+    /// Whether the client may is asked early, and again at the moment when it is done: a lease may have
+    /// been granted while a commit was waited for. From then to the end no lease is granted by this
+    /// server, and nothing is merged.
+    pub async fn drop_database(
+        self: &Arc<Self>,
+        key: &DbKey,
+        lease_id: Option<&str>,
+    ) -> Result<(), Error> {
         let slot = self.slot(key)?;
         self.check_lease(key, &slot, lease_id).await?;
         let _gate = slot.gate.lock().await;
-        slot.look_again().await;
-        let mut found = self.fresh(key).await;
-        if found.is_ok() && self.resolve(key, &slot, None, Duration::ZERO).await? {
-            found = self.fresh(key).await;
+        if lease_id.is_some() || !self.objects.is_shared() {
+            self.check_lease(key, &slot, lease_id).await?;
+            self.drop_gated(key, &slot).await?;
+        } else {
+            // Other servers grant leases, too: with one of its own, it is alone.
+            let id = self.lease_for_drop(key, &slot).await?;
+            let dropped = self.drop_gated(key, &slot).await;
+            if let Err(error) = self.release_gated(key, &slot, &id).await {
+                tracing::debug!(database = %key, %error, "a claim must run out");
+            }
+            dropped?;
         }
-        match found {
-            Ok(Some(database)) => {
-                let (summary, pos) = (database.summary(), database.pos());
-                slot.forget().await;
-                self.create_tombstone(key, summary.page_size, pos, summary.timestamp_ms).await?;
-                // What is being compacted at this moment must not stay behind.
-                database.set_replaced();
-            }
-            Ok(None) if self.objects.ltx_files(key).await?.is_empty() => {
-                return Err(Error::NoDatabase);
-            }
-            Ok(None) => {}
-            Err(error @ Error::Corrupt { .. }) => {
-                tracing::warn!(database = %key, %error, "dropping a damaged database");
-                let txid = self.files_of(key).await?.tip();
-                let page_size = PageSize::new(4096).ok_or(Error::NoDatabase)?;
-                let pos = Pos { txid, post_apply_checksum: Checksum::EMPTY };
-                self.create_tombstone(key, page_size, pos, 0).await?;
-            }
-            Err(error) => return Err(error),
-        }
-        let shared = self.objects.is_shared();
-        match self.remove_dropped(key, !shared).await {
-            Ok(_) if !shared => self.objects.remove_folder(&layout::database(key)).await,
-            Ok(_) => self.cleared_later(key),
-            // It is dropped; what is left of it goes later.
-            Err(error) => {
-                tracing::warn!(database = %key, %error, "files of a dropped database stay for now");
-                self.cleared_later(key);
-            }
-        }
+        self.sweep_after_drop(key).await;
         Ok(())
     }
 
-    /// Removes what a dropped database left, so that one of its name can be made. False when there is a
-    /// database after all. The gate is held.
-    ///
-    /// On a shared store that takes a while: see [`super::drop`].
-    pub(super) async fn clear_leftovers(&self, key: &DbKey) -> Result<bool, Error> {
-        let files = self.files_of(key).await?;
-        let Some(last) = files.level(0).next_back() else {
-            return Ok(files.is_empty());
-        };
-        let age = Duration::from_millis(now_ms().saturating_sub(last.written_ms));
-        if self.objects.is_shared()
-            && let Some(left) = REMOVE_WITHIN.checked_sub(age)
-        {
-            let dropped = self.is_dropped(key, &files).await?;
-            return if dropped { Err(Error::Dropped(left)) } else { Ok(false) };
+    /// The rest, with the gate held, under a lease or with none there.
+    async fn drop_gated(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<(), Error> {
+        slot.look_again().await;
+        let mut found = self.newest(key, slot).await;
+        if found.is_ok() && self.resolve(key, slot, None, Duration::ZERO).await? {
+            found = self.newest(key, slot).await;
         }
-        self.remove_dropped(key, true).await
-    }
-
-    /// Whether a file that was merged came too late: its database was dropped meanwhile.
-    pub(super) async fn outlived(&self, key: &DbKey, merged: &LtxFile) -> Result<bool, Error> {
-        let files = self.files_of(key).await?;
-        // A database that was made anew has not come so far.
-        let newest = files.level(0).next_back();
-        let is_behind = newest.is_none_or(|newest| newest.max_txid < merged.max_txid);
-        Ok(is_behind || self.is_dropped(key, &files).await?)
-    }
-
-    async fn files_of(&self, key: &DbKey) -> Result<Files, Error> {
-        let mut files = Files::default();
-        self.objects.ltx_files(key).await?.into_iter().for_each(|file| files.insert(file));
-        Ok(files)
-    }
-
-    /// Whether the last transaction among files is a tombstone.
-    async fn is_dropped(&self, key: &DbKey, files: &Files) -> Result<bool, Error> {
-        let Some(last) = files.level(0).next_back() else {
-            return Ok(false);
+        let head = match found {
+            Ok(Ok(database)) => {
+                let (summary, pos) = (database.summary(), database.pos());
+                slot.forget().await;
+                let head = database.head();
+                let base = Base::Database(database);
+                self.create_tombstone(&base, summary.page_size, pos, summary.timestamp_ms).await?;
+                // What is being compacted at this moment must not go on.
+                base.into_database().inspect(|database| database.set_replaced());
+                head
+            }
+            Ok(Err((_, Vacancy::Vacant))) => return Err(Error::NoDatabase),
+            Ok(Err((head, Vacancy::Dropped))) => head,
+            Err(error @ Error::Corrupt { .. }) => {
+                tracing::warn!(database = %key, %error, "dropping a damaged database");
+                let (head, files, _) = list_living(&self.objects, key).await?;
+                let page_size = PageSize::new(4096).ok_or(Error::NoDatabase)?;
+                let pos = Pos { txid: files.tip(), post_apply_checksum: Checksum::EMPTY };
+                self.create_tombstone(&Base::Vacant(head.clone()), page_size, pos, 0).await?;
+                head
+            }
+            Err(error) => return Err(error),
         };
-        match self.indexes.get(&self.objects, &key.clone().into(), last).await {
-            Ok(index) => Ok(is_tombstone(&index)),
-            Err(Error::Gone(_)) => Ok(false),
+        self.bury(head).await;
+        Ok(())
+    }
+
+    async fn newest(
+        &self,
+        key: &DbKey,
+        slot: &Slot,
+    ) -> Result<Result<Arc<super::Database>, (Head, Vacancy)>, Error> {
+        let found = self.found(key, slot).await?;
+        let Ok(database) = &found else {
+            return Ok(found);
+        };
+        match database.look(Duration::ZERO).await {
+            Ok(()) => Ok(found),
+            Err(Error::Replaced) => self.found(key, slot).await,
             Err(error) => Err(error),
         }
     }
 
-    /// Removes the files of a database if it is dropped, but for the tombstone if that is to stay;
-    /// whether it was dropped.
-    async fn remove_dropped(&self, key: &DbKey, tombstone_too: bool) -> Result<bool, Error> {
-        if !self.objects.is_shared() {
-            return self.remove_claimed(key, tombstone_too, None).await;
+    /// Moves the head of a dropped database on. It is dropped already: should this fail, whoever wants the
+    /// name does it.
+    async fn bury(&self, mut head: Head) {
+        let (key, dead) = (head.db.key.clone(), Arc::clone(&head.db));
+        let moved: Result<(), Error> = async {
+            loop {
+                if self.objects.end_incarnation(&head).await?.is_some() {
+                    return Ok(());
+                }
+                let now = self.objects.head(&key).await?;
+                if now.db != dead {
+                    return Ok(());
+                }
+                // Only its floor was raised.
+                head = now;
+            }
         }
-        let path = layout::claim(KIND, key);
-        let over = self.objects.read_claim(&path).await?;
-        if let Some(left) = over.as_ref().and_then(|held| held.claim.left()) {
-            return Err(Error::Dropped(left));
+        .await;
+        if let Err(error) = moved {
+            tracing::warn!(database = %key, %error, "it is dropped, but its name is not free yet");
         }
-        let claim = Claim::new(&self.server, KIND, CLAIM)?;
-        let held = self.objects.write_claim(&path, &claim, over.as_ref()).await?;
-        let held = held.ok_or(Error::Dropped(REMOVE_WITHIN))?;
-        let deadline = Instant::now().checked_add(REMOVE_WITHIN);
-        let done = self.remove_claimed(key, tombstone_too, deadline).await;
-        if let Err(error) = self.objects.end_claim(&path, &held).await {
-            tracing::debug!(database = %key, %error, "a claim must run out");
-        }
-        done
     }
 
-    async fn remove_claimed(
-        &self,
-        key: &DbKey,
-        tombstone_too: bool,
-        deadline: Option<Instant>,
-    ) -> Result<bool, Error> {
-        let files = self.files_of(key).await?;
-        if !self.is_dropped(key, &files).await? {
-            return Ok(files.is_empty());
+    /// Removes the files of a database that was dropped: at once from a directory; from a shared store,
+    /// which takes longer, in the background. The gate is held.
+    async fn sweep_after_drop(&self, key: &DbKey) {
+        if self.objects.is_shared() {
+            return self.swept_soon(key);
         }
-        let last = files.level(0).next_back();
-        let path = |file: &LtxFile| self.objects.shape.file(key, file);
-        let others = files.iter().filter(|&file| Some(file) != last).map(path).collect();
-        self.objects.remove(others, deadline).await?;
-        if tombstone_too {
-            // After a power cut, too, the tombstone must not be gone before the others are.
-            for level in 0..=LEVELS {
-                self.objects.settle(&self.objects.shape.level(key, level)).await?;
-            }
-            self.objects.remove(last.iter().map(|file| path(file)).collect(), deadline).await?;
-            self.objects.settle(&self.objects.shape.level(key, 0)).await?;
+        if let Err(error) = self.sweep(key).await {
+            tracing::warn!(database = %key, %error, "files of a dropped database stay for now");
+            self.swept_later(key);
         }
-        Ok(true)
     }
 
     /// Makes the transaction after a position that says that the database is dropped.
     async fn create_tombstone(
         &self,
-        key: &DbKey,
+        base: &Base,
         page_size: PageSize,
         pos: Pos,
         last_ms: u64,
     ) -> Result<(), Error> {
-        let timestamp_ms = now_ms().max(last_ms);
-        let file = self.tombstone(key, page_size, pos, timestamp_ms)?;
+        let (db, timestamp_ms) = (base.db(), now_ms().max(last_ms));
+        let file = self.tombstone(db, page_size, pos, timestamp_ms)?;
         let txid = pos.txid.next();
-        let path = self.objects.shape.named(key, 0, txid, txid);
+        let path = self.objects.shape.named(db, 0, txid, txid);
         match self.objects.create(&path, &file, timestamp_ms).await? {
-            Created::New(_) => Ok(()),
+            Created::New(_) => self.confirm(base, txid).await,
             Created::Exists => Err(Error::PosMismatch(pos)),
         }
     }
@@ -190,7 +160,7 @@ impl Store {
     /// The file of the transaction after a position that says that the database is dropped.
     pub(super) fn tombstone(
         &self,
-        key: &DbKey,
+        db: &Incarnation,
         page_size: PageSize,
         pos: Pos,
         timestamp_ms: u64,
@@ -213,6 +183,6 @@ impl Store {
         };
         let stored = layout::stored_header(&header, &marks, std::iter::empty());
         let made = Writer::new(stored, self.scratch()).and_then(Writer::finish);
-        made.map(|(_, file)| file).map_err(|error| Error::corrupt(key, error))
+        made.map(|(_, file)| file).map_err(|error| Error::corrupt(db, error))
     }
 }

@@ -1,7 +1,5 @@
 //! What the store refuses, and what can fail below it.
 
-use std::time::Duration;
-
 use litevfs::types::{PageSize, Pgno, Pos};
 
 use super::points::Nearest;
@@ -57,9 +55,11 @@ pub enum Error {
     /// The database was dropped meanwhile, and perhaps made anew.
     #[error("the database was dropped: open it anew")]
     Replaced,
-    /// A database of that name was dropped moments ago, and its files are still being removed.
-    #[error("a database of that name was just dropped: try again in {} s", .0.as_secs().saturating_add(1))]
-    Dropped(Duration),
+    /// A transaction was stored when its place in the history had been taken, merged and removed.
+    #[error(
+        "the object store took so long that others went on meanwhile, and it is not known whether the transaction was applied: ask for the position, and look"
+    )]
+    Overtaken,
     /// The group was decided against.
     #[error("the group was decided against: nothing of it was applied; run the transaction again")]
     GroupAborted,

@@ -16,9 +16,9 @@ use parking_lot::Mutex;
 use super::database::{Database, RELOADS};
 use super::error::Error;
 use super::files::LtxFile;
+use super::incarnation::Incarnation;
 use super::objects::Objects;
 use super::view::View;
-use crate::key::DbKey;
 use crate::page_list::PageList;
 
 /// About how many bytes of pages are read at a time, unpacked: hundreds of clients may be slow.
@@ -113,15 +113,15 @@ impl Frames {
     }
 
     async fn try_read(&self, view: &View, batch: &[Pgno]) -> Result<Batch, Error> {
-        let Database { key, objects, .. } = &*self.database;
-        let stretches = stretches(view, key, batch)?;
+        let Database { db, objects, .. } = &*self.database;
+        let stretches = stretches(view, db, batch)?;
         let mut layers: BTreeMap<usize, Vec<(usize, &Stretch)>> = BTreeMap::new();
         for (place, stretch) in stretches.iter().enumerate() {
             layers.entry(stretch.layer).or_default().push((place, stretch));
         }
         let reads = layers.into_iter().filter_map(|(layer, wanted)| {
             let file = view.layers().get(layer)?.file;
-            Some(read_file(objects, key, file, wanted).boxed())
+            Some(read_file(objects, db, file, wanted).boxed())
         });
         let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
         let mut parts = vec![Bytes::new(); stretches.len()];
@@ -167,7 +167,7 @@ impl Held {
 }
 
 /// Where pages are, in the order asked for.
-fn stretches(view: &View, db: &DbKey, pgnos: &[Pgno]) -> Result<Vec<Stretch>, Error> {
+fn stretches(view: &View, db: &Incarnation, pgnos: &[Pgno]) -> Result<Vec<Stretch>, Error> {
     let mut stretches: Vec<Stretch> = Vec::new();
     for &pgno in pgnos {
         let (layer, range) = view.frame(db, pgno)?;
@@ -186,7 +186,7 @@ fn stretches(view: &View, db: &DbKey, pgnos: &[Pgno]) -> Result<Vec<Stretch>, Er
 /// Reads stretches of one file, each with the place it came with.
 async fn read_file(
     objects: &Objects,
-    db: &DbKey,
+    db: &Incarnation,
     file: LtxFile,
     wanted: Vec<(usize, &Stretch)>,
 ) -> Result<Vec<(usize, Bytes)>, Error> {

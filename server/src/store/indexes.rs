@@ -12,8 +12,9 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::LtxFile;
+use super::incarnation::Incarnation;
 use super::objects::Objects;
-use crate::key::DbKey;
+use super::rules;
 use crate::metrics::{Cache as Kind, Metrics};
 
 /// Bytes read from the end of a file at first: the page index of most transactions fits.
@@ -26,7 +27,7 @@ const TRIES: u32 = 3;
 const TYPICAL: u64 = 512;
 
 /// A file by database, level, transactions and version.
-type Key = (Arc<DbKey>, u8, u64, u64, u64);
+type Key = (Arc<Incarnation>, u8, u64, u64, u64);
 
 #[derive(Debug, Clone)]
 struct Weight;
@@ -68,7 +69,7 @@ impl Indexes {
     pub async fn get(
         &self,
         objects: &Objects,
-        db: &Arc<DbKey>,
+        db: &Arc<Incarnation>,
         file: &LtxFile,
     ) -> Result<Arc<FileIndex>, Error> {
         let key = key(db, file);
@@ -84,18 +85,22 @@ impl Indexes {
     }
 
     /// Takes in an index that is known because its file was just made.
-    pub fn put(&self, db: &Arc<DbKey>, file: &LtxFile, index: Arc<FileIndex>) {
+    pub fn put(&self, db: &Arc<Incarnation>, file: &LtxFile, index: Arc<FileIndex>) {
         self.cache.insert(key(db, file), index);
         self.metrics.cache_bytes(Kind::Index, self.cache.weight());
     }
 }
 
-fn key(db: &Arc<DbKey>, file: &LtxFile) -> Key {
+fn key(db: &Arc<Incarnation>, file: &LtxFile) -> Key {
     (Arc::clone(db), file.level, file.min_txid.0, file.max_txid.0, file.version)
 }
 
 /// Reads an index, again when the bytes do not hold together: they may have been damaged on their way.
-async fn load_surely(objects: &Objects, db: &DbKey, file: &LtxFile) -> Result<FileIndex, Error> {
+async fn load_surely(
+    objects: &Objects,
+    db: &Incarnation,
+    file: &LtxFile,
+) -> Result<FileIndex, Error> {
     let path = objects.shape.file(db, file);
     for again in 1..TRIES {
         match load(objects, &path, file, again > 1).await {
@@ -137,7 +142,10 @@ async fn load(
         PageIndex::decode(tail, len).map_err(corrupt)?
     };
     let trailer = post_apply_field(tail).unwrap_or(Checksum::NONE);
-    FileIndex::new(&header, trailer, &index).map_err(|what| Error::corrupt(path, what))
+    let mut index =
+        FileIndex::new(&header, trailer, &index).map_err(|what| Error::corrupt(path, what))?;
+    index.timestamp_ms = rules::commit_time(index.timestamp_ms, file.written_ms);
+    Ok(index)
 }
 
 /// The trailer's post-apply checksum, from the last bytes of a file.

@@ -3,10 +3,13 @@
 //! | path in a directory, Google or Azure | path in S3 | what |
 //! | --- | --- | --- |
 //! | `<cluster>/<db>/ltx/<level>/<min>-<max>.ltx` | `<cluster>/<db>/<level, 4 hex>/...` | an LTX file |
+//! | `<cluster>/<db>/<16 hex>/ltx/<level>/...` | `<cluster>/<db>/<16 hex>/<level>/...` | one of a name's later incarnation |
 //! | `.litevfs-cloud/id` | the same | 16 hex digits that name this store |
+//! | `.litevfs-cloud/clock` | - | written to learn the time of a directory's disk |
 //! | `.litevfs-cloud/staging/<random>` | the same | large LTX files on their way to their place |
 //! | `.litevfs-cloud/proof/<random>` | the same | what the start-up tests the store with |
 //! | `.litevfs-cloud/claims/<kind>/<cluster>/<db>` | the same | who writes or compacts |
+//! | `.litevfs-cloud/heads/<cluster>/<db>/head.json` | the same | which incarnation lives: [`super::head`] |
 //! | `.litevfs-cloud/clusters/<cluster>` | the same | a cluster that was made by name |
 //! | `.litevfs-cloud/groups/<cluster>/<16 hex>.json` | the same | how a group was decided |
 //!
@@ -46,6 +49,7 @@ use litevfs::types::{Checksum, ClusterName, Pgno, Txid};
 use object_store::path::Path;
 
 use super::files::LtxFile;
+use super::incarnation::{Incarnation, IncarnationId};
 use crate::key::DbKey;
 
 /// The folder for everything that is not a database.
@@ -78,45 +82,88 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The folder with a level's files.
-    pub fn level(self, key: &DbKey, level: u8) -> Path {
-        let (cluster, db) = (key.cluster.as_str(), key.db.as_str());
+    /// The smallest folder with all files of an incarnation: of a first one on S3 it has those of later
+    /// ones, too.
+    pub fn files(self, db: &Incarnation) -> Path {
         match self {
-            Shape::Folders => Path::from_iter([cluster, db, "ltx", &level.to_string()]),
-            Shape::S3 => Path::from_iter([cluster, db, &format!("{level:04x}")]),
+            Shape::Folders => folder(db).join("ltx"),
+            Shape::S3 => folder(db),
+        }
+    }
+
+    /// The folder with a level's files.
+    pub fn level(self, db: &Incarnation, level: u8) -> Path {
+        match self {
+            Shape::Folders => self.files(db).join(level.to_string()),
+            Shape::S3 => self.files(db).join(format!("{level:04x}")),
         }
     }
 
     /// A file.
-    pub fn file(self, key: &DbKey, file: &LtxFile) -> Path {
-        self.named(key, file.level, file.min_txid, file.max_txid)
+    pub fn file(self, db: &Incarnation, file: &LtxFile) -> Path {
+        self.named(db, file.level, file.min_txid, file.max_txid)
     }
 
     /// The file of a level with those transactions.
-    pub fn named(self, key: &DbKey, level: u8, min_txid: Txid, max_txid: Txid) -> Path {
-        self.level(key, level).join(ltx::file_name(min_txid, max_txid))
+    pub fn named(self, db: &Incarnation, level: u8, min_txid: Txid, max_txid: Txid) -> Path {
+        self.level(db, level).join(ltx::file_name(min_txid, max_txid))
     }
 
-    /// The level, first and last transaction of a path under [`database`]; `None` when it is not an
-    /// LTX file's.
-    pub fn parse(self, path: &Path) -> Option<(u8, Txid, Txid)> {
-        let mut parts = path.parts().collect::<Vec<_>>().into_iter().rev();
-        let (name, level) = (parts.next()?, parts.next()?);
-        let level = match self {
-            Shape::Folders => level.as_ref().parse().ok()?,
-            Shape::S3 if level.as_ref().len() == 4 => {
-                u8::from_str_radix(level.as_ref(), 16).ok()?
+    /// What a path under [`database`] says of an LTX file; `None` when it is none's.
+    pub fn parse(self, path: &Path) -> Option<Named> {
+        let parts = path.parts().collect::<Vec<_>>();
+        let parts = parts.iter().skip(2).map(AsRef::as_ref).collect::<Vec<&str>>();
+        let (id, level, name) = match (self, parts.as_slice()) {
+            (Shape::Folders, [id, "ltx", level, name]) | (Shape::S3, [id, level, name]) => {
+                (Some(id.parse().ok()?), *level, *name)
             }
+            (Shape::Folders, ["ltx", level, name]) | (Shape::S3, [level, name]) => {
+                (None, *level, *name)
+            }
+            _ => return None,
+        };
+        let level = match self {
+            Shape::Folders => level.parse().ok()?,
+            Shape::S3 if level.len() == 4 => u8::from_str_radix(level, 16).ok()?,
             Shape::S3 => return None,
         };
-        let (min_txid, max_txid) = ltx::parse_file_name(name.as_ref())?;
-        Some((level, min_txid, max_txid))
+        let (min_txid, max_txid) = ltx::parse_file_name(name)?;
+        Some(Named { id, level, min_txid, max_txid })
     }
+}
+
+/// What the path of an LTX file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Its incarnation of the database.
+    pub id: Option<IncarnationId>,
+    /// Its level.
+    pub level: u8,
+    /// Its first transaction.
+    pub min_txid: Txid,
+    /// Its last transaction.
+    pub max_txid: Txid,
+}
+
+/// The folder of an incarnation: what stock Litestream calls a replica's path.
+pub fn folder(db: &Incarnation) -> Path {
+    let name = database(&db.key);
+    db.id.map_or(name.clone(), |id| name.join(id.to_string()))
+}
+
+/// The object that says which incarnation of a name lives.
+pub fn head(key: &DbKey) -> Path {
+    Path::from_iter([PRIVATE, "heads", key.cluster.as_str(), key.db.as_str(), "head.json"])
 }
 
 /// The object that names the store.
 pub fn id() -> Path {
     Path::from_iter([PRIVATE, "id"])
+}
+
+/// The object that is written to learn what time it is for the store.
+pub fn touched() -> Path {
+    Path::from_iter([PRIVATE, "clock"])
 }
 
 /// The folder for files on their way.
@@ -159,7 +206,7 @@ pub fn cluster(cluster: &ClusterName) -> Path {
     Path::from_iter([cluster.as_str()])
 }
 
-/// The folder with all of a database's files.
+/// The folder with the files of all incarnations of a name.
 pub fn database(key: &DbKey) -> Path {
     Path::from_iter([key.cluster.as_str(), key.db.as_str()])
 }
@@ -286,15 +333,33 @@ mod tests {
 
     #[test]
     fn paths_are_litestreams_and_keep_every_allowed_character() {
-        let folders = Shape::Folders.named(&key(), 9, Txid(1), Txid(255));
-        assert_eq!(folders.as_ref(), "A-b_c.d/x..-_9/ltx/9/0000000000000001-00000000000000ff.ltx");
-        let s3 = Shape::S3.named(&key(), 9, Txid(1), Txid(255));
-        assert_eq!(s3.as_ref(), "A-b_c.d/x..-_9/0009/0000000000000001-00000000000000ff.ltx");
-        for (shape, path) in [(Shape::Folders, folders), (Shape::S3, s3)] {
-            assert_eq!(shape.parse(&path), Some((9, Txid(1), Txid(255))));
-            assert_eq!(shape.parse(&Path::from("A/b/ltx/x/1.ltx")), None);
+        let first = Incarnation::first(key());
+        let id: IncarnationId = "00c0ffee00c0ffee".parse().unwrap();
+        let later = Incarnation { id: Some(id), ..first.clone() };
+        let named = |shape: Shape, db| shape.named(db, 9, Txid(1), Txid(255));
+        for (shape, db, path) in [
+            (Shape::Folders, &first, "A-b_c.d/x..-_9/ltx/9/0000000000000001-00000000000000ff.ltx"),
+            (Shape::S3, &first, "A-b_c.d/x..-_9/0009/0000000000000001-00000000000000ff.ltx"),
+            (
+                Shape::Folders,
+                &later,
+                "A-b_c.d/x..-_9/00c0ffee00c0ffee/ltx/9/0000000000000001-00000000000000ff.ltx",
+            ),
+            (
+                Shape::S3,
+                &later,
+                "A-b_c.d/x..-_9/00c0ffee00c0ffee/0009/0000000000000001-00000000000000ff.ltx",
+            ),
+        ] {
+            assert_eq!(named(shape, db).as_ref(), path);
+            let parsed = Named { id: db.id, level: 9, min_txid: Txid(1), max_txid: Txid(255) };
+            assert_eq!(shape.parse(&named(shape, db)), Some(parsed));
+            for other in ["A/b/ltx/x/1.ltx", "A/b/0009/x", "A/b/C0FFEE0000C0FFEE/0009/x.ltx", "A/b"]
+            {
+                assert_eq!(shape.parse(&Path::from(other)), None, "{other}");
+            }
         }
-        assert_eq!(id().as_ref(), ".litevfs-cloud/id");
+        assert_eq!(super::id().as_ref(), ".litevfs-cloud/id");
     }
 
     fn header() -> Header {

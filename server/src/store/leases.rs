@@ -133,7 +133,7 @@ impl Store {
         let recent = ours.as_ref().is_some_and(|ours| now < ours.check_at);
         let over = if recent { None } else { self.claim_of(key).await? };
         if let Some(ours) = ours
-            && (recent || over.as_ref().is_some_and(|over| over.claim == ours.held.claim))
+            && (recent || over.as_ref().is_some_and(|over| over.value == ours.held.value))
         {
             if !recent {
                 ours.check_at = now.checked_add(RECHECK).unwrap_or(now);
@@ -142,7 +142,7 @@ impl Store {
             return Ok(duration);
         }
         // Here, or through another server that the client went on through meanwhile.
-        let over = over.filter(|held| held.claim.id == id && held.claim.left().is_some());
+        let over = over.filter(|held| held.value.id == id && held.value.left().is_some());
         let over = over.ok_or(LeaseError::Lost)?;
         match self.claim(key, id, duration, Some(&over)).await? {
             Some(granted) => {
@@ -183,14 +183,24 @@ impl Store {
             self.leases.release(key, id);
             return Ok(());
         }
+        self.release_gated(key, &slot, id).await
+    }
+
+    /// The same with the gate held, on a store that others share.
+    pub(super) async fn release_gated(
+        &self,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+        id: &str,
+    ) -> Result<(), Error> {
         let mut lease = slot.lease.lock().await;
         lease.take_if(|lease| lease.id == id);
         for _ in 0..RACES {
-            let Some(held) = self.claim_of(key).await?.filter(|held| held.claim.id == id) else {
+            let Some(held) = self.claim_of(key).await?.filter(|held| held.value.id == id) else {
                 return Ok(());
             };
-            if self.may_be_under_way(&slot, &held.claim) {
-                self.seal(key, &slot).await?;
+            if self.may_be_under_way(slot, &held.value) {
+                self.seal(key, slot).await?;
             }
             if self.objects.end_claim(&layout::claim(KIND, key), &held).await? {
                 return Ok(());
@@ -216,13 +226,13 @@ impl Store {
         }
         for _ in 0..RACES {
             let held = self.claim_of(key).await?;
-            let held = held.filter(|held| held.claim.id == id && held.claim.left().is_some());
+            let held = held.filter(|held| held.value.id == id && held.value.left().is_some());
             let held = held.ok_or(LeaseError::Lost)?;
-            if held.claim.moved || held.claim.server == self.server {
+            if held.value.moved || held.value.server == self.server {
                 return Ok(());
             }
-            let (path, moved) = (layout::claim(KIND, key), held.claim.moved()?);
-            if self.objects.write_claim(&path, &moved, Some(&held)).await?.is_some() {
+            let (path, moved) = (layout::claim(KIND, key), held.value.moved()?);
+            if self.objects.write_record(&path, &moved, Some(&held)).await?.is_some() {
                 return Ok(());
             }
         }
@@ -262,9 +272,9 @@ impl Store {
         if recent {
             return Ok(());
         }
-        let claim = self.claim_of(key).await?.map(|held| held.claim);
+        let claim = self.claim_of(key).await?.map(|held| held.value);
         if let Some(ours) = ours
-            && claim.as_ref() == Some(&ours.held.claim)
+            && claim.as_ref() == Some(&ours.held.value)
         {
             ours.check_at = now.checked_add(RECHECK).unwrap_or(now);
             return Ok(());
@@ -289,8 +299,8 @@ impl Store {
         let mut lease = slot.lease.lock().await;
         let over = self.claim_of(key).await?;
         // What was granted here counts unless the client went on through another server.
-        let claimed = over.as_ref().map(|held| &held.claim);
-        let ours = lease.as_ref().filter(|ours| claimed == Some(&ours.held.claim));
+        let claimed = over.as_ref().map(|held| &held.value);
+        let ours = lease.as_ref().filter(|ours| claimed == Some(&ours.held.value));
         let left = match ours {
             Some(ours) => ours.left(Instant::now()),
             None => claimed.and_then(Claim::left),
@@ -315,8 +325,19 @@ impl Store {
         }
     }
 
+    /// A lease under which this server drops a database. The gate is held.
+    pub(super) async fn lease_for_drop(
+        self: &Arc<Self>,
+        key: &DbKey,
+        slot: &Arc<Slot>,
+    ) -> Result<String, Error> {
+        let id = random::hex::<6>()?;
+        self.acquire_shared(key, slot, &id, MAX_DURATION).await?;
+        Ok(id)
+    }
+
     async fn claim_of(&self, key: &DbKey) -> Result<Option<Held>, Error> {
-        self.objects.read_claim(&layout::claim(KIND, key)).await
+        self.objects.read_record(&layout::claim(KIND, key)).await
     }
 
     /// Claims a database for a lease; `None` when another server was faster.
@@ -331,9 +352,9 @@ impl Store {
         let claimed = duration.max(CLAIM);
         let mut claim = Claim::new(&self.server, id, claimed)?;
         claim.moved = over
-            .map(|held| &held.claim)
+            .map(|held| &held.value)
             .is_some_and(|over| over.id == id && (over.moved || over.server != self.server));
-        let held = self.objects.write_claim(&layout::claim(KIND, key), &claim, over).await?;
+        let held = self.objects.write_record(&layout::claim(KIND, key), &claim, over).await?;
         Ok(held.map(|held| Granted {
             id: id.to_owned(),
             until: now.checked_add(duration).unwrap_or(now),
@@ -359,7 +380,7 @@ impl Store {
                 let mut lease = slot.lease.lock().await;
                 let now = Instant::now();
                 if let Some(ended) = lease.take_if(|l| l.id == id && l.left(now).is_none()) {
-                    if store.may_be_under_way(&slot, &ended.held.claim) {
+                    if store.may_be_under_way(&slot, &ended.held.value) {
                         // It must run out: whoever takes it then sees that it was not given back.
                         return;
                     }

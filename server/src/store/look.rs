@@ -12,14 +12,17 @@ use super::create::Created;
 use super::database::Database;
 use super::error::Error;
 use super::file_index::FileIndex;
-use super::files::{Files, LtxFile};
+use super::files::LtxFile;
+use super::group::doubt::Waiting;
 use super::group::{Standing, standing};
+use super::incarnation::Incarnation;
 use super::indexes::Indexes;
 use super::layout::{self, Marks};
 use super::objects::Objects;
+use super::open::sort_out;
 use super::rewrite::rewrite;
+use super::rules;
 use super::view::{PARALLEL_FILES, View};
-use crate::key::DbKey;
 
 /// With more new commits than this, opening a database anew takes less: its files are merged.
 const MAX_NEW: usize = 512;
@@ -56,13 +59,14 @@ impl Database {
         let Some(last) = self.last_committed() else {
             return Ok(());
         };
-        let mut listed = self.objects.committed_from(&self.key, last.min_txid).await?;
+        let mut listed = self.objects.committed_from(&self.db, last.min_txid).await?;
         listed.sort_unstable_by_key(|file| (file.min_txid, file.max_txid));
         let known =
             |file: &&LtxFile| file.min_txid == last.min_txid && file.max_txid == last.max_txid;
         if listed.iter().find(known).is_none_or(|file| file.version != last.version) {
             return Err(self.replaced());
         }
+        self.make_sure(None).await?;
         let pos = self.pos();
         let new: Vec<LtxFile> = listed.into_iter().filter(|f| f.max_txid > pos.txid).collect();
         if new.len() > MAX_NEW {
@@ -92,17 +96,17 @@ impl Database {
             && index.marks.follows(tip.pos.post_apply_checksum)
             && (index.page_size == tip.page_size || index.is_whole() || is_tombstone(index));
         if !follows {
-            let path = self.objects.shape.file(&self.key, &file);
+            let path = self.objects.shape.file(&self.db, &file);
             return Err(Error::corrupt(path, "it does not follow the file before"));
         }
         if is_tombstone(index) {
             return Err(self.replaced());
         }
-        let group = match standing(&self.objects, &self.key, index).await? {
+        let group = match standing(&self.objects, &self.db.key, index).await? {
             Standing::Plain => None,
             Standing::Counts(group) => Some(Arc::new(group)),
             Standing::Open => {
-                *self.doubt.lock() = Some(file);
+                *self.doubt.lock() = Some(Waiting { db: Arc::clone(&self.db), file });
                 return Ok(());
             }
         };
@@ -114,21 +118,37 @@ impl Database {
             }
             return Ok(());
         }
-        let (whole, index) = complete_span(&self.objects, &self.indexes, &self.key, &file).await?;
+        let (whole, index) = complete_span(&self.objects, &self.indexes, &self.db, &file).await?;
         let mut state = self.state.write();
         state.files.insert(file);
         state.append_after(tip.pos, whole, &index, &[]);
         Ok(())
     }
 
+    /// Makes sure that it is the database of its name still, and that a transaction counts which was
+    /// just committed, if one was: with the head that is known, or, where that is too old, with the
+    /// one that is there now.
+    pub(super) async fn make_sure(&self, committed: Option<Txid>) -> Result<(), Error> {
+        let known = self.head();
+        if !self.objects.is_shared() || rules::may_rely(known.known_at.age()) {
+            return Ok(());
+        }
+        let now = self.objects.head(&self.db.key).await?;
+        self.note(&now)?;
+        committed.map_or(Ok(()), |txid| rules::may_acknowledge(&now, &self.db, txid))
+    }
+
     /// Reads the list of files again.
     pub(super) async fn reload(&self) -> Result<(), Error> {
-        let listed = self.objects.ltx_files(&self.key).await?;
+        let listed = self.objects.ltx_files(&self.db).await?;
+        // After the list: what does not count by then may have been replaced before it was listed.
+        let head = self.objects.head(&self.db.key).await?;
+        self.note(&head)?;
         {
             let mut state = self.state.write();
             let tip = state.tip.pos.txid;
-            let mut files = Files::default();
-            listed.into_iter().filter(|f| f.max_txid <= tip).for_each(|file| files.insert(file));
+            let listed = listed.into_iter().filter(|file| file.max_txid <= tip).collect();
+            let (mut files, dead) = sort_out(listed, &head);
             // What was committed here while the list was read may not be in it.
             let (listed_tip, held) = (files.tip(), state.files.level(0));
             let newer = held.filter(|file| file.min_txid > listed_tip).copied();
@@ -136,7 +156,7 @@ impl Database {
             if files.plan(tip).is_none() {
                 return Err(self.replaced());
             }
-            state.relist(files);
+            state.relist(files, dead);
         }
         self.look(Duration::ZERO).await
     }
@@ -152,7 +172,7 @@ pub(super) fn is_tombstone(index: &FileIndex) -> bool {
 pub(super) async fn complete_span(
     objects: &Objects,
     indexes: &Indexes,
-    db: &Arc<DbKey>,
+    db: &Arc<Incarnation>,
     guard: &LtxFile,
 ) -> Result<(LtxFile, Arc<FileIndex>), Error> {
     let index = indexes.get(objects, db, guard).await?;

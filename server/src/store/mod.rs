@@ -6,20 +6,24 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | `commit`, `convert`, `same`, `page1`, `import`, `control` | ways to write: all end in one conditional create |
+//! | `commit`, `base`, `convert`, `same`, `page1`, `import`, `control` | ways to write: all end in one conditional create |
 //! | `group` | commits in several databases, all or none |
-//! | `drop` | how databases end |
+//! | `drop`, `sweep` | how databases end, and what is left of them |
 //! | `leases` | who may write |
 //! | `compact` | merges files in the background, and removes what was kept for long enough |
 //! | `snapshot`, `points` | whole databases, and the past |
 //! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
+//! | `head`, `incarnation` | which life of a name is the living one |
+//! | `rules`, `clock`, `moment` | what may be created, removed and acknowledged; and what rests on time |
 //! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
-//! | `objects`, `create`, `direct`, `claim`, `blocks`, `proof`, `layout` | the object store |
+//! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
 //! | `location`, `local` | which store: a directory or a bucket |
 
+mod base;
 mod blocks;
 mod claim;
+mod clock;
 mod commit;
 pub mod compact;
 mod control;
@@ -34,7 +38,9 @@ mod files;
 mod frames;
 mod gauges;
 mod group;
+mod head;
 mod import;
+mod incarnation;
 mod indexes;
 mod layout;
 mod learned;
@@ -42,15 +48,19 @@ mod leases;
 pub mod local;
 pub mod location;
 mod look;
+mod moment;
 mod objects;
 mod open;
 mod opening;
 mod page1;
 mod points;
 mod proof;
+mod record;
 mod rewrite;
+mod rules;
 mod same;
 mod snapshot;
+mod sweep;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]
 mod tests;
@@ -82,7 +92,11 @@ use crate::lease::Leases;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::waiters::Waiters;
+use head::Head;
+use incarnation::Incarnation;
 use indexes::Indexes;
+use moment::Moment;
+use open::Opened;
 
 /// How many databases are opened at the same time for one listing.
 const PARALLEL: usize = 8;
@@ -111,9 +125,22 @@ pub struct Store {
     slots: Mutex<Slots>,
     /// The groups that are being committed here.
     groups: Mutex<HashSet<(ClusterName, GroupId)>>,
+    /// Incarnations whose last file is to go, and since when they are known to be dead.
+    buried: Mutex<HashMap<Incarnation, Moment>>,
+    /// Whether this server's clock may be trusted to remove files by their age.
+    clock: clock::Clock,
     /// What is to be compacted.
     queue: compact::Queue,
     metrics: Metrics,
+}
+
+/// Why a name has no database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vacancy {
+    /// The incarnation that its head names has none yet.
+    Vacant,
+    /// It was dropped, and the head did not move on.
+    Dropped,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +160,8 @@ struct Slot {
     unsettled: AtomicBool,
     /// A file after the last transaction that does not count, or not yet: see [`group`].
     doubt: group::doubt::Doubt,
+    /// When what dropped databases of the name left was last swept up whole.
+    swept_at: Mutex<Option<Moment>>,
     /// The lease that this server granted, on a store that others share.
     lease: tokio::sync::Mutex<Option<leases::Granted>>,
 }
@@ -187,6 +216,8 @@ impl Store {
             waiters: Waiters::default(),
             slots: Mutex::default(),
             groups: Mutex::default(),
+            buried: Mutex::default(),
+            clock: clock::Clock::new(),
             queue: compact::Queue::new(settings.schedule.clone()),
             metrics,
         }))
@@ -261,20 +292,36 @@ impl Store {
     }
 
     async fn open(&self, key: &DbKey, slot: &Slot) -> Result<Option<Arc<Database>>, Error> {
-        let mut opened = slot.database.lock().await;
-        if opened.as_ref().is_none_or(|database| database.is_replaced()) {
-            let open = || Database::open(&self.objects, &self.indexes, key, &slot.doubt);
-            let mut found = open().await;
-            for _ in 0..REOPENS {
-                // Files were merged and removed while they were looked at.
-                if matches!(found, Err(Error::Gone(_))) {
-                    found = open().await;
-                }
-            }
-            *opened = found?.map(Arc::new);
-            self.close_idle();
+        Ok(self.found(key, slot).await?.ok())
+    }
+
+    /// The database of a name; without one its head, and whether that is to move on first.
+    async fn found(
+        &self,
+        key: &DbKey,
+        slot: &Slot,
+    ) -> Result<Result<Arc<Database>, (Head, Vacancy)>, Error> {
+        let mut place = slot.database.lock().await;
+        if let Some(database) = place.as_ref().filter(|database| !database.is_replaced()) {
+            return Ok(Ok(Arc::clone(database)));
         }
-        Ok(opened.clone())
+        *place = None;
+        let open = || Database::open(&self.objects, &self.indexes, key, &slot.doubt);
+        let mut opened = open().await;
+        for _ in 0..REOPENS {
+            // Files were merged and removed while they were looked at.
+            if matches!(opened, Err(Error::Gone(_))) {
+                opened = open().await;
+            }
+        }
+        let database = match opened? {
+            Opened::Database(database) => Arc::new(database),
+            Opened::Vacant(head) => return Ok(Err((head, Vacancy::Vacant))),
+            Opened::Dropped(head) => return Ok(Err((head, Vacancy::Dropped))),
+        };
+        *place = Some(Arc::clone(&database));
+        self.close_idle();
+        Ok(Ok(database))
     }
 
     /// Closes databases that nobody uses just now, when all together have too many files to know of.

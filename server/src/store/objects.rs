@@ -17,13 +17,21 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use litevfs::ltx::Crc64;
 use litevfs::types::{ClusterName, DbName, Txid};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{
+    GetOptions, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt,
+    coalesce_ranges,
+};
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 
 use super::blocks::Blocks;
 use super::direct::{self, on_the_spot};
 use super::error::Error;
 use super::files::LtxFile;
+use super::incarnation::{Incarnation, IncarnationId};
 use super::layout::{self, Shape};
+use super::record::Kept;
+use super::rules;
 use crate::key::DbKey;
 use crate::metrics::Metrics;
 
@@ -44,6 +52,8 @@ pub struct Objects {
     scratch: PathBuf,
     /// The directory that is the store, if one is.
     pub(super) dir: Option<PathBuf>,
+    /// Held while a small object of a directory is written over another: see [`direct::swap`].
+    pub(super) swaps: Arc<Mutex<()>>,
     blocks: Option<Arc<Blocks>>,
     metrics: Metrics,
 }
@@ -63,6 +73,7 @@ impl Objects {
             name: dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into(),
             scratch: scratch.to_owned(),
             dir: Some(dir.to_owned()),
+            swaps: Arc::default(),
             blocks: None,
             metrics,
         }
@@ -83,6 +94,7 @@ impl Objects {
             name: name.into(),
             scratch: scratch.to_owned(),
             dir: None,
+            swaps: Arc::default(),
             blocks: blocks.map(Arc::new),
             metrics,
         }
@@ -137,50 +149,78 @@ impl Objects {
         }
     }
 
-    /// Deletes every file in a folder, the last first: what an interruption leaves is a history.
-    pub async fn delete_all(&self, folder: &Path) -> Result<(), Error> {
-        let mut files: Vec<Path> =
-            self.store.list(Some(folder)).map_ok(|meta| meta.location).try_collect().await?;
-        files.sort_unstable();
-        for file in files.iter().rev() {
-            self.delete(file).await?;
-        }
-        self.settle(folder).await
+    /// All LTX files of an incarnation. Other files are passed over: a directory's own staging files, left
+    /// by a killed process, are not even listed.
+    pub async fn ltx_files(&self, db: &Incarnation) -> Result<Vec<LtxFile>, Error> {
+        let folder = self.shape.files(db);
+        let listed = self.again("list", || self.parsed(self.store.list(Some(&folder)))).await?;
+        Ok(listed.into_iter().filter(|(id, _)| *id == db.id).map(|(_, file)| file).collect())
     }
 
-    /// All LTX files of a database. Other files are passed over: a directory's own staging files, left
-    /// by a killed process, are not even listed.
-    pub async fn ltx_files(&self, key: &DbKey) -> Result<Vec<LtxFile>, Error> {
+    /// All LTX files of a name, each with its incarnation.
+    pub async fn files_of_name(
+        &self,
+        key: &DbKey,
+    ) -> Result<Vec<(Option<IncarnationId>, LtxFile)>, Error> {
         let folder = layout::database(key);
         self.again("list", || self.parsed(self.store.list(Some(&folder)))).await
     }
 
     /// The level-0 files that begin with a transaction or after it.
-    pub async fn committed_from(&self, key: &DbKey, txid: Txid) -> Result<Vec<LtxFile>, Error> {
-        let folder = self.shape.level(key, 0);
+    pub async fn committed_from(
+        &self,
+        db: &Incarnation,
+        txid: Txid,
+    ) -> Result<Vec<LtxFile>, Error> {
+        let folder = self.shape.level(db, 0);
         // Sorts right before the names of all files that begin with it.
         let offset = folder.clone().join(txid.to_string());
         let list = || self.parsed(self.store.list_with_offset(Some(&folder), &offset));
-        self.again("list", list).await
+        Ok(self.again("list", list).await?.into_iter().map(|(_, file)| file).collect())
     }
 
     /// Parses a listing as it arrives: of many thousands of files, names and tags take much more room.
     async fn parsed(
         &self,
         listed: BoxStream<'static, object_store::Result<ObjectMeta>>,
-    ) -> object_store::Result<Vec<LtxFile>> {
+    ) -> object_store::Result<Vec<(Option<IncarnationId>, LtxFile)>> {
         listed.try_filter_map(async |meta| Ok(self.parse(&meta))).try_collect().await
     }
 
-    fn parse(&self, meta: &ObjectMeta) -> Option<LtxFile> {
+    fn parse(&self, meta: &ObjectMeta) -> Option<(Option<IncarnationId>, LtxFile)> {
         let parsed = self.shape.parse(&meta.location);
         if parsed.is_none() {
             tracing::warn!(file = %meta.location, "not an LTX file: passed over");
         }
-        let (level, min_txid, max_txid) = parsed?;
-        let written_ms = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
+        let layout::Named { id, level, min_txid, max_txid } = parsed?;
+        let written_ms = written_ms(meta);
         let version = version(meta.e_tag.as_deref());
-        Some(LtxFile { level, min_txid, max_txid, len: meta.size, version, written_ms })
+        Some((id, LtxFile { level, min_txid, max_txid, len: meta.size, version, written_ms }))
+    }
+
+    /// When an object was written, in ms since the Unix epoch, by the store's clock; `None` when it is
+    /// not there.
+    pub(super) async fn written_at(&self, path: &Path) -> Result<Option<u64>, Error> {
+        match self.again("head", || self.store.head(path)).await {
+            Ok(meta) => Ok(Some(written_ms(&meta))),
+            Err(Error::Gone(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes an object that nothing needs, for the time that the store gives it; returns where.
+    pub(super) async fn touch(&self) -> Result<Path, Error> {
+        let path = layout::touched();
+        self.timed("put", self.store.put(&path, Bytes::new().into())).await?;
+        Ok(path)
+    }
+
+    /// The record in a place; a failure that may pass is tried again.
+    pub(super) async fn again_record<T: DeserializeOwned>(
+        &self,
+        path: &Path,
+    ) -> Result<Option<Kept<T>>, Error> {
+        self.patiently(|| self.read_record(path)).await
     }
 
     /// Makes sure that what is to be seen in a folder outlasts a power cut.
@@ -215,21 +255,32 @@ impl Objects {
         fresh: bool,
     ) -> Result<Vec<Bytes>, Error> {
         let Some(blocks) = &self.blocks else {
-            return self.read_ranges(path, ranges).await;
+            return self.read_ranges(path, file.version, ranges).await;
         };
         let reading = blocks.begin(path, file, ranges, fresh).await?;
         let fetched = if reading.missing.is_empty() {
             Vec::new()
         } else {
-            self.read_ranges(path, &reading.missing).await?
+            self.read_ranges(path, file.version, &reading.missing).await?
         };
         blocks.end(reading, fetched, ranges)
     }
 
-    async fn read_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+    /// Reads ranges of that version of a file. Another may have its name by now: a commit that came late,
+    /// after the file was merged and removed.
+    async fn read_ranges(
+        &self,
+        path: &Path,
+        version: u64,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, Error> {
         let parts = match &self.dir {
-            Some(dir) => self.again("get", || read_file(dir, path, ranges)).await?,
-            None => self.again("get", || self.store.get_ranges(path, ranges)).await?,
+            Some(dir) => self.again("get", || read_file(dir, path, version, ranges)).await?,
+            None => {
+                let read = |range| self.read_range(path, version, range);
+                let read = || coalesce_ranges(ranges, read, OBJECT_STORE_COALESCE_DEFAULT);
+                self.again("get", read).await?
+            }
         };
         let whole = |(part, range): (&Bytes, &Range<u64>)| {
             part.len() as u64 == range.end.saturating_sub(range.start)
@@ -238,6 +289,21 @@ impl Objects {
             return Err(Error::corrupt(path, "it is shorter than it was"));
         }
         Ok(parts)
+    }
+
+    async fn read_range(
+        &self,
+        path: &Path,
+        wanted: u64,
+        range: Range<u64>,
+    ) -> object_store::Result<Bytes> {
+        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
+        let got = self.store.get_opts(path, options).await?;
+        if rules::may_read(version(got.meta.e_tag.as_deref()), wanted) {
+            return got.bytes().await;
+        }
+        let source = "another file has its name".into();
+        Err(object_store::Error::NotFound { path: path.to_string(), source })
     }
 
     /// Reads a small object whole; `None` when there is none.
@@ -259,20 +325,14 @@ impl Objects {
         }
     }
 
-    /// Removes objects; one that is gone already is fine. Begins with none after the deadline.
-    ///
-    /// What was listed may have been dropped and made anew under the same name by the time that it is
-    /// removed: so lists are used within [`REMOVE_WITHIN`], and for as long no name is used again.
-    pub async fn remove(&self, paths: Vec<Path>, deadline: Option<Instant>) -> Result<(), Error> {
-        let removals = paths.into_iter().map(|path| self.remove_one(path, deadline).boxed());
+    /// Removes objects that nothing needs any more, however late; one that is gone already is fine.
+    pub async fn remove(&self, paths: Vec<Path>) -> Result<(), Error> {
+        let removals = paths.into_iter().map(|path| self.remove_one(path).boxed());
         let removals = stream::iter(removals.collect::<Vec<_>>());
         removals.buffer_unordered(PARALLEL_REMOVALS).try_collect().await
     }
 
-    async fn remove_one(&self, path: Path, deadline: Option<Instant>) -> Result<(), Error> {
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-        }
+    async fn remove_one(&self, path: Path) -> Result<(), Error> {
         match self.timed("delete", self.store.delete(&path)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(Error::from(error)),
@@ -293,20 +353,26 @@ impl Objects {
     where
         F: Future<Output = object_store::Result<T>>,
     {
+        self.patiently(|| async { Ok(self.timed(op, work()).await?) }).await
+    }
+
+    async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         for _ in 1..READ_TRIES {
             if began.elapsed() > LONGEST_READ {
                 break;
             }
-            match self.timed(op, work()).await {
-                Ok(done) => return Ok(done),
-                Err(error) if is_final(&error) => return Err(error.into()),
-                Err(error) => tracing::debug!(%error, "reading again"),
+            match work().await {
+                Err(error) if may_pass(&error) => tracing::debug!(%error, "reading again"),
+                done => return done,
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2);
         }
-        Ok(self.timed(op, work()).await?)
+        work().await
     }
 }
 
@@ -327,9 +393,6 @@ impl Objects {
 /// How many objects are removed at the same time.
 const PARALLEL_REMOVALS: usize = 8;
 
-/// How long after they were listed files may be removed.
-pub const REMOVE_WITHIN: Duration = Duration::from_secs(10);
-
 fn remove_empty(folder: &FsPath) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -344,10 +407,11 @@ fn remove_empty(folder: &FsPath) -> io::Result<()> {
 async fn read_file(
     dir: &FsPath,
     path: &Path,
+    version: u64,
     ranges: &[Range<u64>],
 ) -> object_store::Result<Vec<Bytes>> {
     let (file, ranges) = (dir.join(path.as_ref()), ranges.to_vec());
-    let read = on_the_spot(move || direct::read(&file, &ranges)).await;
+    let read = on_the_spot(move || direct::read(&file, version, &ranges)).await;
     read.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             object_store::Error::NotFound { path: path.to_string(), source: error.into() }
@@ -356,10 +420,14 @@ async fn read_file(
     })
 }
 
-/// Whether trying again would not help.
-fn is_final(error: &object_store::Error) -> bool {
+/// Whether trying again may help.
+fn may_pass(error: &Error) -> bool {
     use object_store::Error as E;
-    !matches!(error, E::Generic { .. } | E::JoinError { .. })
+    matches!(error, Error::Objects(E::Generic { .. } | E::JoinError { .. }))
+}
+
+fn written_ms(meta: &ObjectMeta) -> u64 {
+    u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0)
 }
 
 /// A number that stands for an entity tag.

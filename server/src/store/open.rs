@@ -1,4 +1,4 @@
-//! Opens a database: lists its files, and looks into those that make up its last position.
+//! Opens a database: reads its head, lists its files, and looks into those that make up its last position.
 
 use std::sync::Arc;
 
@@ -6,18 +6,66 @@ use tokio::time::Instant;
 
 use super::database::{Database, State};
 use super::error::Error;
-use super::files::Files;
-use super::group::doubt::Doubt;
+use super::files::{Files, LtxFile};
+use super::group::doubt::{Doubt, Waiting};
 use super::group::together::Together;
 use super::group::{Standing, standing};
+use super::head::Head;
 use super::indexes::Indexes;
 use super::look::{complete_span, is_tombstone};
 use super::objects::Objects;
+use super::rules;
 use super::view::View;
 use crate::key::DbKey;
 
+/// What there is of a name.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// A database.
+    Database(Database),
+    /// No file that counts: the next commit is the first.
+    Vacant(Head),
+    /// The incarnation that its head names was dropped; the head is to move on.
+    Dropped(Head),
+}
+
+/// The files of an incarnation as a listing tells them: those that count, and those that do not any more.
+pub(super) fn sort_out(listed: Vec<LtxFile>, head: &Head) -> (Files, Vec<LtxFile>) {
+    let (mut files, mut dead) = (Files::default(), Vec::new());
+    for file in listed {
+        if rules::counts(head.floor, &file) {
+            files.insert(file);
+        } else {
+            dead.push(file);
+        }
+    }
+    (files, dead)
+}
+
+/// The head of a name, and the files of the incarnation that lives.
+///
+/// A listing may be as late as any answer. So the head is read again after one that took long: what does
+/// not count by then may have been removed and replaced before it was listed.
+pub(super) async fn list_living(
+    objects: &Objects,
+    key: &DbKey,
+) -> Result<(Head, Files, Vec<LtxFile>), Error> {
+    let mut head = objects.head(key).await?;
+    objects.settle(&objects.shape.level(&head.db, 0)).await?;
+    let listed = objects.ltx_files(&head.db).await?;
+    if !rules::may_rely(head.known_at.age()) {
+        let now = objects.head(key).await?;
+        if now.db != head.db {
+            return Err(Error::Gone(head.db.to_string()));
+        }
+        head = now;
+    }
+    let (files, dead) = sort_out(listed, &head);
+    Ok((head, files, dead))
+}
+
 impl Database {
-    /// Opens a database from its files; `None` when it has none that counts, or was dropped.
+    /// Opens the database of a name from its files.
     ///
     /// Fails when the files are not one history without a gap: better no database than a wrong one.
     pub(super) async fn open(
@@ -25,24 +73,22 @@ impl Database {
         indexes: &Arc<Indexes>,
         key: &DbKey,
         doubt: &Doubt,
-    ) -> Result<Option<Database>, Error> {
+    ) -> Result<Opened, Error> {
         let began = Instant::now();
-        let key = Arc::new(key.clone());
-        objects.settle(&objects.shape.level(&key, 0)).await?;
-        let mut files = Files::default();
-        objects.ltx_files(&key).await?.into_iter().for_each(|file| files.insert(file));
+        let (head, mut files, dead) = list_living(objects, key).await?;
+        let db = &head.db;
         let mut group = None;
         *doubt.lock() = None;
         let (last, index) = loop {
             let Some(last) = files.level(0).next_back().copied() else {
                 return if files.is_empty() {
-                    Ok(None)
+                    Ok(Opened::Vacant(head))
                 } else {
-                    Err(Error::corrupt(&key, "the files of its last transactions are missing"))
+                    Err(Error::corrupt(db, "the files of its last transactions are missing"))
                 };
             };
-            let index = indexes.get(objects, &key, &last).await?;
-            match standing(objects, &key, &index).await? {
+            let index = indexes.get(objects, db, &last).await?;
+            match standing(objects, key, &index).await? {
                 Standing::Plain => break (last, index),
                 Standing::Counts(committed) => {
                     group = Some(Arc::new(committed));
@@ -50,26 +96,26 @@ impl Database {
                 }
                 Standing::Open => {
                     files.remove(&last);
-                    *doubt.lock() = Some(last);
+                    *doubt.lock() = Some(Waiting { db: Arc::clone(db), file: last });
                 }
             }
         };
         if is_tombstone(&index) {
-            return Ok(None);
+            return Ok(Opened::Dropped(head));
         }
         if index.marks.span > 0 {
-            files.insert(complete_span(objects, indexes, &key, &last).await?.0);
+            files.insert(complete_span(objects, indexes, db, &last).await?.0);
         }
-        let missing = || Error::corrupt(&key, "files with transactions in the middle are missing");
+        let missing = || Error::corrupt(db, "files with transactions in the middle are missing");
         let plan = files.plan(files.tip()).ok_or_else(missing)?;
-        let view = View::new(objects, indexes, &key, &plan).await?;
-        let mut state = State::new(files, &view);
+        let view = View::new(objects, indexes, db, &plan).await?;
+        let mut state = State::new(files, dead, &view);
         state.together = Together::when_opened(view.timestamp_ms);
         if let Some(group) = group {
             state.together.note(last.min_txid, &group);
         }
-        let mut database = Database::new(key, objects, indexes, state, doubt);
+        let mut database = Database::new(&head, objects, indexes, state, doubt);
         *database.looked_at.get_mut() = Some(began);
-        Ok(Some(database))
+        Ok(Opened::Database(database))
     }
 }

@@ -18,10 +18,10 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use super::database::Database;
 use super::error::Error;
 use super::frames::Frames;
+use super::incarnation::Incarnation;
 use super::view::View;
 use super::{Changes, Store};
 use crate::btree::{BtreePage, Kind, next_overflow, usable_len};
-use crate::key::DbKey;
 use crate::offload::offload;
 
 /// The most bytes of frames in an answer; what is kept for a client that asks for fewer.
@@ -37,7 +37,7 @@ const MAX_PAGES: usize = 4096;
 const BATCH: usize = 64;
 
 /// A database at a position, as far as so many bytes reach.
-type Key = (Arc<DbKey>, Pos, usize);
+type Key = (Arc<Incarnation>, Pos, usize);
 
 /// The first pages of a database, in the order in which they are wanted, each as a frame.
 type Opening = Vec<(Pgno, Bytes)>;
@@ -120,7 +120,7 @@ impl Store {
         max_bytes: usize,
     ) -> Result<Arc<Opening>, Error> {
         let limit = if max_bytes <= USUAL_BYTES { USUAL_BYTES } else { MAX_BYTES };
-        let key = (Arc::clone(&database.key), view.pos, limit);
+        let key = (Arc::clone(&database.db), view.pos, limit);
         let make = async {
             let frames = Frames::new(Arc::clone(database), view.clone());
             let walk = Walk::new(frames, view, limit);

@@ -117,7 +117,7 @@ async fn prove_shared(objects: &Objects) -> Result<(), Error> {
     };
     let done = done.await;
     let leftovers = staged.into_iter().chain([name, large]).collect();
-    let removed = objects.remove(leftovers, None).await;
+    let removed = objects.remove(leftovers).await;
     done.and(removed)
 }
 

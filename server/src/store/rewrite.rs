@@ -9,9 +9,9 @@ use litevfs::types::{Checksum, Pgno};
 use super::convert::Writer;
 use super::error::Error;
 use super::file_index::FileIndex;
+use super::incarnation::Incarnation;
 use super::objects::Objects;
 use super::view::View;
-use crate::key::DbKey;
 use crate::offload::offload;
 use crate::spool::Spool;
 
@@ -23,7 +23,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// on.
 pub(super) async fn rewrite(
     objects: &Objects,
-    db: &DbKey,
+    db: &Incarnation,
     view: &View,
     pgnos: &[Pgno],
     header: Header,

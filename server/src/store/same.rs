@@ -9,10 +9,10 @@ use super::convert::Sound;
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::LtxFile;
+use super::incarnation::Incarnation;
 use super::look::is_tombstone;
 use super::objects::Objects;
 use super::view::View;
-use crate::key::DbKey;
 
 /// How many pages are compared at the same time.
 const BATCH: usize = 256;
@@ -28,7 +28,7 @@ impl Sound {
     pub(super) async fn is_file(
         &self,
         objects: &Objects,
-        db: &DbKey,
+        db: &Incarnation,
         file: LtxFile,
         held: &Arc<FileIndex>,
     ) -> Result<bool, Error> {

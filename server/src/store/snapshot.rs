@@ -74,6 +74,6 @@ impl Snapshot {
             return Ok(());
         }
         let what = format!("its pages do not add up to the checksum of {}", self.view.pos);
-        Err(Error::corrupt(&self.database.key, what))
+        Err(Error::corrupt(&self.database.db, what))
     }
 }

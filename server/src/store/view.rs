@@ -11,9 +11,9 @@ use litevfs::types::{PageSize, Pgno, Pos, Txid};
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::LtxFile;
+use super::incarnation::Incarnation;
 use super::indexes::Indexes;
 use super::objects::Objects;
-use crate::key::DbKey;
 use crate::offload::offload;
 use crate::page_list::PageList;
 
@@ -64,7 +64,7 @@ impl View {
     pub async fn new(
         objects: &Objects,
         indexes: &Indexes,
-        db: &Arc<DbKey>,
+        db: &Arc<Incarnation>,
         plan: &[LtxFile],
     ) -> Result<View, Error> {
         let mut layers = Layer::open_all(objects, indexes, db, plan).await?;
@@ -101,7 +101,7 @@ impl View {
     pub async fn of_run(
         objects: &Objects,
         indexes: &Indexes,
-        db: &Arc<DbKey>,
+        db: &Arc<Incarnation>,
         run: &[LtxFile],
     ) -> Result<View, Error> {
         let mut layers = Layer::open_all(objects, indexes, db, run).await?;
@@ -144,11 +144,11 @@ impl View {
     }
 
     /// Finds pages.
-    pub fn locate(&self, db: &DbKey, pgnos: &[Pgno]) -> Result<Vec<Located>, Error> {
+    pub fn locate(&self, db: &Incarnation, pgnos: &[Pgno]) -> Result<Vec<Located>, Error> {
         pgnos.iter().map(|&pgno| self.locate_one(db, pgno)).collect()
     }
 
-    fn locate_one(&self, db: &DbKey, pgno: Pgno) -> Result<Located, Error> {
+    fn locate_one(&self, db: &Incarnation, pgno: Pgno) -> Result<Located, Error> {
         if !self.has(pgno) {
             return Err(Error::NoPage(pgno));
         }
@@ -162,7 +162,7 @@ impl View {
     }
 
     /// Which of its files has the frame of a page, and where in it.
-    pub fn frame(&self, db: &DbKey, pgno: Pgno) -> Result<(usize, Range<u64>), Error> {
+    pub fn frame(&self, db: &Incarnation, pgno: Pgno) -> Result<(usize, Range<u64>), Error> {
         let Located { layer, place, .. } = self.locate_one(db, pgno)?;
         let range = self.layers.get(layer).and_then(|found| found.index.range(place));
         let range = range.ok_or_else(|| Error::corrupt(db, "a page index ends early"))?;
@@ -178,7 +178,7 @@ impl View {
     pub async fn pages(
         &self,
         objects: &Objects,
-        db: &DbKey,
+        db: &Incarnation,
         pgnos: &[Pgno],
     ) -> Result<Vec<Vec<u8>>, Error> {
         let mut groups: BTreeMap<usize, Vec<(usize, Located)>> = BTreeMap::new();
@@ -204,7 +204,12 @@ impl View {
     }
 }
 
-fn check_order(objects: &Objects, db: &DbKey, before: &Layer, after: &Layer) -> Result<(), Error> {
+fn check_order(
+    objects: &Objects,
+    db: &Incarnation,
+    before: &Layer,
+    after: &Layer,
+) -> Result<(), Error> {
     let path = objects.shape.file(db, &after.file);
     if before.index.page_size != after.index.page_size && !after.index.is_whole() {
         return Err(Error::corrupt(path, "its page size is not that of the file before"));
@@ -221,7 +226,7 @@ impl Layer {
     async fn open_all(
         objects: &Objects,
         indexes: &Indexes,
-        db: &Arc<DbKey>,
+        db: &Arc<Incarnation>,
         files: &[LtxFile],
     ) -> Result<Vec<Layer>, Error> {
         let opened = files.iter().map(|&file| Layer::open(objects, indexes, db, file).boxed());
@@ -238,7 +243,7 @@ impl Layer {
     async fn open(
         objects: &Objects,
         indexes: &Indexes,
-        db: &Arc<DbKey>,
+        db: &Arc<Incarnation>,
         file: LtxFile,
     ) -> Result<Layer, Error> {
         Ok(Layer { file, index: indexes.get(objects, db, &file).await? })
@@ -248,7 +253,7 @@ impl Layer {
     async fn pages(
         &self,
         objects: &Objects,
-        db: &DbKey,
+        db: &Incarnation,
         group: Vec<(usize, Located)>,
     ) -> Result<Vec<(usize, Vec<u8>)>, Error> {
         let path = objects.shape.file(db, &self.file);

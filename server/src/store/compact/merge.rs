@@ -25,20 +25,21 @@ impl Store {
         database: &Database,
         merge: &Merge,
     ) -> Result<Option<LtxFile>, Error> {
-        let view = View::of_run(&self.objects, &self.indexes, &database.key, &merge.inputs).await?;
+        let view = View::of_run(&self.objects, &self.indexes, &database.db, &merge.inputs).await?;
         let pgnos = pages_of(&view);
         let header = header(&view, &pgnos, merge.level)?;
         let path =
-            self.objects.shape.named(&database.key, merge.level, header.min_txid, header.max_txid);
-        let (index, content) = rewrite(&self.objects, &database.key, &view, &pgnos, header).await?;
-        let version = match self.objects.put_merged(&path, &content, header.timestamp_ms).await? {
+            self.objects.shape.named(&database.db, merge.level, header.min_txid, header.max_txid);
+        let (index, content) = rewrite(&self.objects, &database.db, &view, &pgnos, header).await?;
+        let version = match self.objects.create_merged(&path, &content, header.timestamp_ms).await?
+        {
             Created::New(version) => version,
             Created::Exists => return Ok(None),
         };
         self.metrics.compaction(merge.level, content.len());
         let txids = (header.min_txid, header.max_txid);
         let file = LtxFile::stored(merge.level, txids, content.len(), version);
-        self.indexes.put(&database.key, &file, Arc::clone(&index));
+        self.indexes.put(&database.db, &file, Arc::clone(&index));
         Ok(Some(file))
     }
 }

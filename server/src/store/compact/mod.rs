@@ -6,27 +6,30 @@
 //! into: a crash in the middle leaves files that are of use, or are made again. On a shared store one
 //! server at a time compacts a database, by a claim; should two do it, they make the same files.
 
+mod claim;
 mod merge;
+mod remove;
 mod schedule;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
+use claim::CompactionClaim;
 use schedule::Merge;
 pub use schedule::{Level, Schedule};
 
-use super::claim::{Claim, Held, now_ms};
+use super::claim::now_ms;
 use super::database::Database;
 use super::error::Error;
 use super::files::LtxFile;
 use super::layout::SNAPSHOT_LEVEL;
-use super::objects::REMOVE_WITHIN;
-use super::{Store, layout};
+use super::moment::Moment;
+use super::rules;
+use super::{Store, Vacancy};
 use crate::key::DbKey;
 
 /// How many databases are compacted at the same time.
@@ -37,11 +40,6 @@ const REST: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_secs(10);
 /// How often every database is looked at.
 const ROUND: Duration = Duration::from_secs(3600);
-/// How long a claim lasts, and when it is written again.
-const CLAIM: Duration = Duration::from_secs(60);
-const RECLAIM: Duration = Duration::from_secs(30);
-/// What claims for compaction are called.
-const KIND: &str = "compaction";
 
 /// Which databases are to be compacted when.
 #[derive(Debug)]
@@ -92,9 +90,14 @@ impl Store {
         self.queue.add(key, if soon { REST.min(first) } else { first });
     }
 
+    /// Tells that a database was dropped, and that its files are to be removed.
+    pub(super) fn swept_soon(&self, key: &DbKey) {
+        self.queue.add(key, Duration::ZERO);
+    }
+
     /// Tells that a database was dropped, and that some of its files are to be removed later.
-    pub(super) fn cleared_later(&self, key: &DbKey) {
-        self.queue.add(key, REMOVE_WITHIN.saturating_add(Duration::from_secs(1)));
+    pub(super) fn swept_later(&self, key: &DbKey) {
+        self.queue.add(key, rules::GRACE.saturating_add(Duration::from_secs(1)));
     }
 
     /// Compacts in the background from now on.
@@ -160,21 +163,44 @@ impl Store {
 
     /// Merges and removes what is due; returns when to look again.
     pub(super) async fn try_compact(&self, key: &DbKey) -> Result<Option<Duration>, Error> {
+        let next = self.compact_living(key).await?;
+        let swept = self.sweep_if_due(key).await?;
+        Ok(next.into_iter().chain(swept).min())
+    }
+
+    /// Sweeps a name up that has had more than one database.
+    async fn sweep_if_due(&self, key: &DbKey) -> Result<Option<Duration>, Error> {
+        let slot = self.slot(key)?;
+        let head = match self.found(key, &slot).await? {
+            Ok(database) => database.head(),
+            Err((head, Vacancy::Vacant)) => head,
+            Err((head, Vacancy::Dropped)) => {
+                let _gate = slot.gate.lock().await;
+                match self.objects.end_incarnation(&head).await? {
+                    Some(head) => head,
+                    None => return Ok(Some(REST)),
+                }
+            }
+        };
+        let swept = slot.swept_at.lock().is_some_and(|at: Moment| at.age() < ROUND);
+        if !head.is_later() || swept {
+            return Ok(None);
+        }
+        let left = self.sweep(key).await?;
+        *slot.swept_at.lock() = left.is_none().then(Moment::now);
+        Ok(left.map(|left| left.saturating_add(Duration::from_secs(1))))
+    }
+
+    async fn compact_living(&self, key: &DbKey) -> Result<Option<Duration>, Error> {
         let Some(database) = self.fresh(key).await? else {
-            let slot = self.slot(key)?;
-            let _gate = slot.gate.lock().await;
-            return match self.clear_leftovers(key).await {
-                Ok(_) => Ok(None),
-                Err(Error::Dropped(left)) => Ok(Some(left.saturating_add(Duration::from_secs(1)))),
-                Err(error) => Err(error),
-            };
+            return Ok(None);
         };
         let now = now_ms();
         let due = {
             let state = database.state.read();
             self.queue.schedule.next_merge(&state.files, now).is_some()
         };
-        let due = due || !self.removable(&database).is_empty();
+        let due = due || self.is_removal_due(&database);
         let due = due || database.state.read().lacks_snapshot();
         if due {
             let Some(mut claim) = self.claim_compaction(key).await? else {
@@ -185,10 +211,13 @@ impl Store {
             done?;
         }
         let read = !database.pinned().is_empty();
+        let (_, floor_due) = database.old_floor();
         let state = database.state.read();
         let next = self.queue.schedule.next_look(&state.files, now_ms());
-        // What is being read may be due all the time.
-        Ok(if read { next.map(|next| next.max(RETRY)) } else { next })
+        // What is being read may be due all the time, and what must not be removed for now.
+        let next = if read || due { next.map(|next| next.max(RETRY)) } else { next };
+        let dead = (!state.dead.is_empty()).then(|| floor_due.unwrap_or(RETRY));
+        Ok(next.into_iter().chain(dead).min())
     }
 
     async fn compact_claimed(
@@ -215,8 +244,7 @@ impl Store {
                 None => database.reload().await?,
             }
         }
-        claim.hold(self).await?;
-        self.remove_old(database).await
+        self.remove_old(database, claim).await
     }
 
     /// Has a position begin with a snapshot after the page size changed, so that nobody has to merge
@@ -224,8 +252,8 @@ impl Store {
     pub(super) async fn begin_with_snapshot(&self, database: &Database) {
         if let Err(error) = self.snapshot_after_reshape(database).await {
             // It is made up for when the database is compacted; meanwhile it reads well.
-            tracing::warn!(database = %database.key, %error, "no snapshot of the new page size yet");
-            self.queue.add(&database.key, REST);
+            tracing::warn!(database = %database.db, %error, "no snapshot of the new page size yet");
+            self.queue.add(&database.db.key, REST);
         }
     }
 
@@ -244,90 +272,16 @@ impl Store {
         }
     }
 
-    /// Takes in a merged file, or removes it when its database was dropped while it was made: it would
-    /// stand in the way of the next one of that name.
+    /// Takes in a merged file. Should its database have been dropped while it was made, it lies where
+    /// nobody looks, and is swept up.
     async fn take_in_merged(&self, database: &Database, file: LtxFile) -> Result<(), Error> {
         let looked = database.look(Duration::ZERO).await;
-        if database.is_replaced() && self.outlived(&database.key, &file).await? {
-            let path = self.objects.shape.file(&database.key, &file);
-            self.objects.remove(vec![path], None).await?;
+        if database.is_replaced() {
+            self.swept_later(&database.db.key);
             return Err(Error::Replaced);
         }
         looked?;
         database.state.write().add(file);
         Ok(())
-    }
-
-    /// The files that may go now, but for those that somebody is reading.
-    fn removable(&self, database: &Database) -> Vec<LtxFile> {
-        let pinned = database.pinned();
-        let state = database.state.read();
-        let mut removable = self.queue.schedule.removable(&state.files, now_ms());
-        removable.retain(|file| !pinned.contains(&file.identity()));
-        removable
-    }
-
-    async fn remove_old(&self, database: &Database) -> Result<(), Error> {
-        let listed_at = Instant::now();
-        if self.objects.is_shared() {
-            database.reload().await?;
-        }
-        let removable = self.removable(database);
-        if removable.is_empty() {
-            return Ok(());
-        }
-        let path = |file: &LtxFile| self.objects.shape.file(&database.key, file);
-        let paths = removable.iter().map(path).collect();
-        // First out of memory, so that nobody begins to read them.
-        database.state.write().forget(&removable);
-        self.objects.remove(paths, listed_at.checked_add(REMOVE_WITHIN)).await
-    }
-
-    /// Claims the compaction of a database; `None` while another server has it.
-    async fn claim_compaction(&self, key: &DbKey) -> Result<Option<CompactionClaim>, Error> {
-        if !self.objects.is_shared() {
-            return Ok(Some(CompactionClaim { path: Path::default(), held: None }));
-        }
-        let path = layout::claim(KIND, key);
-        let over = self.objects.read_claim(&path).await?;
-        if over.as_ref().is_some_and(|held| held.claim.left().is_some()) {
-            return Ok(None);
-        }
-        let claim = Claim::new(&self.server, KIND, CLAIM)?;
-        let held = self.objects.write_claim(&path, &claim, over.as_ref()).await?;
-        let until = Instant::now().checked_add(RECLAIM);
-        Ok(held.map(|held| CompactionClaim { path, held: Some((held, until)) }))
-    }
-}
-
-/// The right to compact a database.
-struct CompactionClaim {
-    path: Path,
-    /// The claim and when to write it again; nothing on a store that nobody shares.
-    held: Option<(Held, Option<Instant>)>,
-}
-
-impl CompactionClaim {
-    /// Makes sure that it is held for a while longer.
-    async fn hold(&mut self, store: &Store) -> Result<(), Error> {
-        let Some((held, until)) = &self.held else {
-            return Ok(());
-        };
-        if until.is_some_and(|until| Instant::now() < until) {
-            return Ok(());
-        }
-        let claim = Claim::new(&store.server, KIND, CLAIM)?;
-        let again = store.objects.write_claim(&self.path, &claim, Some(held)).await?;
-        let again = again.ok_or_else(|| std::io::Error::other("another server compacts it now"))?;
-        self.held = Some((again, Instant::now().checked_add(RECLAIM)));
-        Ok(())
-    }
-
-    async fn end(self, store: &Store) {
-        if let Some((held, _)) = self.held
-            && let Err(error) = store.objects.end_claim(&self.path, &held).await
-        {
-            tracing::debug!(claim = %self.path, %error, "it must run out");
-        }
     }
 }

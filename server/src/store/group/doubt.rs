@@ -16,11 +16,12 @@ use tokio::time::Instant;
 
 use super::decision::{Committed, Decision};
 use crate::key::DbKey;
+use crate::store::base::Base;
 use crate::store::claim::now_ms;
-use crate::store::database::Database;
 use crate::store::error::Error;
 use crate::store::file_index::FileIndex;
 use crate::store::files::LtxFile;
+use crate::store::incarnation::Incarnation;
 use crate::store::layout::Tag;
 use crate::store::objects::Objects;
 use crate::store::{Slot, Store};
@@ -34,8 +35,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often a writer finds another group in its way.
 const ROUNDS: usize = 8;
 
+/// A file that waits for the decision on its group.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Waiting {
+    /// Whose it is.
+    pub(in crate::store) db: Arc<Incarnation>,
+    /// The file.
+    pub(in crate::store) file: LtxFile,
+}
+
 /// The file after the last transaction that counts, as it was when somebody last looked.
-pub(in crate::store) type Doubt = Arc<Mutex<Option<LtxFile>>>;
+pub(in crate::store) type Doubt = Arc<Mutex<Option<Waiting>>>;
 
 /// Whether a file counts.
 pub(in crate::store) enum Standing {
@@ -62,14 +72,14 @@ pub(in crate::store) async fn standing(
 }
 
 impl Store {
-    /// The database to commit to: [`Store::known_base`], without a file of a group in the way, but for
+    /// What to commit to: [`Store::known_base`], without a file of a group in the way, but for
     /// one of that group's. The gate is held.
     pub(in crate::store) async fn base(
         &self,
         key: &DbKey,
         slot: &Arc<Slot>,
         own: Option<Tag>,
-    ) -> Result<Option<Arc<Database>>, Error> {
+    ) -> Result<Base, Error> {
         for _ in 0..ROUNDS {
             let base = self.known_base(key, slot).await?;
             if !self.resolve(key, slot, own, PATIENCE).await? {
@@ -81,16 +91,16 @@ impl Store {
 
     /// Clears a file of a group out of the way, if that can be done at once. For readers.
     pub(in crate::store) async fn resolve_if_idle(&self, key: &DbKey, slot: &Arc<Slot>) -> bool {
-        let Some(file) = *slot.doubt.lock() else {
+        let Some(waiting) = slot.doubt.lock().clone() else {
             return false;
         };
         let Ok(_gate) = slot.gate.try_lock() else {
             return false;
         };
-        let age = Duration::from_millis(now_ms().saturating_sub(file.written_ms));
+        let age = Duration::from_millis(now_ms().saturating_sub(waiting.file.written_ms));
         let abandoned = age >= ABANDONED || !self.objects.is_shared();
         let resolved = async {
-            if abandoned || self.is_decided(key, &file).await? {
+            if abandoned || self.is_decided(&waiting).await? {
                 return self.resolve(key, slot, None, Duration::ZERO).await;
             }
             Ok(false)
@@ -101,10 +111,10 @@ impl Store {
         })
     }
 
-    async fn is_decided(&self, key: &DbKey, file: &LtxFile) -> Result<bool, Error> {
-        let index = self.indexes.get(&self.objects, &key.clone().into(), file).await?;
+    async fn is_decided(&self, Waiting { db, file }: &Waiting) -> Result<bool, Error> {
+        let index = self.indexes.get(&self.objects, db, file).await?;
         match index.marks.group {
-            Some(tag) => Ok(self.objects.read_decision(&key.cluster, tag).await?.is_some()),
+            Some(tag) => Ok(self.objects.read_decision(&db.key.cluster, tag).await?.is_some()),
             None => Ok(false),
         }
     }
@@ -119,10 +129,10 @@ impl Store {
         own: Option<Tag>,
         patience: Duration,
     ) -> Result<bool, Error> {
-        let Some(file) = *slot.doubt.lock() else {
+        let Some(waiting) = slot.doubt.lock().clone() else {
             return Ok(false);
         };
-        let index = match self.indexes.get(&self.objects, &key.clone().into(), &file).await {
+        let index = match self.indexes.get(&self.objects, &waiting.db, &waiting.file).await {
             // Another server was faster.
             Err(Error::Gone(_)) => return self.seen_again(slot).await,
             index => index?,
@@ -134,7 +144,7 @@ impl Store {
         let patience = if self.objects.is_shared() { patience } else { Duration::ZERO };
         let decision = self.decision_within(key, tag, patience).await?;
         if decision.admits(&key.db, &index).is_none() {
-            self.undo(key, slot, &file, &index).await?;
+            self.undo(key, slot, &waiting, &index).await?;
         }
         self.seen_again(slot).await
     }
@@ -175,19 +185,22 @@ impl Store {
         &self,
         key: &DbKey,
         slot: &Arc<Slot>,
-        file: &LtxFile,
+        Waiting { db, file }: &Waiting,
         index: &FileIndex,
     ) -> Result<(), Error> {
-        let path = self.objects.shape.file(key, file);
+        let path = self.objects.shape.file(db, file);
         // The same bytes, whichever server makes them.
         let timestamp_ms = index.timestamp_ms;
         if file.min_txid == Txid(1) {
-            let content = self.tombstone(key, index.page_size, Pos::EMPTY, timestamp_ms)?;
+            let content = self.tombstone(db, index.page_size, Pos::EMPTY, timestamp_ms)?;
             self.objects.replace(&path, file, &content, timestamp_ms).await?;
-            self.cleared_later(key);
+            self.swept_later(key);
             return Ok(());
         }
         let database = self.open(key, slot).await?.ok_or(Error::NoDatabase)?;
+        if database.db != *db {
+            return Ok(());
+        }
         let view = database.view(None).await?;
         if view.pos.txid.next() == file.min_txid {
             let page1 = vec![Pgno::ONE];

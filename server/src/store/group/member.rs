@@ -12,10 +12,10 @@ use super::GroupTx;
 use crate::key::DbKey;
 use crate::offload::offload;
 use crate::spool::Spool;
+use crate::store::base::Base;
 use crate::store::commit::By;
 use crate::store::convert::{self, Converted, Sound};
 use crate::store::create::Created;
-use crate::store::database::Database;
 use crate::store::error::Error;
 use crate::store::file_index::FileIndex;
 use crate::store::files::LtxFile;
@@ -34,7 +34,7 @@ pub(super) struct Member {
 pub(super) struct Admitted {
     key: DbKey,
     slot: Arc<Slot>,
-    database: Option<Arc<Database>>,
+    base: Base,
     sound: Sound,
 }
 
@@ -42,8 +42,8 @@ pub(super) struct Admitted {
 pub(super) struct Prepared {
     pub(super) key: DbKey,
     pub(super) slot: Arc<Slot>,
-    /// The database as it was before; `None` when the file makes it.
-    pub(super) database: Option<Arc<Database>>,
+    /// What was there before.
+    pub(super) base: Base,
     pub(super) sound: Sound,
     pub(super) file: LtxFile,
     pub(super) index: Arc<FileIndex>,
@@ -79,7 +79,7 @@ impl Member {
         let slot = store.slot(&key)?;
         let scratch = store.objects.scratch().to_owned();
         let len_bytes = usize::try_from(tx.upload.len()).unwrap_or(usize::MAX);
-        let now_ms = store.time_of_next(&slot).await;
+        let now_ms = store.time_of_next(&slot).await?;
         let work = move || convert::convert(&tx.upload, &scratch, now_ms, Some(tag));
         let converted = offload(len_bytes, work).await??;
         if converted.header.min_txid != converted.header.max_txid {
@@ -94,15 +94,15 @@ impl Member {
         let Member { key, slot, lease_id, converted: Converted { header, sound } } = self;
         let by = By::Client(lease_id.as_deref());
         let known = sound.as_ref().ok();
-        let database = store.checked(&key, &slot, &header, known, by, Some(tag)).await?;
-        Ok(Admitted { key, slot, database, sound: sound? })
+        let base = store.checked(&key, &slot, &header, known, by, Some(tag)).await?;
+        Ok(Admitted { key, slot, base, sound: sound? })
     }
 }
 
 impl Admitted {
     /// The order in which files are made.
     pub(super) fn rank(&self) -> u8 {
-        match (&self.database, self.sound.file.in_memory()) {
+        match (self.base.database(), self.sound.file.in_memory()) {
             (None, _) => 2,
             (Some(_), Some(_)) => 1,
             (Some(_), None) => 0,
@@ -113,8 +113,8 @@ impl Admitted {
     pub(super) async fn prepare(self, store: &Store, tag: Tag) -> Result<Prepared, Failed> {
         match self.make_file(store, tag).await {
             Ok(Some((file, index))) => {
-                let Admitted { key, slot, database, sound } = self;
-                Ok(Prepared { key, slot, database, sound, file, index })
+                let Admitted { key, slot, base, sound } = self;
+                Ok(Prepared { key, slot, base, sound, file, index })
             }
             Ok(None) => Err(Failed { key: self.key, slot: self.slot, error: None }),
             Err(error) => {
@@ -131,29 +131,25 @@ impl Admitted {
         store: &Store,
         tag: Tag,
     ) -> Result<Option<(LtxFile, Arc<FileIndex>)>, Error> {
-        let Admitted { key, sound, .. } = self;
-        let txid = sound.header.min_txid;
-        let path = store.objects.shape.named(key, 0, txid, txid);
-        let created = store.objects.create(&path, &sound.file, sound.index.timestamp_ms).await?;
-        if self.database.is_none() {
-            store.objects.settle(&store.objects.shape.level(key, 0)).await?;
-        }
-        let db =
-            self.database.as_ref().map_or_else(|| Arc::new(key.clone()), |d| Arc::clone(&d.key));
-        if let Created::New(version) = created {
+        let Admitted { base, sound, .. } = self;
+        let (db, txid) = (base.db(), sound.header.min_txid);
+        if let Created::New(version) = store.make_file(base, sound).await? {
+            store.confirm(base, txid).await?;
             let file = LtxFile::stored(0, (txid, txid), sound.file.len(), version);
-            store.indexes.put(&db, &file, Arc::clone(&sound.index));
+            store.indexes.put(db, &file, Arc::clone(&sound.index));
             return Ok(Some((file, Arc::clone(&sound.index))));
         }
+        store.objects.settle(&store.objects.shape.level(db, 0)).await?;
         // The same may have been sent before, to a server that died, or is at it too.
-        let listed = store.objects.committed_from(key, txid).await?;
+        let listed = store.objects.committed_from(db, txid).await?;
         let there = listed.into_iter().find(|f| (f.min_txid, f.max_txid) == (txid, txid));
-        let there = there.ok_or_else(|| Error::Gone(path.to_string()))?;
-        let index = store.indexes.get(&store.objects, &db, &there).await?;
+        let path = || store.objects.shape.named(db, 0, txid, txid).to_string();
+        let there = there.ok_or_else(|| Error::Gone(path()))?;
+        let index = store.indexes.get(&store.objects, db, &there).await?;
         if index.marks.group != Some(tag) {
             return Ok(None);
         }
-        if sound.is_file(&store.objects, &db, there, &index).await? {
+        if sound.is_file(&store.objects, db, there, &index).await? {
             Ok(Some((there, index)))
         } else {
             Err(Error::OtherGroup)

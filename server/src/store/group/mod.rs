@@ -29,6 +29,7 @@ use tokio::sync::MutexGuard;
 
 pub use decision::GroupId;
 use decision::{Committed, Decision};
+use doubt::Waiting;
 pub(super) use doubt::{Standing, standing};
 use member::{Failed, Member, Prepared};
 
@@ -227,7 +228,7 @@ impl Store {
         }
         // Another was faster there; only now, with the group decided, is it waited for.
         let base = self.base(&key, &slot, None).await;
-        let pos = base.map(|base| base.map_or(Pos::EMPTY, |database| database.pos()));
+        let pos = base.map(|base| base.pos());
         Err(GroupError { db, error: pos.map_or_else(|error| error, Error::PosMismatch) })
     }
 
@@ -261,8 +262,8 @@ impl Store {
     /// Lets the databases see what became of files that were made. Those that do not count are replaced;
     /// should that fail, whoever wants their place does it.
     async fn undo_prepared(&self, prepared: &[Prepared]) {
-        for Prepared { key, slot, file, .. } in prepared {
-            *slot.doubt.lock() = Some(*file);
+        for Prepared { key, slot, base, file, .. } in prepared {
+            *slot.doubt.lock() = Some(Waiting { db: Arc::clone(base.db()), file: *file });
             if let Err(error) = self.resolve(key, slot, None, std::time::Duration::ZERO).await {
                 tracing::warn!(database = %key, %error, "a file of a group stays for now");
                 slot.forget().await;

@@ -56,11 +56,13 @@ impl Store {
         }
     }
 
-    /// Whether a file that a group made, or another of its name, is there.
+    /// Whether a file that a group made, or another of its name, is there: in the incarnation that lives,
+    /// because those of others do not count any more.
     async fn has_files(&self, cluster: &ClusterName, group: &Committed) -> Result<bool, Error> {
         for member in &group.members {
             let key = DbKey { cluster: cluster.clone(), db: member.db.clone() };
-            let path = self.objects.shape.named(&key, 0, member.txid, member.txid);
+            let head = self.objects.head(&key).await?;
+            let path = self.objects.shape.named(&head.db, 0, member.txid, member.txid);
             if self.objects.exists(&path).await? {
                 return Ok(true);
             }

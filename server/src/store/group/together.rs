@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::decision::Committed;
 use super::member::Prepared;
 use crate::key::DbKey;
+use crate::store::base::Base;
 use crate::store::claim::now_ms;
 use crate::store::database::{Changes, Database};
 use crate::store::error::Error;
@@ -177,9 +178,8 @@ impl Store {
         let mut new = Vec::new();
         for member in prepared {
             *member.slot.doubt.lock() = None;
-            if member.database.is_none()
-                && let Ok(database) =
-                    self.made_by(Arc::new(member.key.clone()), &member.slot, member.file).await
+            if let Base::Vacant(head) = &member.base
+                && let Ok(database) = self.made_by(head, &member.slot, member.file).await
             {
                 new.push((member.slot.database.lock().await, database));
             }
@@ -203,7 +203,7 @@ type New<'a> = (MutexGuard<'a, Option<Arc<Database>>>, Arc<Database>);
 
 fn take_in(prepared: &[Prepared], new: Vec<New<'_>>, group: &Arc<Committed>) {
     // All at once, so that nobody sees some with it and some without.
-    let known = prepared.iter().filter_map(|member| Some((member, member.database.as_ref()?)));
+    let known = prepared.iter().filter_map(|member| Some((member, member.base.database()?)));
     let mut states: Vec<_> = known.map(|(member, known)| (member, known.state.write())).collect();
     for (member, state) in &mut states {
         let base = state.tip.pos;

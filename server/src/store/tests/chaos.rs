@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use litevfs::types::{Pgno, Pos};
-use object_store::memory::InMemory;
 
 use super::faulty::Faults;
+use super::memory::Memory;
 use super::model::{Model, Tx};
 use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
@@ -22,7 +22,7 @@ const LEASE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(300);
 
 struct Chaos {
-    inner: Arc<InMemory>,
+    inner: Arc<Memory>,
     faults: Arc<Faults>,
     keep: Duration,
     servers: Vec<Arc<Store>>,
@@ -35,7 +35,7 @@ struct Chaos {
 
 impl Chaos {
     async fn new(seed: u64, keep: Duration) -> Chaos {
-        let (inner, faults) = (Arc::new(InMemory::new()), Faults::new(seed));
+        let (inner, faults) = (Arc::new(Memory::new()), Faults::new(seed));
         let mut servers = Vec::new();
         for _ in 0..SERVERS {
             servers.push(open(&inner, &faults, eager(keep)).await);

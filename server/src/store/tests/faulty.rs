@@ -2,7 +2,6 @@
 //! with false answers, or with bytes that were damaged on their way.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,12 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    Attributes, CopyOptions, Extensions, GetOptions, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result,
 };
+
+use super::memory::Memory;
 
 /// One in so many requests fails; 0 for none.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Faults {
 
 #[derive(Debug)]
 pub struct Faulty {
-    pub inner: Arc<InMemory>,
+    pub inner: Arc<Memory>,
     pub faults: Arc<Faults>,
     /// Whether conditions are ignored, as some stores do without a word.
     pub lax: bool,
@@ -175,31 +176,30 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         tokio::time::sleep(TRIP).await;
-        match self.faults.strike(1) {
-            Some(_) => Err(failed("503")),
-            None => self.inner.get_opts(path, options).await,
-        }
-    }
-
-    async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let parts = self.inner.get_ranges(path, ranges).await?;
+        let is_part = options.range.is_some();
         let Some(kind) = self.faults.strike(4) else {
-            return Ok(parts);
+            return self.inner.get_opts(path, options).await;
         };
-        if kind == 0 {
-            return Err(failed("body cut"));
+        if kind == 0 || !is_part {
+            return Err(failed("503"));
         }
-        // One bit in one of the parts.
-        let which = self.faults.below(u32::try_from(parts.len()).unwrap_or(1)) as usize;
-        let damage = |(place, part): (usize, Bytes)| {
-            let mut bytes = part.to_vec();
-            if place == which && !bytes.is_empty() {
-                let at = self.faults.below(u32::try_from(bytes.len()).unwrap()) as usize;
-                bytes[at] ^= 1 << self.faults.below(8);
-            }
-            Bytes::from(bytes)
-        };
-        Ok(parts.into_iter().enumerate().map(damage).collect())
+        // One bit of it is another one.
+        let got = self.inner.get_opts(path, options).await?;
+        let (meta, range) = (got.meta.clone(), got.range.clone());
+        let mut bytes = got.bytes().await?.to_vec();
+        if !bytes.is_empty() {
+            let at = self.faults.below(u32::try_from(bytes.len()).unwrap()) as usize;
+            bytes[at] ^= 1 << self.faults.below(8);
+        }
+        let damaged = futures_util::stream::iter([Ok(Bytes::from(bytes))]).boxed();
+        let payload = GetResultPayload::Stream(damaged);
+        Ok(GetResult {
+            payload,
+            meta,
+            range,
+            attributes: Attributes::new(),
+            extensions: Extensions::new(),
+        })
     }
 
     fn delete_stream(

@@ -9,13 +9,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use litevfs::types::{ClusterName, DbName, Pgno, Pos};
-use object_store::memory::InMemory;
 
 use super::faulty::Faults;
+use super::memory::Memory;
 use super::model::{Model, Tx};
 use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
 use crate::store::compact::Schedule;
+use crate::store::rules;
 use crate::store::{Error, GroupError, GroupId, GroupTx, Outcome, Positions, Store};
 
 const DBS: [&str; 3] = ["a", "b", "c"];
@@ -60,7 +61,7 @@ async fn dying<T>(steps: u32, work: impl Future<Output = T>) -> Option<T> {
 /// Whether an error says that nothing was applied, or will be.
 fn is_definite(error: &Error) -> bool {
     use Error as E;
-    matches!(error, E::PosMismatch(_) | E::GroupAborted | E::Dropped(_) | E::Replaced)
+    matches!(error, E::PosMismatch(_) | E::GroupAborted | E::Replaced)
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -79,7 +80,7 @@ struct Open {
 }
 
 struct Chaos {
-    inner: Arc<InMemory>,
+    inner: Arc<Memory>,
     faults: Arc<Faults>,
     servers: Vec<Arc<Store>>,
     models: BTreeMap<DbName, Model>,
@@ -93,7 +94,7 @@ struct Chaos {
 
 impl Chaos {
     async fn new(seed: u64) -> Chaos {
-        let (inner, faults) = (Arc::new(InMemory::new()), Faults::new(seed));
+        let (inner, faults) = (Arc::new(Memory::new()), Faults::new(seed));
         let mut servers = Vec::new();
         for _ in 0..SERVERS {
             servers.push(open(&inner, &faults, eager(3600 * SECOND)).await);
@@ -213,7 +214,6 @@ impl Chaos {
                     return;
                 }
                 Err(Error::PosMismatch(_)) => return,
-                Err(Error::Dropped(left)) => tokio::time::sleep(left).await,
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -366,7 +366,7 @@ fn no_group_is_ever_seen_in_half_lost_or_doubled_whatever_fails() {
 
 /// Two servers, and databases `a` and `b` of one page; a group is to change both and to make `c`.
 async fn started() -> (Arc<Store>, Arc<Store>, Vec<(DbName, Tx)>) {
-    let (inner, faults) = (Arc::new(InMemory::new()), Faults::new(1));
+    let (inner, faults) = (Arc::new(Memory::new()), Faults::new(1));
     let one = open(&inner, &faults, Schedule::default()).await;
     let other = open(&inner, &faults, Schedule::default()).await;
     let mut txs = Vec::new();
@@ -458,7 +458,7 @@ fn of_two_groups_that_want_the_same_place_one_is_committed_at_most() {
 #[test]
 fn decisions_go_when_no_file_is_left_that_needs_them() {
     block_on(async {
-        let inner = Arc::new(InMemory::new());
+        let inner = Arc::new(Memory::new());
         let store = open(&inner, &Faults::new(1), eager(Duration::ZERO)).await;
         let mut models: Vec<Model> = DBS.iter().map(|_| Model::new(512)).collect();
         let mut last = 0;
@@ -480,7 +480,7 @@ fn decisions_go_when_no_file_is_left_that_needs_them() {
         tokio::time::sleep(25 * 3600 * SECOND).await;
         for db in DBS {
             store.try_compact(&key(db)).await.unwrap();
-            tokio::time::sleep(SECOND).await;
+            tokio::time::sleep(rules::GRACE + SECOND).await;
             store.try_compact(&key(db)).await.unwrap();
         }
         store.sweep_decisions().await.unwrap();

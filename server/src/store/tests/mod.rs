@@ -4,6 +4,7 @@ mod chaos;
 mod explore;
 mod faulty;
 mod groups;
+mod memory;
 #[allow(dead_code, reason = "the tests through HTTP use the rest")]
 #[path = "../../../tests/api/model.rs"]
 mod model;
@@ -16,8 +17,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::memory::InMemory;
-
 use super::compact::{Level, Schedule};
 use super::layout::Shape;
 use super::location::{Location, Settings};
@@ -27,6 +26,7 @@ use crate::key::DbKey;
 use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolWriter};
 use faulty::{Faults, Faulty};
+use memory::Memory;
 
 fn key(db: &str) -> DbKey {
     DbKey { cluster: "c".parse().unwrap(), db: db.parse().unwrap() }
@@ -38,7 +38,7 @@ fn eager(keep: Duration) -> Schedule {
     Schedule { level0_keep: keep, levels: [level; 3], snapshots: level }
 }
 
-async fn open(inner: &Arc<InMemory>, faults: &Arc<Faults>, schedule: Schedule) -> Arc<Store> {
+async fn open(inner: &Arc<Memory>, faults: &Arc<Faults>, schedule: Schedule) -> Arc<Store> {
     let faulty = Faulty { inner: Arc::clone(inner), faults: Arc::clone(faults), lax: false };
     open_faulty(faulty, schedule).await.unwrap()
 }

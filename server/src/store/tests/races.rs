@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use litevfs::types::{Pgno, Pos, Txid};
-use object_store::memory::InMemory;
 
 use super::faulty::Faults;
+use super::memory::Memory;
 use super::model::Model;
 use super::{eager, key, newest, open, spool};
 use crate::lease::LeaseError;
 use crate::metrics::Metrics;
 use crate::store::compact::Schedule;
+use crate::store::incarnation::{Incarnation, IncarnationId};
 use crate::store::location::{Location, Settings};
 use crate::store::{Error, Store};
 
@@ -26,15 +27,15 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Two servers on one store; the first one's requests can be made slow.
-async fn pair(schedule: Schedule) -> (Arc<InMemory>, Arc<Faults>, Arc<Store>, Arc<Store>) {
-    let (inner, faults) = (Arc::new(InMemory::new()), Faults::new(1));
+async fn pair(schedule: Schedule) -> (Arc<Memory>, Arc<Faults>, Arc<Store>, Arc<Store>) {
+    let (inner, faults) = (Arc::new(Memory::new()), Faults::new(1));
     let slow = open(&inner, &faults, schedule.clone()).await;
     let other = open(&inner, &Faults::new(2), schedule).await;
     (inner, faults, slow, other)
 }
 
 /// What a server that knows nothing yet finds.
-async fn found(inner: &Arc<InMemory>) -> Option<Pos> {
+async fn found(inner: &Arc<Memory>) -> Option<Pos> {
     let anew = open(inner, &Faults::new(3), Schedule::default()).await;
     newest(&anew, &key("db")).await.unwrap().map(|database| database.pos())
 }
@@ -178,8 +179,17 @@ fn a_lease_lives_on_whatever_servers_its_client_goes_through() {
     });
 }
 
+/// The files there are of a name, by incarnation.
+async fn incarnations(store: &Arc<Store>, db: &str) -> Vec<Option<IncarnationId>> {
+    let files = store.objects.files_of_name(&key(db)).await.unwrap();
+    let mut ids: Vec<_> = files.into_iter().map(|(id, _)| id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
 #[test]
-fn clearing_up_after_a_dropped_database_spares_the_next_one() {
+fn sweeping_up_after_a_dropped_database_spares_the_next_one() {
     block_on(async {
         let (inner, faults, slow, other) = pair(Schedule::default()).await;
         let key = key("db");
@@ -188,35 +198,30 @@ fn clearing_up_after_a_dropped_database_spares_the_next_one() {
             other.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
         }
         faults.slow_deletes.store(3000, Ordering::SeqCst);
-        faults.slow_puts.store(1, Ordering::SeqCst);
-        // Its own files are cleared away while another server makes the next of that name.
-        let tombstone = slow.drop_database(&key, None).await;
-        tombstone.unwrap();
-        tokio::time::sleep(60 * SECOND).await;
-        let mut next = Model::new(4096);
-        let ltx = next.commit(&[(1, 1)], 1);
-        let clearing = tokio::spawn({
+        slow.drop_database(&key, None).await.unwrap();
+        // Its files are swept up while another server makes the next of that name.
+        let sweeping = tokio::spawn({
             let (slow, key) = (Arc::clone(&slow), key.clone());
-            async move { slow.clear_leftovers(&key).await }
+            async move { slow.try_compact(&key).await }
         });
         tokio::time::sleep(SECOND).await;
-        let made = loop {
-            match other.commit(&key, spool(&ltx), None).await {
-                Err(Error::Dropped(left)) => tokio::time::sleep(left).await,
-                made => break made.unwrap(),
-            }
-        };
-        let _ = clearing.await.unwrap();
+        let mut next = Model::new(4096);
+        let ltx = next.commit(&[(1, 1)], 1);
+        let made = other.commit(&key, spool(&ltx), None).await.unwrap();
+        assert!(sweeping.await.unwrap().unwrap().is_some());
         assert_eq!(found(&inner).await, Some(made));
         // Nor does it matter how late.
-        tokio::time::sleep(600 * SECOND).await;
-        assert!(!slow.clear_leftovers(&key).await.unwrap());
+        tokio::time::sleep(HOUR).await;
+        while let Some(left) = slow.try_compact(&key).await.unwrap() {
+            tokio::time::sleep(left).await;
+        }
         assert_eq!(found(&inner).await, Some(made));
+        assert_eq!(incarnations(&slow, "db").await.len(), 1);
     });
 }
 
 #[test]
-fn a_merged_file_that_comes_after_the_drop_goes_too() {
+fn a_merged_file_that_comes_after_the_drop_is_swept_up() {
     block_on(async {
         let (inner, faults, slow, other) = pair(eager(HOUR)).await;
         let key = key("db");
@@ -224,17 +229,23 @@ fn a_merged_file_that_comes_after_the_drop_goes_too() {
         for fill in 1..9 {
             other.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
         }
-        faults.slow_puts.store(90_000, Ordering::SeqCst);
+        faults.slow_puts.store(9_000_000, Ordering::SeqCst);
         let merging = tokio::spawn({
             let (slow, key) = (Arc::clone(&slow), key.clone());
             async move { slow.try_compact(&key).await }
         });
         tokio::time::sleep(SECOND).await;
         other.drop_database(&key, None).await.unwrap();
-        tokio::time::sleep(30 * SECOND).await;
         let mut next = Model::new(4096);
         let made = other.commit(&key, spool(&next.commit(&[(1, 1)], 1)), None).await.unwrap();
         assert!(merging.await.unwrap().is_err());
+        assert_eq!(found(&inner).await, Some(made));
+        assert_eq!(incarnations(&other, "db").await.len(), 2);
+        tokio::time::sleep(2 * HOUR).await;
+        other.try_compact(&key).await.unwrap();
+        tokio::time::sleep(2 * HOUR).await;
+        other.try_compact(&key).await.unwrap();
+        assert_eq!(incarnations(&other, "db").await.len(), 1);
         assert_eq!(found(&inner).await, Some(made));
     });
 }
@@ -248,7 +259,8 @@ fn a_damaged_database_can_be_dropped_and_made_anew() {
         for fill in 1..9 {
             one.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
         }
-        let gone = one.objects.shape.named(&key, 0, Txid(4), Txid(4));
+        let first = Incarnation::first(key.clone());
+        let gone = one.objects.shape.named(&first, 0, Txid(4), Txid(4));
         one.objects.delete(&gone).await.unwrap();
         let anew = open(&inner, &Faults::new(3), Schedule::default()).await;
         assert!(matches!(anew.fresh(&key).await, Err(Error::Corrupt { .. })));

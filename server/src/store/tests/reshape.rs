@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use litevfs::types::{Pgno, Pos, Txid};
-use object_store::memory::InMemory;
 
 use super::faulty::Faults;
+use super::memory::Memory;
 use super::model::Model;
 use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
@@ -63,7 +63,7 @@ async fn plans(store: &Arc<Store>, key: &DbKey, last: u64) -> Vec<Vec<(u8, u64, 
 #[test]
 fn a_snapshot_is_there_before_the_answer_and_begins_every_later_plan() {
     block_on(async {
-        let (inner, key) = (Arc::new(InMemory::new()), key("db"));
+        let (inner, key) = (Arc::new(Memory::new()), key("db"));
         let store = open(&inner, &Faults::new(1), Schedule::default()).await;
         let mut model = Model::new(512);
         reshape(&store, &key, &mut model).await;
@@ -81,7 +81,7 @@ fn a_snapshot_is_there_before_the_answer_and_begins_every_later_plan() {
 #[test]
 fn a_missing_snapshot_is_made_up_for_and_missed_by_no_reader() {
     block_on(async {
-        let (inner, key) = (Arc::new(InMemory::new()), key("db"));
+        let (inner, key) = (Arc::new(Memory::new()), key("db"));
         let (faults, mut model) = (Faults::new(1), Model::new(512));
         faults.no_snapshots.store(true, Ordering::SeqCst);
         let dead = open(&inner, &faults, Schedule::default()).await;
@@ -108,7 +108,7 @@ fn a_missing_snapshot_is_made_up_for_and_missed_by_no_reader() {
 fn no_merged_file_reaches_over_a_change() {
     for no_snapshots in [false, true] {
         block_on(async {
-            let (inner, key) = (Arc::new(InMemory::new()), key("db"));
+            let (inner, key) = (Arc::new(Memory::new()), key("db"));
             let (faults, mut model) = (Faults::new(1), Model::new(512));
             faults.no_snapshots.store(no_snapshots, Ordering::SeqCst);
             let store = open(&inner, &faults, eager(HOUR)).await;
@@ -134,7 +134,7 @@ fn no_merged_file_reaches_over_a_change() {
 #[test]
 fn another_server_follows_and_restores_what_was_before() {
     block_on(async {
-        let (inner, key) = (Arc::new(InMemory::new()), key("db"));
+        let (inner, key) = (Arc::new(Memory::new()), key("db"));
         let one = open(&inner, &Faults::new(1), Schedule::default()).await;
         let other = open(&inner, &Faults::new(2), Schedule::default()).await;
         let mut model = Model::new(512);

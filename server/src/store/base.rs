@@ -1,0 +1,94 @@
+//! What a commit builds on, and whether it counts once its file is there.
+
+use std::sync::Arc;
+
+use litevfs::types::{Pos, Txid};
+
+use super::database::Database;
+use super::error::Error;
+use super::head::Head;
+use super::incarnation::Incarnation;
+use super::rules;
+use super::{FRESH, Slot, Store, Vacancy};
+use crate::key::DbKey;
+
+/// How often a name is looked at again whose database was dropped a moment before.
+const ROUNDS: usize = 8;
+
+/// What a commit builds on.
+#[derive(Debug, Clone)]
+pub(super) enum Base {
+    /// A database.
+    Database(Arc<Database>),
+    /// An incarnation without one.
+    Vacant(Head),
+}
+
+impl Base {
+    /// The database, if there is one.
+    pub(super) fn database(&self) -> Option<&Database> {
+        match self {
+            Base::Database(database) => Some(database),
+            Base::Vacant(_) => None,
+        }
+    }
+
+    /// The same, for good.
+    pub(super) fn into_database(self) -> Option<Arc<Database>> {
+        match self {
+            Base::Database(database) => Some(database),
+            Base::Vacant(_) => None,
+        }
+    }
+
+    /// The incarnation.
+    pub(super) fn db(&self) -> &Arc<Incarnation> {
+        match self {
+            Base::Database(database) => &database.db,
+            Base::Vacant(head) => &head.db,
+        }
+    }
+
+    /// Its position.
+    pub(super) fn pos(&self) -> Pos {
+        self.database().map_or(Pos::EMPTY, Database::pos)
+    }
+}
+
+impl Store {
+    /// What to commit to, as it was moments ago.
+    pub(super) async fn known_base(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<Base, Error> {
+        for _ in 0..ROUNDS {
+            match self.found(key, slot).await? {
+                // A database that was dropped and made anew must not get a commit of the old one.
+                Ok(database) => match database.look(FRESH.saturating_mul(10)).await {
+                    Ok(()) => return Ok(Base::Database(database)),
+                    Err(Error::Replaced) => {}
+                    Err(error) => return Err(error),
+                },
+                Err((head, Vacancy::Vacant)) => return Ok(Base::Vacant(head)),
+                Err((head, Vacancy::Dropped)) => {
+                    self.objects.end_incarnation(&head).await?;
+                    self.swept_later(key);
+                }
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// Makes sure that a file counts which was just made: its creation may have taken any time.
+    pub(super) async fn confirm(&self, base: &Base, txid: Txid) -> Result<(), Error> {
+        match base {
+            Base::Database(database) => database.make_sure(Some(txid)).await,
+            Base::Vacant(head)
+                if !self.objects.is_shared() || rules::may_rely(head.known_at.age()) =>
+            {
+                Ok(())
+            }
+            Base::Vacant(head) => {
+                let now = self.objects.head(&head.db.key).await?;
+                rules::may_acknowledge(&now, &head.db, txid)
+            }
+        }
+    }
+}

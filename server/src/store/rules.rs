@@ -1,0 +1,156 @@
+//! What may be created, removed and acknowledged. Each rule is a predicate with its reason, and the one
+//! place that does the thing asks it, in every build.
+//!
+//! What they rest on together: a request may take effect at any time after it was sent, or twice, and
+//! its answer may come at any time after that. A server may be frozen between any two steps. So
+//!
+//! 1. names are used once: a commit's file is made only if there is none, in the folder of one incarnation;
+//! 2. what is removed is dead before, by a head that never moves back: removing it again, later, or never
+//!    makes no difference to anybody;
+//! 3. what takes a removed file's place afterwards does not count, because it is dead by its name.
+//!
+//! Time comes in at one place: an answer is given without another look at the head while what is known of
+//! it is younger than [`TRUST`], and files that stand in the way of late ones stay for [`GRACE`] after
+//! they are dead. Both are measured by a process on its own clocks, as time that passed: see
+//! [`super::moment`]. That clocks of different machines agree matters to what is kept for how long only.
+
+use std::time::Duration;
+
+use litevfs::types::Txid;
+
+use super::error::Error;
+use super::files::{Files, LtxFile};
+use super::head::Head;
+use super::incarnation::Incarnation;
+
+/// For how long a head that was read is relied on.
+pub const TRUST: Duration = Duration::from_secs(15);
+/// How long a file stays that stands in the way of late ones, after it was seen to be dead.
+pub const GRACE: Duration = Duration::from_secs(60);
+/// How far this server's clock and the store's may be apart for files to be removed by their age, and how
+/// far the time that a file bears may be ahead of when it was stored.
+pub const MAX_CLOCK_GAP: Duration = Duration::from_secs(60);
+/// How long a clock must have gone on evenly for files of a directory to be removed by their age: a
+/// machine that starts with a wrong clock sets it within that time.
+pub const STEADY: Duration = Duration::from_secs(300);
+
+// A request that began within TRUST of what it relies on must reach what GRACE keeps, whatever two
+// clocks count in that time.
+const _: () = assert!(GRACE.as_secs() >= 4 * TRUST.as_secs());
+
+/// Whether a stored file counts: a commit's own file up to the floor does not. Its place may have been
+/// free again, and taken by a commit that came late.
+pub fn counts(floor: Txid, file: &LtxFile) -> bool {
+    file.level > 0 || file.min_txid > floor
+}
+
+/// Whether a file is the one that was listed under its name: another one may have come late for its place.
+pub fn may_read(found: u64, listed: u64) -> bool {
+    found == listed
+}
+
+/// Whether what is known of a head from then may be relied on without asking again.
+pub fn may_rely(head_age: Duration) -> bool {
+    head_age <= TRUST
+}
+
+/// Whether a client may be told that the file which was made for a transaction counts, by a head that was
+/// read after it was made.
+///
+/// It does if its incarnation lives, and its place was never free again: files are removed below the floor
+/// only. Below it, it is not known whose transaction was merged.
+pub fn may_acknowledge(now: &Head, db: &Incarnation, txid: Txid) -> Result<(), Error> {
+    if *now.db != *db {
+        return Err(Error::Replaced);
+    }
+    if txid <= now.floor {
+        return Err(Error::Overtaken);
+    }
+    Ok(())
+}
+
+/// Whether a head may move so: to an incarnation that it never had, or to a higher floor.
+pub fn may_move(from: &Head, to: &Incarnation, floor: Txid) -> Result<(), Error> {
+    let anew = to.id.is_some() && to.id != from.db.id && floor == Txid::ZERO;
+    let raised = *to == *from.db && floor > from.floor;
+    if to.key == from.db.key && (anew || raised) {
+        Ok(())
+    } else {
+        Err(broken("a head moves on only"))
+    }
+}
+
+/// The floor that may be set so that these commits' own files can be removed, as far as they are the
+/// oldest of those that count; `None` when that is none of them.
+///
+/// The newest position can be read without them: merged files have what they had. And the newest
+/// commit's own file stays above the floor: by that servers know their database, and a commit that comes
+/// late for its place finds it taken. A file that waits for the decision on a group is newer still.
+pub fn floor_over(files: &Files, removable: &[LtxFile]) -> Option<Txid> {
+    let newest = files.level(0).next_back()?.min_txid;
+    let oldest = files.level(0).take_while(|file| file.max_txid < newest);
+    let oldest: Vec<LtxFile> = oldest.copied().take_while(|f| removable.contains(f)).collect();
+    let to = oldest.iter().map(|file| file.max_txid).max()?;
+    let below = |file: &LtxFile| file.level == 0 && file.min_txid <= to && file.max_txid > to;
+    let splits = files.iter().any(below);
+    (!splits && is_whole_without(files, &oldest)).then_some(to)
+}
+
+/// Whether a floor was seen for long enough to remove what is below: whoever relies on a head from before
+/// has made his file by then, and found its place taken.
+pub fn floor_holds(seen_for: Duration, shared: bool) -> bool {
+    !shared || seen_for >= GRACE
+}
+
+/// Whether a commit's own file may be removed, by a floor that holds.
+pub fn may_remove_commit(floor: Txid, file: &LtxFile) -> bool {
+    file.level == 0 && file.max_txid <= floor
+}
+
+/// Whether merged files may be removed: the newest position can be read without them. That stays so,
+/// however late it is done.
+pub fn may_remove_merged(files: &Files, removable: &[LtxFile]) -> bool {
+    removable.iter().all(|file| file.level > 0) && is_whole_without(files, removable)
+}
+
+fn is_whole_without(files: &Files, gone: &[LtxFile]) -> bool {
+    let mut rest = files.clone();
+    gone.iter().for_each(|file| rest.remove(file));
+    rest.plan(files.tip()).is_some()
+}
+
+/// Whether a file of an incarnation may be removed because that is dead, by a head that was read after
+/// the file was listed: a head never moves back to it, and no file of a later incarnation can have been
+/// listed before the head moved there.
+///
+/// The last of its commits' own files, which says that it was dropped, stays for longer: a commit for that
+/// place, from before, must find it taken.
+pub fn may_remove_dead(
+    now: &Head,
+    db: &Incarnation,
+    is_last: bool,
+    seen_for: Duration,
+    shared: bool,
+) -> bool {
+    now.db.key == db.key && now.db.id != db.id && (!is_last || !shared || seen_for >= GRACE)
+}
+
+/// Whether files may be removed by their age, with the store's clock and this server's so far apart.
+pub fn may_remove_by_age(gap: Duration) -> bool {
+    gap <= MAX_CLOCK_GAP
+}
+
+/// When a file was committed: the time that it bears, unless the server that made it had a clock which
+/// was ahead of the store's. Times in ms since the Unix epoch.
+pub fn commit_time(header_ms: u64, written_ms: u64) -> u64 {
+    /// The year 2020: what copies files may give them no time at all.
+    const EARLIEST: u64 = 1_577_836_800_000;
+    let gap = u64::try_from(MAX_CLOCK_GAP.as_millis()).unwrap_or(u64::MAX);
+    let ahead = header_ms > written_ms.saturating_add(gap) && written_ms >= EARLIEST;
+    if ahead { written_ms } else { header_ms }
+}
+
+/// A rule would have been broken: a mistake in this server, which goes no further.
+fn broken(what: &'static str) -> Error {
+    Error::Io(std::io::Error::other(format!("a rule of the store: {what}; please report this")))
+}
