@@ -29,7 +29,7 @@ pub enum Act {
     /// A transaction in both databases.
     Group,
     Drop,
-    /// The first transaction of a database: again for as long as the server asks to wait.
+    /// The first transaction of a database.
     MakeAnew,
     MakeAnewLarge,
     /// A SQLite file in place of what is there.
@@ -126,17 +126,7 @@ impl Client {
         let base = if anew { Point::empty() } else { self.known[0].clone() };
         let (tx, after) = self.tx_on(&base, pages);
         let (from, ltx, key) = (self.world.moment(), tx.ltx(), key(DBS[0]));
-        let done = loop {
-            let lease = self.lease.as_deref();
-            match self.server.commit(&key, spool(&ltx), lease).await {
-                Err(Error::Dropped(left)) if anew => {
-                    self.world.set_waits(self.number, true);
-                    tokio::time::sleep(left).await;
-                    self.world.set_waits(self.number, false);
-                }
-                done => break done,
-            }
-        };
+        let done = self.server.commit(&key, spool(&ltx), self.lease.as_deref()).await;
         let outcome = told(&done);
         self.record(from, Deed::Commit(vec![(0, base, after.clone())]), outcome);
         if outcome == Outcome::Acknowledged {
@@ -223,7 +213,6 @@ fn told<T>(done: &Result<T, Error>) -> Outcome {
         Err(
             E::PosMismatch(_)
             | E::Fenced(LeaseError::Held(_) | LeaseError::Lost)
-            | E::Dropped(_)
             | E::Replaced
             | E::NoDatabase
             | E::NoTxid(_)

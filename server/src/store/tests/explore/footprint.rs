@@ -33,6 +33,19 @@ impl Footprint {
         Footprint { reads: Vec::new(), writes: vec![path.clone()] }
     }
 
+    /// The same with other paths.
+    pub fn map(self, path: impl Fn(&Path) -> Path) -> Footprint {
+        let area = |area: Area| match area {
+            Area::Object(object) => Area::Object(path(&object)),
+            Area::Listing { folder, after } => {
+                let (folder, after) = (folder.as_ref().map(&path), after.as_ref().map(&path));
+                Area::Listing { folder, after }
+            }
+        };
+        let reads = self.reads.into_iter().map(area).collect();
+        Footprint { reads, writes: self.writes.iter().map(&path).collect() }
+    }
+
     pub fn is_write(&self) -> bool {
         !self.writes.is_empty()
     }

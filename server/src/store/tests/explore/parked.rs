@@ -126,13 +126,21 @@ fn lost() -> object_store::Error {
     object_store::Error::Generic { store: "parked", source: "the answer was lost".into() }
 }
 
-/// A path without what is random in it: the same in every run.
-fn plain(path: &Path) -> String {
-    let text = path.as_ref();
-    match text.split_once("/staging/") {
-        Some((before, _)) => format!("{before}/staging"),
-        None => text.to_owned(),
+/// A path without what is random in it, so that it is the same in every run: all incarnations of a name
+/// but the first count as one, and so do a sender's files on their way.
+fn plain(path: &Path, sender: Sender) -> Path {
+    let mut parts: Vec<String> = path.parts().map(|part| part.as_ref().to_owned()).collect();
+    if parts.get(1).is_some_and(|part| part == "staging") {
+        parts.truncate(2);
+        parts.push(format!("{sender:?}"));
     }
+    if let Some(part) = parts.get_mut(2)
+        && part.len() == 16
+        && part.bytes().all(|b| b.is_ascii_hexdigit())
+    {
+        "anew".clone_into(part);
+    }
+    Path::from_iter(parts)
 }
 
 /// Waits until it is a client's turn to ask something of its server.
@@ -161,7 +169,9 @@ impl Parked {
             }
             let sender = ACTOR.try_with(|&actor| Sender::Actor(actor));
             let sender = sender.unwrap_or(Sender::Server(self.server));
+            let plain = |path: &Path| plain(path, sender);
             let name = format!("{what} {}", path.map(plain).unwrap_or_default());
+            let footprint = footprint.map(plain);
             let (answer, arrives) = oneshot::channel();
             let work = move || work(&memory);
             let parking = Parking { work, done: None, answer: Some(answer) };
