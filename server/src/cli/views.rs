@@ -59,6 +59,8 @@ struct DatabaseStatus {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Info {
+    /// Not told by other servers of the protocol.
+    folder: Option<String>,
     restorable_paths: Vec<Point>,
 }
 
@@ -123,7 +125,9 @@ pub(super) async fn info(args: InfoArgs) -> Done {
         .map(|point| vec![point.max_tx_id, point.max_timestamp, point.post_apply_checksum])
         .collect();
     output::print(args.server.json, &shown, || {
-        format!("{} can go back to:\n\n", args.name)
+        let folder = info.folder.map(|folder| format!("its files are in the store's {folder}\n\n"));
+        folder.unwrap_or_default()
+            + &format!("{} can go back to:\n\n", args.name)
             + &table(&["TRANSACTION", "COMMITTED", "CHECKSUM"], &rows)
     })
 }

@@ -19,6 +19,8 @@ use crate::wire::rfc3339_ms;
 #[derive(Debug, Serialize)]
 pub(crate) struct InfoBody {
     name: String,
+    /// Ours: where its files lie in the store, which is what stock Litestream wants to be told.
+    folder: String,
     #[serde(rename = "restorablePaths")]
     restorable_paths: Vec<PointBody>,
 }
@@ -63,9 +65,10 @@ pub(crate) async fn info(
         Some("true" | "1") => true,
         Some(_) => return Err(ApiError::bad_input("all is true or false")),
     };
-    let points = current(&app, &key).await?.restore_points(all).await?;
+    let database = current(&app, &key).await?;
+    let points = database.restore_points(all).await?;
     let restorable_paths = points.into_iter().map(PointBody::from).collect();
-    Ok(Json(InfoBody { name: key.db.to_string(), restorable_paths }))
+    Ok(Json(InfoBody { name: key.db.to_string(), folder: database.folder(), restorable_paths }))
 }
 
 /// Where a restore with the same parameters would go.

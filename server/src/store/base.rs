@@ -1,6 +1,7 @@
 //! What a commit builds on, and whether it counts once its file is there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use litevfs::types::{Pos, Txid};
 
@@ -47,6 +48,17 @@ impl Base {
             Base::Database(database) => &database.db,
             Base::Vacant(head) => &head.db,
         }
+    }
+
+    /// Makes sure that it has not moved on: to refuse what comes after is kinder than not to know.
+    pub(super) async fn still_follows(&self) -> Result<(), Error> {
+        let Base::Database(database) = self else {
+            return Ok(());
+        };
+        let before = database.pos();
+        database.look(Duration::ZERO).await?;
+        let now = database.pos();
+        if now == before { Ok(()) } else { Err(Error::PosMismatch(now)) }
     }
 
     /// Its position.

@@ -239,6 +239,9 @@ impl Store {
                 }
                 Err(Error::PosMismatch(database.map_or(Pos::EMPTY, |database| database.pos())))
             }
+            Err(refusal @ (Error::PosMismatch(_) | Error::Replaced)) => {
+                self.refuse(key, slot, Some(&sound), refusal).await
+            }
             Err(error) => {
                 // It may be there all the same, or appear: only the files can tell.
                 slot.forget().await;
@@ -252,7 +255,15 @@ impl Store {
     pub(super) async fn make_file(&self, base: &Base, sound: &Sound) -> Result<Created, Error> {
         let (db, txid) = (base.db(), sound.header.min_txid);
         let path = self.objects.shape.named(db, 0, txid, txid);
-        let created = self.objects.create(&path, &sound.file, sound.index.timestamp_ms).await;
+        let staged = self.objects.stage(&sound.file).await?;
+        if let Some(staged) = &staged
+            && let Err(error) = base.still_follows().await
+        {
+            self.objects.remove(vec![staged.clone()]).await?;
+            return Err(error);
+        }
+        let at_ms = sound.index.timestamp_ms;
+        let created = self.objects.create_staged(&path, &sound.file, at_ms, staged).await;
         if base.database().is_none() && matches!(created, Ok(Created::New(_))) {
             // The cluster's folder may be as new, made and not yet synced by another commit.
             self.objects.settle(&self.objects.shape.level(db, 0)).await?;

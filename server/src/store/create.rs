@@ -57,10 +57,21 @@ impl Objects {
         content: &Arc<Spool>,
         timestamp_ms: u64,
     ) -> Result<Created, Error> {
+        self.create_staged(path, content, timestamp_ms, None).await
+    }
+
+    /// The same with content that [`Objects::stage`] has sent already.
+    pub async fn create_staged(
+        &self,
+        path: &Path,
+        content: &Arc<Spool>,
+        timestamp_ms: u64,
+        mut staged: Option<Path>,
+    ) -> Result<Created, Error> {
         let deadline = Instant::now().checked_add(PATIENCE);
         let mut pause = FIRST_PAUSE;
         loop {
-            let failure = match self.try_create(path, content, timestamp_ms).await {
+            let failure = match self.try_create(path, content, timestamp_ms, staged.take()).await {
                 Ok(Some(version)) => return Ok(Created::New(version)),
                 Ok(None) => match self.compare(path, content).await {
                     Ok(Compared::Same(version)) => return Ok(Created::New(version)),
@@ -88,6 +99,7 @@ impl Objects {
         path: &Path,
         content: &Arc<Spool>,
         timestamp_ms: u64,
+        staged: Option<Path>,
     ) -> Result<Option<u64>, Error> {
         if let Some(made) = self.create_in_dir(path, content).await? {
             return Ok(made);
@@ -99,7 +111,7 @@ impl Objects {
                 let put = self.timed("put", put).await;
                 put.map(|put| version(put.e_tag.as_deref()))
             }
-            None => self.create_large(path, content).await?,
+            None => self.create_large(path, content, staged).await?,
         };
         match result {
             Ok(version) => Ok(Some(version)),
@@ -144,14 +156,28 @@ impl Objects {
         options
     }
 
-    /// Sends a file in parts under another name, then moves it to its place unless that is taken.
+    /// Sends a large file in parts under another name, for that may take minutes; returns that name. A
+    /// small one goes up with its creation.
+    pub async fn stage(&self, content: &Arc<Spool>) -> Result<Option<Path>, Error> {
+        if content.in_memory().is_some() {
+            return Ok(None);
+        }
+        let staged = layout::staging().join(fresh_name()?);
+        self.send(&staged, content).await?;
+        Ok(Some(staged))
+    }
+
+    /// Moves a large file that was staged to its place unless that is taken.
     async fn create_large(
         &self,
         path: &Path,
         content: &Arc<Spool>,
+        staged: Option<Path>,
     ) -> Result<object_store::Result<u64>, Error> {
-        let staged = layout::staging().join(fresh_name()?);
-        self.send(&staged, content).await?;
+        let staged = match staged {
+            Some(staged) => staged,
+            None => self.stage(content).await?.ok_or_else(|| io::Error::other("it is small"))?,
+        };
         let options = RenameOptions::new().with_target_mode(RenameTargetMode::Create);
         if let Err(error) = self.store.rename_opts(&staged, path, options).await {
             let _ = self.store.delete(&staged).await;

@@ -21,7 +21,7 @@ use super::group::together::Together;
 use super::head::Head;
 use super::incarnation::Incarnation;
 use super::indexes::Indexes;
-use super::layout::SNAPSHOT_LEVEL;
+use super::layout::{self, SNAPSHOT_LEVEL};
 use super::learned::Learned;
 use super::moment::Moment;
 use super::objects::Objects;
@@ -295,6 +295,11 @@ impl Database {
         let pins = self.pins.lock();
         let files: Vec<Arc<[LtxFile]>> = pins.iter().filter_map(Weak::upgrade).collect();
         files.iter().flat_map(|files| files.iter().map(LtxFile::identity)).collect()
+    }
+
+    /// The folder of its files in the store.
+    pub fn folder(&self) -> String {
+        layout::folder(&self.db).to_string()
     }
 
     /// The current position.

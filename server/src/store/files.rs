@@ -99,6 +99,12 @@ impl Files {
         last.map(|file| file.max_txid).max().unwrap_or(Txid::ZERO)
     }
 
+    /// The files of higher levels than one.
+    pub fn above(&self, level: u8) -> Files {
+        let levels = self.levels.iter().filter(|(other, _)| **other > level);
+        Files { levels: levels.map(|(level, files)| (*level, files.clone())).collect() }
+    }
+
     /// The last transaction there is.
     pub fn tip(&self) -> Txid {
         self.levels.keys().map(|&level| self.last_txid(level)).max().unwrap_or(Txid::ZERO)

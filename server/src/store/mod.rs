@@ -315,7 +315,7 @@ impl Store {
             }
         }
         let database = match opened? {
-            Opened::Database(database) => Arc::new(database),
+            Opened::Database(database) => database,
             Opened::Vacant(head) => return Ok(Err((head, Vacancy::Vacant))),
             Opened::Dropped(head) => return Ok(Err((head, Vacancy::Dropped))),
         };

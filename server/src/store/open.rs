@@ -22,7 +22,7 @@ use crate::key::DbKey;
 #[derive(Debug)]
 pub(super) enum Opened {
     /// A database.
-    Database(Database),
+    Database(Arc<Database>),
     /// No file that counts: the next commit is the first.
     Vacant(Head),
     /// The incarnation that its head names was dropped; the head is to move on.
@@ -116,6 +116,6 @@ impl Database {
         }
         let mut database = Database::new(&head, objects, indexes, state, doubt);
         *database.looked_at.get_mut() = Some(began);
-        Ok(Opened::Database(database))
+        Ok(Opened::Database(Arc::new(database)))
     }
 }

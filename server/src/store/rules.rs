@@ -22,6 +22,7 @@ use super::error::Error;
 use super::files::{Files, LtxFile};
 use super::head::Head;
 use super::incarnation::Incarnation;
+use super::layout::SNAPSHOT_LEVEL;
 
 /// For how long a head that was read is relied on.
 pub const TRUST: Duration = Duration::from_secs(15);
@@ -107,12 +108,22 @@ pub fn may_remove_commit(floor: Txid, file: &LtxFile) -> bool {
     file.level == 0 && file.max_txid <= floor
 }
 
-/// Whether merged files may be removed: the newest position can be read without them. That stays so,
-/// however late it is done.
+/// Whether merged files may be removed: files of higher levels have what each has, and stay. That remains
+/// so, however late it is done, and whatever of the same or lower levels others remove meanwhile.
 pub fn may_remove_merged(files: &Files, removable: &[LtxFile]) -> bool {
-    removable.iter().all(|file| file.level > 0) && is_whole_without(files, removable)
+    let mut rest = files.clone();
+    removable.iter().for_each(|file| rest.remove(file));
+    removable.iter().all(|file| match file.level {
+        0 => false,
+        SNAPSHOT_LEVEL => rest.level(SNAPSHOT_LEVEL).any(|other| other.max_txid > file.max_txid),
+        level => {
+            let above = rest.above(level);
+            above.tip() >= file.max_txid && above.plan(above.tip()).is_some()
+        }
+    })
 }
 
+/// Whether the newest position can be read without files.
 fn is_whole_without(files: &Files, gone: &[LtxFile]) -> bool {
     let mut rest = files.clone();
     gone.iter().for_each(|file| rest.remove(file));

@@ -52,20 +52,17 @@ impl Store {
 
     /// Raises the floor over commits' own files that are old, and removes old merged files.
     async fn remove_by_age(&self, database: &Database) -> Result<(), Error> {
-        let removable = self.removable(database);
-        let (merged, to) = {
-            let state = database.state.read();
-            let merged: Vec<_> = removable.iter().filter(|file| file.level > 0).copied().collect();
-            let merged = Some(merged).filter(|m| rules::may_remove_merged(&state.files, m));
-            (merged.unwrap_or_default(), rules::floor_over(&state.files, &removable))
-        };
+        let to = rules::floor_over(&database.state.read().files, &self.removable(database));
         if let Some(to) = to
             && let Some(head) = self.objects.raise_floor(&database.head(), to).await?
         {
             database.note(&head)?;
             database.state.write().bury(to);
         }
-        self.remove_files(database, merged).await
+        let mut merged = self.removable(database);
+        merged.retain(|file| file.level > 0);
+        let may = rules::may_remove_merged(&database.state.read().files, &merged);
+        self.remove_files(database, if may { merged } else { Vec::new() }).await
     }
 
     async fn remove_files(&self, database: &Database, files: Vec<LtxFile>) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use litevfs::types::{Pgno, Pos, Txid};
+use object_store::ObjectStoreExt;
 
 use super::faulty::Faults;
 use super::memory::Memory;
@@ -217,6 +218,100 @@ fn sweeping_up_after_a_dropped_database_spares_the_next_one() {
         }
         assert_eq!(found(&inner).await, Some(made));
         assert_eq!(incarnations(&slow, "db").await.len(), 1);
+    });
+}
+
+#[test]
+fn a_commit_whose_creation_took_hours_does_not_count_when_others_went_on() {
+    block_on(async {
+        let (inner, faults, slow, other) = pair(eager(Duration::ZERO)).await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        other.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+        newest(&slow, &key).await.unwrap();
+        let late = model.tx(&[(1, 99)], 1).ltx();
+        faults.slow_puts.store(8 * 3_600_000, Ordering::SeqCst);
+        let late = tokio::spawn({
+            let (slow, key) = (Arc::clone(&slow), key.clone());
+            async move { slow.commit(&key, spool(&late), None).await }
+        });
+        tokio::time::sleep(SECOND).await;
+        for fill in 2..9 {
+            other.commit(&key, spool(&model.commit(&[(1, fill)], 1)), None).await.unwrap();
+        }
+        for _ in 0..4 {
+            tokio::time::sleep(HOUR).await;
+            other.try_compact(&key).await.unwrap();
+        }
+        let place = Incarnation::first(key.clone());
+        let place = other.objects.shape.named(&place, 0, Txid(2), Txid(2));
+        assert!(!other.objects.exists(&place).await.unwrap(), "its place is free again");
+        let late = late.await.unwrap();
+        assert!(matches!(late, Err(Error::Overtaken)), "{late:?}");
+        assert!(other.objects.exists(&place).await.unwrap(), "its file was made");
+        for server in [&slow, &other, &open(&inner, &Faults::new(4), Schedule::default()).await] {
+            let database = newest(server, &key).await.unwrap().unwrap();
+            assert_eq!(database.pos(), model.pos);
+            assert_eq!(database.pages(model.pos, &[Pgno::ONE]).await.unwrap(), model.pages);
+            for point in database.restore_points(true).await.unwrap() {
+                let (_, pages) = model.history.iter().find(|(pos, _)| *pos == point.pos).unwrap();
+                assert_eq!(&database.pages(point.pos, &[Pgno::ONE]).await.unwrap(), pages);
+            }
+        }
+        // What came late goes, too.
+        other.try_compact(&key).await.unwrap();
+        assert!(!other.objects.exists(&place).await.unwrap());
+    });
+}
+
+#[test]
+fn a_lease_that_is_granted_elsewhere_while_a_drop_waits_stops_it() {
+    block_on(async {
+        let (_, faults, slow, other) = pair(Schedule::default()).await;
+        let (key, mut model) = (key("db"), Model::new(512));
+        slow.commit(&key, spool(&model.commit(&[(1, 1)], 1)), None).await.unwrap();
+        faults.slow_puts.store(4000, Ordering::SeqCst);
+        let committing = tokio::spawn({
+            let (slow, key, ltx) = (Arc::clone(&slow), key.clone(), model.commit(&[(1, 2)], 1));
+            async move { slow.commit(&key, spool(&ltx), None).await }
+        });
+        tokio::time::sleep(SECOND).await;
+        let dropping = tokio::spawn({
+            let (slow, key) = (Arc::clone(&slow), key.clone());
+            async move { slow.drop_database(&key, None).await }
+        });
+        tokio::time::sleep(SECOND).await;
+        other.acquire_lease(&key, 60 * SECOND).await.unwrap();
+        committing.await.unwrap().unwrap();
+        let dropped = dropping.await.unwrap();
+        assert!(matches!(dropped, Err(Error::Fenced(LeaseError::Held(_)))), "{dropped:?}");
+        assert_eq!(newest(&other, &key).await.unwrap().unwrap().pos(), model.pos);
+    });
+}
+
+#[test]
+fn a_name_that_was_made_anew_is_told_by_servers_that_were_idle_for_days() {
+    block_on(async {
+        let (_, _, one, idle) = pair(Schedule::default()).await;
+        let (key, mut old) = (key("db"), Model::new(512));
+        one.commit(&key, spool(&old.commit(&[(1, 1)], 1)), None).await.unwrap();
+        one.commit(&key, spool(&old.commit(&[(1, 2)], 1)), None).await.unwrap();
+        let first = Incarnation::first(key.clone());
+        let last = one.objects.shape.named(&first, 0, Txid(2), Txid(2));
+        let bytes = one.objects.get(&last).await.unwrap().unwrap();
+        newest(&idle, &key).await.unwrap();
+        one.drop_database(&key, None).await.unwrap();
+        while let Some(left) = one.try_compact(&key).await.unwrap() {
+            tokio::time::sleep(left).await;
+        }
+        tokio::time::sleep(48 * HOUR).await;
+        // The old commit is delivered once more, as it was, and its answer is lost.
+        idle.objects.store.put(&last, bytes.into()).await.unwrap();
+        assert!(newest(&idle, &key).await.unwrap().is_none(), "a ghost");
+        let mut anew = Model::new(4096);
+        let made = idle.commit(&key, spool(&anew.commit(&[(1, 1)], 1)), None).await.unwrap();
+        assert_eq!(newest(&one, &key).await.unwrap().unwrap().pos(), made);
+        let late = one.commit(&key, spool(&old.commit(&[(1, 3)], 1)), None).await;
+        assert!(matches!(late, Err(Error::PosMismatch(_))), "{late:?}");
     });
 }
 
