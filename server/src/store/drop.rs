@@ -19,6 +19,7 @@ use super::error::Error;
 use super::head::Head;
 use super::incarnation::Incarnation;
 use super::layout::{self, Marks};
+use super::mutant::{self, Mutant};
 use super::open::list_living;
 use super::{Slot, Store, Vacancy};
 use crate::key::DbKey;
@@ -38,7 +39,9 @@ impl Store {
         let slot = self.slot(key)?;
         self.check_lease(key, &slot, lease_id).await?;
         let _gate = slot.gate.lock().await;
-        if lease_id.is_some() || !self.objects.is_shared() {
+        if mutant::is(Mutant::DropIgnoresLease) {
+            self.drop_gated(key, &slot).await?;
+        } else if lease_id.is_some() || !self.objects.is_shared() {
             self.check_lease(key, &slot, lease_id).await?;
             self.drop_gated(key, &slot).await?;
         } else {
@@ -108,6 +111,12 @@ impl Store {
     /// name does it.
     async fn bury(&self, mut head: Head) {
         let (key, dead) = (head.db.key.clone(), Arc::clone(&head.db));
+        if mutant::is(Mutant::ReuseIncarnation) {
+            let files = self.objects.ltx_files(&dead).await.unwrap_or_default();
+            let path = |file| self.objects.shape.file(&dead, file);
+            let _ = self.objects.remove(files.iter().map(path).collect()).await;
+            return;
+        }
         let moved: Result<(), Error> = async {
             loop {
                 if self.objects.end_incarnation(&head).await?.is_some() {

@@ -7,6 +7,7 @@ use crate::store::claim::now_ms;
 use crate::store::database::Database;
 use crate::store::error::Error;
 use crate::store::files::LtxFile;
+use crate::store::mutant::{self, Mutant};
 use crate::store::{Store, rules};
 
 impl Store {
@@ -52,6 +53,9 @@ impl Store {
 
     /// Raises the floor over commits' own files that are old, and removes old merged files.
     async fn remove_by_age(&self, database: &Database) -> Result<(), Error> {
+        if mutant::is(Mutant::RemoveBeforeFloor) {
+            return self.remove_files(database, self.removable(database)).await;
+        }
         let to = rules::floor_over(&database.state.read().files, &self.removable(database));
         if let Some(to) = to
             && let Some(head) = self.objects.raise_floor(&database.head(), to).await?

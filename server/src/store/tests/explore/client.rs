@@ -32,8 +32,6 @@ pub enum Act {
     /// The first transaction of a database.
     MakeAnew,
     MakeAnewLarge,
-    /// A SQLite file in place of what is there.
-    Import,
     Restore(u64),
     Compact,
     Wait(Duration),
@@ -81,7 +79,6 @@ impl Client {
                 self.record(from, Deed::Drop(0), told(&done));
             }
             Act::Restore(txid) => self.restore(Txid(txid)).await,
-            Act::Import => self.import().await,
             Act::Compact => {
                 let _ = self.server.try_compact(&key(DBS[0])).await;
             }
@@ -163,17 +160,6 @@ impl Client {
         let done = self.server.restore(&key(DBS[0]), At::Txid(txid), lease).await;
         let led_to = done.as_ref().ok().copied();
         self.record(from, Deed::Restore(0, txid, led_to), told(&done));
-    }
-
-    async fn import(&mut self) {
-        let (_, after) = self.tx_on(&Point::empty(), 1);
-        let (from, file) = (self.world.moment(), spool(&after.pages.concat()));
-        let done = self.server.import(&key(DBS[0]), file, self.lease.as_deref()).await;
-        let led_to = done.as_ref().ok().copied();
-        if let Some(pos) = led_to {
-            self.known[0] = Point { pos, pages: Arc::clone(&after.pages) };
-        }
-        self.record(from, Deed::Import(0, after.pages, led_to), told(&done));
     }
 
     async fn look(&mut self) {

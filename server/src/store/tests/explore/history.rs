@@ -38,8 +38,6 @@ pub enum Deed {
     Drop(usize),
     /// The content of a transaction made current again; where that led, if it is known.
     Restore(usize, Txid, Option<Pos>),
-    /// A whole new content; where that led, if it is known.
-    Import(usize, Arc<Vec<Vec<u8>>>, Option<Pos>),
     /// A lease that holds others off until it is given back, or that time in ms.
     Acquire(usize, String, u64),
     Release(usize, String),
@@ -117,10 +115,6 @@ fn happen(record: &Record, lives: &mut [Life]) -> bool {
             let then = points.iter().rev().find(|point| point.pos.txid <= *txid);
             let pages = then.map(|then| Arc::clone(&then.pages)).unwrap_or_default();
             life.admits(record) && life.replace(pages, *led_to)
-        }
-        Deed::Import(db, pages, led_to) => {
-            let life = &mut lives[*db];
-            life.admits(record) && life.replace(Arc::clone(pages), *led_to)
         }
         Deed::Acquire(db, id, ends_ms) => {
             let life = &mut lives[*db];

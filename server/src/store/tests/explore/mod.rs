@@ -4,6 +4,7 @@ mod board;
 mod client;
 mod footprint;
 mod history;
+mod mutants;
 mod parked;
 mod run;
 mod scripts;

@@ -346,10 +346,6 @@ impl World {
                 let points: Vec<String> = points.iter().map(point).collect();
                 format!("sees {db} at {}; before {}", point(now), points.join(", "))
             }
-            Deed::Import(db, pages, led_to) => {
-                let content = pages.first().and_then(|page| page.last()).copied().unwrap_or(0);
-                format!("import {db} ({content:02x}) to {:?}", led_to.map(|pos| pos.txid.0))
-            }
             other => format!("{other:?}"),
         };
         let line = |record: &Record| {

@@ -1,11 +1,23 @@
-//! The scripts.
+//! The scripts that hold, and how much of each is explored. Without a fault it is all schedules there
+//! are; with faults, those up to a depth.
 
 use std::time::Duration;
 
 use super::board::Bounds;
-use super::client::Act;
-use super::run::{Script, explore};
+use super::client::Act::{self, *};
+use super::run::{Report, Script, explore};
 use crate::store::compact::{Level, Schedule};
+use crate::store::rules::GRACE;
+
+/// A while after which level 0 may go.
+pub const MOMENT: Act = Wait(Duration::from_secs(1));
+/// A while after which what is dead may go.
+pub const LONG: Act = Wait(GRACE.saturating_add(Duration::from_secs(1)));
+/// No bound on the depth.
+const ALL: u32 = u32::MAX;
+
+/// Who does what at the same time, and what was done before.
+pub type Actors<'a> = &'a [(usize, &'a [Act])];
 
 /// Merges into level 1 at once, and removes what is merged a moment later.
 fn merging() -> Schedule {
@@ -14,100 +26,142 @@ fn merging() -> Schedule {
     Schedule { level0_keep: Duration::ZERO, levels: [soon, later, later], snapshots: later }
 }
 
-fn bounds(faults: u32, hours: u32) -> Bounds {
-    Bounds { depth: 0, faults, hours, ticks: 4 }
-}
-
-fn ask(name: &str, mut script: Script) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
-    let limit = Duration::from_secs(number("EXPLORE_SECONDS").unwrap_or(10));
-    let began = std::time::Instant::now();
-    for depth in 1..=number("EXPLORE_DEPTH").unwrap_or(9) as u32 {
-        script.bounds.depth = depth;
-        match explore(&script) {
-            Ok(report) => println!("{name} depth {depth}: {report:?} in {:?}", began.elapsed()),
-            Err(violation) => {
-                println!("{name} depth {depth}: VIOLATION after {}", violation.after);
-                if std::env::var("EXPLORE_TRACE").is_ok() {
-                    println!("{}", violation.what);
-                } else {
-                    println!("{}", violation.what.lines().take(7).collect::<Vec<_>>().join("\n"));
-                }
-                return;
-            }
-        }
-        if began.elapsed() > limit {
-            return;
-        }
-    }
-}
-
-fn script(before: &[Act], actors: &[(usize, &[Act])], bounds: Bounds) -> Script {
+pub fn script(before: &[Act], actors: Actors<'_>, faults: u32, depth: u32) -> Script {
     Script {
         schedule: merging(),
         before: before.to_vec(),
         actors: actors.iter().map(|(server, acts)| (*server, acts.to_vec())).collect(),
-        bounds,
+        bounds: Bounds { depth, faults, hours: faults.min(1), ticks: 4 },
     }
 }
 
-const MOMENT: Duration = Duration::from_secs(1);
+/// Runs a script within bounds of faults and depth, and asserts of each how many schedules there are at
+/// least: an explorer that stops early must show.
+fn holds(name: &str, before: &[Act], actors: Actors<'_>, within: &[(u32, u32, u64)]) {
+    let more = std::env::var("EXPLORE_MORE").ok();
+    let more = more.as_deref().map(|text| {
+        let mut numbers = text.split(',').filter_map(|number| number.parse().ok());
+        (numbers.next().unwrap_or(1), numbers.next().unwrap_or(2), 0)
+    });
+    for (faults, depth, at_least) in within.iter().copied().chain(more) {
+        let began = std::time::Instant::now();
+        match explore(&script(before, actors, faults, depth)) {
+            Ok(Report { schedules, given_up, steps }) => {
+                let depth = if depth == ALL { "any".to_owned() } else { depth.to_string() };
+                println!(
+                    "{name}, {faults} faults, depth {depth}: all {schedules} schedules were run, \
+                     {given_up} given up, {steps} steps, {:?}",
+                    began.elapsed()
+                );
+                assert!(schedules >= at_least, "{name}: only {schedules} schedules");
+            }
+            Err(violation) => {
+                panic!("{name}: schedule {} ended wrong: {}", violation.after + 1, violation.what)
+            }
+        }
+    }
+}
 
-macro_rules! ask {
-    ($name:ident, $before:expr, $faults:expr, $($actor:expr),+) => {
+macro_rules! holds {
+    ($name:ident, before $before:expr, $actors:expr, $($within:expr),+) => {
         #[test]
         fn $name() {
-            #[allow(unused_imports)]
-            use Act::*;
-            let actors: &[(usize, &[Act])] = &[$($actor),+];
-            for faults in $faults {
-                let name = format!("{} {faults}", stringify!($name));
-                ask(&name, script(&$before, actors, bounds(faults, faults.min(1))));
-            }
+            holds(stringify!($name), &$before, &$actors, &[$($within),+]);
         }
     };
 }
 
-ask!(commits, [Commit], 0..3, (0, &[Commit]), (1, &[Commit]));
-ask!(
-    slow,
-    [Commit],
-    0..2,
-    (0, &[LargeCommit]),
-    (1, &[Commit, Commit, Compact, Wait(MOMENT), Compact])
+holds!(two_commits, before[Commit], [(0, &[Commit]), (1, &[Commit])], (0, ALL, 0), (1, 2, 0));
+holds!(
+    a_slow_commit_and_a_quick_one,
+    before[Commit],
+    [(0, &[LargeCommit]), (1, &[Commit])],
+    (0, ALL, 0),
+    (1, 2, 0)
 );
-ask!(quick, [Commit], 0..2, (0, &[Commit]), (1, &[Commit, Commit, Compact, Wait(MOMENT), Compact]));
-ask!(commit_drop, [Commit], 0..3, (0, &[Commit]), (1, &[Drop]));
-ask!(slow_commit_drop, [Commit], 0..3, (0, &[LargeCommit]), (1, &[Drop, MakeAnew]));
-ask!(
-    late_delete,
-    [Commit, Commit, Commit, Compact, Wait(MOMENT)],
-    0..2,
-    (0, &[Compact]),
-    (1, &[Drop, MakeAnew])
+holds!(
+    a_commit_while_others_are_merged_and_removed,
+    before[Commit],
+    [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])],
+    (0, 2, 0)
 );
-ask!(late_merge, [Commit], 0..2, (0, &[Compact]), (1, &[Drop, MakeAnew]));
-ask!(late_large_merge, [LargeCommit], 0..2, (0, &[Compact]), (1, &[Drop, MakeAnew]));
-ask!(late_large_merge_large, [LargeCommit], 0..2, (0, &[Compact]), (1, &[Drop, MakeAnewLarge]));
-ask!(lease, [Commit], 0..2, (0, &[Commit]), (0, &[Acquire]), (0, &[Drop]));
-ask!(lease_drop, [Commit], 0..3, (0, &[Acquire]), (0, &[Drop]));
-ask!(lease_hand_over, [Commit], 0..2, (0, &[Acquire, Commit, Release]), (1, &[Acquire, Commit]));
-ask!(restore_commit, [Commit, Commit], 0..3, (0, &[Restore(1)]), (1, &[Commit]));
-ask!(import_commit, [Commit, Commit], 0..3, (0, &[Import]), (1, &[Commit]));
-ask!(anew_late, [Commit], 0..2, (0, &[Commit]), (1, &[Drop, MakeAnew, Commit]));
-ask!(anew_twice, [Commit], 0..2, (0, &[Drop, MakeAnew]), (1, &[Drop, MakeAnew]));
-ask!(group_drop, [Commit], 0..2, (0, &[Group]), (1, &[Drop]));
-ask!(
-    compact_both,
-    [Commit, Commit, Commit],
-    0..2,
-    (0, &[Compact, Wait(MOMENT), Compact]),
-    (1, &[Compact])
+holds!(
+    a_slow_commit_while_others_are_merged_and_removed,
+    before[Commit],
+    [(0, &[LargeCommit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])],
+    (0, 2, 0)
 );
-ask!(
-    compact_read,
-    [Commit, Commit, Commit],
-    0..2,
-    (0, &[Compact, Wait(MOMENT), Compact]),
-    (1, &[Look, Look])
+holds!(a_commit_and_a_drop, before[Commit], [(0, &[Commit]), (1, &[Drop])], (0, ALL, 0), (1, 2, 0));
+holds!(
+    a_commit_and_a_drop_that_is_swept_up,
+    before[Commit],
+    [(0, &[Commit]), (1, &[Drop, Compact])],
+    (0, 3, 0)
+);
+holds!(
+    a_slow_commit_while_it_is_made_anew,
+    before[Commit],
+    [(0, &[LargeCommit]), (1, &[Drop, MakeAnew])],
+    (0, ALL, 0),
+    (1, 1, 0)
+);
+holds!(
+    a_late_commit_to_a_database_that_was_made_anew,
+    before[Commit],
+    [(0, &[Commit]), (1, &[Drop, MakeAnew, Commit])],
+    (0, ALL, 0)
+);
+holds!(
+    a_late_removal_while_it_is_made_anew, before [Commit, Commit, Commit, Compact, MOMENT, Compact, LONG],
+    [(0, &[Compact]), (1, &[Drop, MakeAnew])], (0, ALL, 0)
+);
+holds!(
+    a_late_floor_while_it_is_made_anew, before [Commit, Commit, Commit, Compact, MOMENT],
+    [(0, &[Compact]), (1, &[Drop, MakeAnew])], (0, ALL, 0)
+);
+holds!(
+    a_late_merge_while_it_is_made_anew,
+    before[Commit],
+    [(0, &[Compact]), (1, &[Drop, MakeAnew])],
+    (0, ALL, 0),
+    (1, 1, 0)
+);
+holds!(
+    a_late_large_merge_while_it_is_made_anew,
+    before[LargeCommit],
+    [(0, &[Compact]), (1, &[Drop, MakeAnewLarge])],
+    (0, ALL, 0),
+    (1, 1, 0)
+);
+holds!(
+    two_that_make_it_anew,
+    before[Commit],
+    [(0, &[Drop, MakeAnew]), (1, &[Drop, MakeAnew])],
+    (0, 3, 0)
+);
+holds!(a_lease_and_a_drop, before[Commit], [(0, &[Acquire]), (0, &[Drop])], (0, ALL, 0), (1, 2, 0));
+holds!(
+    a_commit_a_lease_and_a_drop,
+    before[Commit],
+    [(0, &[Commit]), (0, &[Acquire]), (0, &[Drop])],
+    (0, 3, 0)
+);
+holds!(
+    a_lease_that_changes_hands,
+    before[Commit],
+    [(0, &[Acquire, Commit, Release]), (1, &[Acquire, Commit])],
+    (0, 4, 0)
+);
+holds!(
+    a_restore_and_a_commit, before [Commit, Commit],
+    [(0, &[Restore(1)]), (1, &[Commit])], (0, ALL, 0), (1, 2, 0)
+);
+holds!(a_group_and_a_drop, before[Commit], [(0, &[Group]), (1, &[Drop])], (0, 3, 0));
+holds!(
+    two_that_merge, before [Commit, Commit, Commit],
+    [(0, &[Compact, MOMENT, Compact]), (1, &[Compact])], (0, 2, 0)
+);
+holds!(
+    a_reader_while_files_are_removed, before [Commit, Commit, Commit, Compact, MOMENT, Compact, LONG],
+    [(0, &[Compact]), (1, &[Look, Look])], (0, ALL, 0)
 );
