@@ -43,7 +43,7 @@ const _: () = assert!(GRACE.as_secs() >= 4 * TRUST.as_secs());
 /// Whether a stored file counts: a commit's own file up to the floor does not. Its place may have been
 /// free again, and taken by a commit that came late.
 pub fn counts(floor: Txid, file: &LtxFile) -> bool {
-    file.level > 0 || file.min_txid > floor || mutant::is(Mutant::FloorIgnoredByReaders)
+    file.level > 0 || file.min_txid > floor
 }
 
 /// Whether a file is the one that was listed under its name: another one may have come late for its place.

@@ -25,6 +25,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::footprint::Footprint;
 
 /// The name of what a client asks of a server: it is on its way, too, but does not get lost.
@@ -58,7 +60,7 @@ pub enum Kind {
     Answer,
     /// A request takes effect of which nobody waits for an answer any more.
     Late,
-    /// Time goes on to the next thing that somebody waits for.
+    /// Time goes on to what an actor waits for, or else to the next thing that anybody does.
     Tick,
     Hour,
 }
@@ -143,8 +145,8 @@ pub struct Bounds {
 struct Actor {
     server: usize,
     done: bool,
-    /// It waits for a time of its own choice.
-    waits: bool,
+    /// It waits for that time, of its own choice.
+    waits: Option<Instant>,
 }
 
 /// All requests of a run.
@@ -174,8 +176,13 @@ impl Board {
         self.actors[actor].done = true;
     }
 
-    pub fn set_waits(&mut self, actor: usize, waits: bool) {
+    pub fn set_waits(&mut self, actor: usize, waits: Option<Instant>) {
         self.actors[actor].waits = waits;
+    }
+
+    /// The first time that an actor waits for.
+    pub fn waits(&self) -> Option<Instant> {
+        self.actors.iter().filter_map(|actor| actor.waits).min()
     }
 
     pub fn all_done(&self) -> bool {
@@ -220,7 +227,7 @@ impl Board {
         let late = order.iter().filter(|request| request.state == State::Late);
         steps.extend(late.map(|request| request.step(Kind::Late)));
         if !answers || (self.ticks < bounds.ticks && self.somebody_sleeps()) {
-            steps.push(Step::time(Kind::Tick, self.actors.iter().any(|actor| actor.waits)));
+            steps.push(Step::time(Kind::Tick, self.waits().is_some()));
         }
         if self.faults < bounds.faults {
             let sent = order.iter().filter(|request| request.state == State::Sent);
@@ -293,7 +300,7 @@ impl Board {
                 its_own |= request.id.sender == Sender::Actor(number);
                 its_servers |= request.server == actor.server;
             }
-            !actor.done && !its_own && (actor.waits || !its_servers)
+            !actor.done && !its_own && (actor.waits.is_some() || !its_servers)
         })
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use litevfs::types::{ClusterName, PageSize, Pgno, Pos, Txid};
+use tokio::time::Instant;
 
 use super::history::{Deed, Outcome, Point, Record};
 use super::run::World;
@@ -76,16 +77,20 @@ impl Client {
             Act::Drop => {
                 let from = self.world.moment();
                 let done = self.server.drop_database(&key(DBS[0]), self.lease.as_deref()).await;
-                self.record(from, Deed::Drop(0), told(&done));
+                // Another may have gone on from its own tombstone.
+                let in_doubt = matches!(done, Err(Error::Replaced));
+                let outcome = if in_doubt { Outcome::InDoubt } else { told(&done) };
+                self.record(from, Deed::Drop(0), outcome);
             }
             Act::Restore(txid) => self.restore(Txid(txid)).await,
             Act::Compact => {
                 let _ = self.server.try_compact(&key(DBS[0])).await;
             }
             Act::Wait(duration) => {
-                self.world.set_waits(self.number, true);
-                tokio::time::sleep(duration).await;
-                self.world.set_waits(self.number, false);
+                let until = Instant::now() + duration;
+                self.world.set_waits(self.number, Some(until));
+                tokio::time::sleep_until(until).await;
+                self.world.set_waits(self.number, None);
             }
             Act::Look => self.look().await,
             Act::Acquire => self.acquire().await,

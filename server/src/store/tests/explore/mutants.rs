@@ -44,7 +44,7 @@ mutants! {
         [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact])], 3;
     files_removed_at_once: RemoveBeforeGrace, before [Commit],
         [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact])], 3;
-    a_floor_that_readers_ignore: FloorIgnoredByReaders, before [Commit],
+    a_floor_that_readers_ignore: FloorIgnoredByReaders, before [Commit, Compact],
         [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])], 3;
     a_folder_that_is_used_again: ReuseIncarnation, before [Commit],
         [(0, &[Compact]), (1, &[Drop, MakeAnew])], 3;
@@ -55,10 +55,4 @@ mutants! {
     a_head_written_over_another: HeadUnconditional,
         before [Commit, Commit, Commit, Compact, MOMENT],
         [(0, &[Compact]), (1, &[Drop, MakeAnew])], 3;
-    reads_of_whatever_is_there: ReadsIgnoreVersion, before [Commit],
-        [
-            (0, &[Commit]),
-            (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact]),
-            (2, &[Look])
-        ], 3;
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::board::{Board, Bounds, Kind, Known};
 use super::client::{Act, Client, DBS, read_all};
@@ -79,7 +80,7 @@ impl World {
         self.moments.fetch_add(1, Ordering::SeqCst)
     }
 
-    pub fn set_waits(&self, actor: usize, waits: bool) {
+    pub fn set_waits(&self, actor: usize, waits: Option<Instant>) {
         let mut board = self.board.lock();
         if board.parks {
             board.set_waits(actor, waits);
@@ -90,7 +91,8 @@ impl World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Signal {
     Nothing,
-    Hour,
+    /// Nothing happens but what timers do until then.
+    Until(Instant),
     Ended,
     GivenUp,
 }
@@ -119,9 +121,10 @@ impl Chooser {
                 Some(step) => {
                     self.steps.fetch_add(1, Ordering::Relaxed);
                     board.take(&step);
-                    match step.kind {
-                        Kind::Tick => return,
-                        Kind::Hour => Signal::Hour,
+                    match (step.kind, board.waits()) {
+                        (Kind::Tick, Some(until)) => Signal::Until(until),
+                        (Kind::Tick, None) => return,
+                        (Kind::Hour, _) => Signal::Until(Instant::now() + HOUR),
                         _ => Signal::Nothing,
                     }
                 }
@@ -139,8 +142,8 @@ impl Chooser {
             let signal = *self.signal.lock();
             match signal {
                 Signal::Nothing => {}
-                Signal::Hour => {
-                    tokio::time::sleep(HOUR).await;
+                Signal::Until(until) => {
+                    tokio::time::sleep_until(until).await;
                     *self.signal.lock() = Signal::Nothing;
                 }
                 Signal::Ended => return true,

@@ -1,5 +1,5 @@
-//! The scripts that hold, and how much of each is explored. Without a fault it is all schedules there
-//! are; with faults, those up to a depth.
+//! The scripts that hold, and how much of each is explored: without a fault all schedules there are, or
+//! those up to a depth; with a fault those up to a depth. `EXPLORE_MORE=faults,depth` explores more.
 
 use std::time::Duration;
 
@@ -71,97 +71,104 @@ macro_rules! holds {
     };
 }
 
-holds!(two_commits, before[Commit], [(0, &[Commit]), (1, &[Commit])], (0, ALL, 0), (1, 2, 0));
+holds!(two_commits, before[Commit], [(0, &[Commit]), (1, &[Commit])], (0, ALL, 2), (1, 2, 80));
 holds!(
     a_slow_commit_and_a_quick_one,
     before[Commit],
     [(0, &[LargeCommit]), (1, &[Commit])],
-    (0, ALL, 0),
-    (1, 2, 0)
+    (0, ALL, 3),
+    (1, 2, 180)
 );
 holds!(
-    a_commit_while_others_are_merged_and_removed,
-    before[Commit],
-    [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])],
-    (0, 2, 0)
+    a_commit_while_others_are_merged_and_removed, before [Commit, Compact],
+    [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])], (0, 2, 70)
 );
 holds!(
-    a_slow_commit_while_others_are_merged_and_removed,
-    before[Commit],
+    a_slow_commit_while_others_are_merged_and_removed, before [Commit, Compact],
     [(0, &[LargeCommit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])],
-    (0, 2, 0)
+    (0, 2, 20)
 );
-holds!(a_commit_and_a_drop, before[Commit], [(0, &[Commit]), (1, &[Drop])], (0, ALL, 0), (1, 2, 0));
+holds!(
+    a_commit_and_a_drop,
+    before[Commit],
+    [(0, &[Commit]), (1, &[Drop])],
+    (0, ALL, 10),
+    (1, 2, 250)
+);
 holds!(
     a_commit_and_a_drop_that_is_swept_up,
     before[Commit],
     [(0, &[Commit]), (1, &[Drop, Compact])],
-    (0, 3, 0)
+    (0, 3, 15)
 );
 holds!(
     a_slow_commit_while_it_is_made_anew,
     before[Commit],
     [(0, &[LargeCommit]), (1, &[Drop, MakeAnew])],
-    (0, ALL, 0),
-    (1, 1, 0)
+    (0, ALL, 30)
 );
 holds!(
     a_late_commit_to_a_database_that_was_made_anew,
     before[Commit],
     [(0, &[Commit]), (1, &[Drop, MakeAnew, Commit])],
-    (0, ALL, 0)
+    (0, ALL, 40)
 );
 holds!(
-    a_late_removal_while_it_is_made_anew, before [Commit, Commit, Commit, Compact, MOMENT, Compact, LONG],
-    [(0, &[Compact]), (1, &[Drop, MakeAnew])], (0, ALL, 0)
+    a_late_removal_while_it_is_made_anew, before [Commit, Commit, Commit, Compact, MOMENT, Compact],
+    [(0, &[LONG, Compact]), (1, &[Drop, MakeAnew])], (0, ALL, 3)
 );
 holds!(
     a_late_floor_while_it_is_made_anew, before [Commit, Commit, Commit, Compact, MOMENT],
-    [(0, &[Compact]), (1, &[Drop, MakeAnew])], (0, ALL, 0)
+    [(0, &[Compact]), (1, &[Drop, MakeAnew])], (0, ALL, 10)
 );
 holds!(
     a_late_merge_while_it_is_made_anew,
     before[Commit],
     [(0, &[Compact]), (1, &[Drop, MakeAnew])],
-    (0, ALL, 0),
-    (1, 1, 0)
+    (0, ALL, 5),
+    (1, 1, 100)
 );
 holds!(
     a_late_large_merge_while_it_is_made_anew,
     before[LargeCommit],
     [(0, &[Compact]), (1, &[Drop, MakeAnewLarge])],
-    (0, ALL, 0),
-    (1, 1, 0)
+    (0, ALL, 5)
 );
 holds!(
     two_that_make_it_anew,
     before[Commit],
     [(0, &[Drop, MakeAnew]), (1, &[Drop, MakeAnew])],
-    (0, 3, 0)
+    (0, 3, 70)
 );
-holds!(a_lease_and_a_drop, before[Commit], [(0, &[Acquire]), (0, &[Drop])], (0, ALL, 0), (1, 2, 0));
+holds!(
+    a_lease_and_a_drop,
+    before[Commit],
+    [(0, &[Acquire]), (0, &[Drop])],
+    (0, ALL, 15),
+    (1, 2, 60)
+);
 holds!(
     a_commit_a_lease_and_a_drop,
     before[Commit],
     [(0, &[Commit]), (0, &[Acquire]), (0, &[Drop])],
-    (0, 3, 0)
+    (0, 3, 10)
 );
 holds!(
     a_lease_that_changes_hands,
     before[Commit],
     [(0, &[Acquire, Commit, Release]), (1, &[Acquire, Commit])],
-    (0, 4, 0)
+    (0, ALL, 10)
 );
 holds!(
     a_restore_and_a_commit, before [Commit, Commit],
-    [(0, &[Restore(1)]), (1, &[Commit])], (0, ALL, 0), (1, 2, 0)
+    [(0, &[Restore(1)]), (1, &[Commit])], (0, ALL, 4), (1, 2, 120)
 );
-holds!(a_group_and_a_drop, before[Commit], [(0, &[Group]), (1, &[Drop])], (0, 3, 0));
+holds!(a_group_and_a_drop, before[Commit], [(0, &[Group]), (1, &[Drop])], (0, ALL, 8));
 holds!(
     two_that_merge, before [Commit, Commit, Commit],
-    [(0, &[Compact, MOMENT, Compact]), (1, &[Compact])], (0, 2, 0)
+    [(0, &[Compact, MOMENT, Compact]), (1, &[Compact])], (0, 2, 12)
 );
 holds!(
-    a_reader_while_files_are_removed, before [Commit, Commit, Commit, Compact, MOMENT, Compact, LONG],
-    [(0, &[Compact]), (1, &[Look, Look])], (0, ALL, 0)
+    a_reader_while_files_are_removed, before [Commit, Commit, Commit, Compact, MOMENT, Compact],
+    [(0, &[LONG, Compact]), (1, &[Look, Look])], (0, ALL, 1)
 );
