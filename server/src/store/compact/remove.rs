@@ -57,7 +57,7 @@ impl Store {
             return self.remove_files(database, self.removable(database)).await;
         }
         let to = rules::floor_over(&database.state.read().files, &self.removable(database));
-        if let Some(to) = to
+        if let Some(to) = to.filter(|&to| to > database.head().floor)
             && let Some(head) = self.objects.raise_floor(&database.head(), to).await?
         {
             database.note(&head)?;

@@ -215,7 +215,7 @@ impl Board {
     pub fn steps(&self, bounds: &Bounds) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut order: Vec<&Request> = self.requests.iter().collect();
-        order.sort_by(|a, b| (a.id.sender, a.state as u8).cmp(&(b.id.sender, b.state as u8)));
+        order.sort_by_key(|request| (request.id.sender, request.state as u8));
         for request in &order {
             match request.state {
                 State::Sent => steps.push(request.step(Kind::Do)),
