@@ -19,3 +19,16 @@ where
     let work = move || span.in_scope(work);
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
+
+/// Does work that may wait for a disk, on another thread; in tests here and now, so that what happens
+/// next depends on nothing but them.
+pub async fn aside<T, F>(work: F) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    if cfg!(test) {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+}

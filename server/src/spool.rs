@@ -64,10 +64,31 @@ impl SpoolWriter {
     }
 }
 
+#[cfg(not(test))]
+const fn memory_limit() -> usize {
+    MEMORY_LIMIT
+}
+
+#[cfg(test)]
+thread_local! {
+    static LIMIT: std::cell::Cell<usize> = const { std::cell::Cell::new(MEMORY_LIMIT) };
+}
+
+#[cfg(test)]
+fn memory_limit() -> usize {
+    LIMIT.get()
+}
+
+/// Has what this thread spools count as large from so many bytes on.
+#[cfg(test)]
+pub fn set_memory_limit(len_bytes: usize) {
+    LIMIT.set(len_bytes);
+}
+
 impl Write for SpoolWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.len = self.len.saturating_add(bytes.len() as u64);
-        if self.file.is_none() && self.memory.len().saturating_add(bytes.len()) > MEMORY_LIMIT {
+        if self.file.is_none() && self.memory.len().saturating_add(bytes.len()) > memory_limit() {
             let mut file = BufWriter::new(tempfile::tempfile_in(&self.dir)?);
             file.write_all(&std::mem::take(&mut self.memory))?;
             self.file = Some(file);

@@ -24,6 +24,7 @@ use super::error::{Error, is_full};
 use super::files::LtxFile;
 use super::layout::{self, Shape};
 use super::objects::{Objects, fresh_name, version};
+use crate::offload::aside;
 use crate::spool::Spool;
 
 /// Large files are sent to the store in parts of this size, or larger if there were too many.
@@ -230,8 +231,7 @@ impl Objects {
         let ranges = [0..(HEADER_LEN as u64).min(meta.size), tail_at..meta.size];
         let parts = self.store.get_ranges(path, &ranges).await?;
         let source = Arc::clone(content);
-        let ours = tokio::task::spawn_blocking(move || ends(&source));
-        let ours = ours.await.map_err(io::Error::other)??;
+        let ours = aside(move || ends(&source)).await??;
         let same = parts.iter().map(|part| part.as_ref()).eq(ours.iter().map(Vec::as_slice));
         Ok(if same { Compared::Same(version(meta.e_tag.as_deref())) } else { Compared::Other })
     }
@@ -303,8 +303,7 @@ async fn send_parts(upload: &mut dyn MultipartUpload, content: &Arc<Spool>) -> R
     let mut offset = 0_u64;
     while offset < content.len() {
         let source = Arc::clone(content);
-        let part = tokio::task::spawn_blocking(move || read_part(&source, offset, len_bytes));
-        let part = part.await.map_err(io::Error::other)??;
+        let part = aside(move || read_part(&source, offset, len_bytes)).await??;
         offset = offset.saturating_add(part.len() as u64);
         upload.put_part(PutPayload::from(part)).await?;
     }

@@ -24,6 +24,7 @@ use super::indexes::Indexes;
 use super::layout::{self, SNAPSHOT_LEVEL};
 use super::learned::Learned;
 use super::moment::Moment;
+use super::mutant::{self, Mutant};
 use super::objects::Objects;
 use super::rules;
 use super::view::View;
@@ -186,7 +187,9 @@ impl State {
     pub(super) fn bury(&mut self, floor: Txid) {
         let dead: Vec<LtxFile> =
             self.files.level(0).filter(|file| !rules::counts(floor, file)).copied().collect();
-        dead.iter().for_each(|file| self.files.remove(file));
+        if !mutant::is(Mutant::FloorIgnoredByReaders) {
+            dead.iter().for_each(|file| self.files.remove(file));
+        }
         self.dead.extend(dead);
         self.plan = None;
     }

@@ -20,6 +20,7 @@ use super::error::Error;
 use super::head::Head;
 use super::incarnation::Incarnation;
 use super::layout::{self, Marks};
+use super::mutant::{self, Mutant};
 use super::open::list_living;
 use super::{Slot, Store, Vacancy};
 use crate::key::DbKey;
@@ -39,7 +40,9 @@ impl Store {
         let slot = self.slot(key)?;
         self.check_lease(key, &slot, lease_id).await?;
         let _gate = slot.gate.lock().await;
-        if lease_id.is_some() || !self.objects.is_shared() {
+        if mutant::is(Mutant::DropIgnoresLease) {
+            self.drop_gated(key, &slot, None).await?;
+        } else if lease_id.is_some() || !self.objects.is_shared() {
             self.drop_gated(key, &slot, lease_id).await?;
         } else {
             // Other servers grant leases, too: with one of its own, it is alone.
@@ -75,7 +78,9 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        self.check_lease(key, slot, lease_id).await?;
+        if !mutant::is(Mutant::DropIgnoresLease) {
+            self.check_lease(key, slot, lease_id).await?;
+        }
         let head = match found {
             Ok(Ok(database)) => {
                 let (summary, pos) = (database.summary(), database.pos());
@@ -128,6 +133,12 @@ impl Store {
     async fn bury(&self, slot: &Slot, mut head: Head) {
         *slot.swept_at.lock() = None;
         let (key, dead) = (head.db.key.clone(), Arc::clone(&head.db));
+        if mutant::is(Mutant::ReuseIncarnation) {
+            let files = self.objects.ltx_files(&dead).await.unwrap_or_default();
+            let path = |file| self.objects.shape.file(&dead, file);
+            let _ = self.objects.remove(files.iter().map(path).collect()).await;
+            return;
+        }
         let moved: Result<(), Error> = async {
             loop {
                 if self.objects.end_incarnation(&head).await?.is_some() {
@@ -176,7 +187,11 @@ impl Store {
         let file = self.tombstone(db, page_size, pos, timestamp_ms)?;
         let path = self.objects.shape.named(db, 0, txid, txid);
         match self.objects.create(&path, &file, timestamp_ms).await {
-            Ok(Created::New(_)) => self.confirm(base, txid).await,
+            Ok(Created::New(_)) => match self.confirm(base, txid).await {
+                // Who found it moved the head on before.
+                Err(Error::Replaced) => Ok(()),
+                confirmed => confirmed,
+            },
             Ok(Created::Exists) => Err(Error::PosMismatch(pos)),
             Err(error) => {
                 // It may appear yet: under no other lease.

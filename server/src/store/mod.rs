@@ -14,7 +14,7 @@
 //! | `snapshot`, `points` | whole databases, and the past |
 //! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
 //! | `head`, `incarnation` | which life of a name is the living one |
-//! | `rules`, `clock`, `moment` | what may be created, removed and acknowledged; and what rests on time |
+//! | `rules`, `clock`, `moment`, `mutant` | what may be created, removed and acknowledged; and what rests on time |
 //! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
@@ -49,6 +49,7 @@ pub mod local;
 pub mod location;
 mod look;
 mod moment;
+mod mutant;
 mod objects;
 mod open;
 mod opening;
@@ -194,6 +195,16 @@ impl Store {
         metrics: Metrics,
     ) -> Result<Arc<Store>, Error> {
         let id = proof::prove(&objects).await?;
+        Store::proven(objects, settings, metrics, id)
+    }
+
+    /// The same for a store that was proven, and its id.
+    fn proven(
+        objects: Objects,
+        settings: &Settings,
+        metrics: Metrics,
+        id: String,
+    ) -> Result<Arc<Store>, Error> {
         let indexes = Arc::new(Indexes::new(settings.index_memory, metrics.clone())?);
         let server = random::hex::<8>()?;
         Ok(Arc::new(Store {

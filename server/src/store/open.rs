@@ -14,6 +14,7 @@ use super::head::Head;
 use super::indexes::Indexes;
 use super::layout;
 use super::look::{complete_span, is_tombstone};
+use super::mutant::{self, Mutant};
 use super::objects::Objects;
 use super::rules;
 use super::view::View;
@@ -34,9 +35,11 @@ pub(super) enum Opened {
 pub(super) fn sort_out(listed: Vec<LtxFile>, head: &Head) -> (Files, Vec<LtxFile>) {
     let (mut files, mut dead) = (Files::default(), Vec::new());
     for file in listed {
-        if rules::counts(head.floor, &file) {
+        let counts = rules::counts(head.floor, &file);
+        if counts || mutant::is(Mutant::FloorIgnoredByReaders) {
             files.insert(file);
-        } else {
+        }
+        if !counts {
             dead.push(file);
         }
     }

@@ -24,6 +24,7 @@ use super::files::{Files, LtxFile};
 use super::head::Head;
 use super::incarnation::Incarnation;
 use super::layout::SNAPSHOT_LEVEL;
+use super::mutant::{self, Mutant};
 
 /// For how long a head that was read is relied on.
 pub const TRUST: Duration = Duration::from_secs(15);
@@ -55,12 +56,12 @@ pub fn is_newest_known(floor: Txid, newest: Option<&LtxFile>) -> bool {
 
 /// Whether a file is the one that was listed under its name: another one may have come late for its place.
 pub fn may_read(found: u64, listed: u64) -> bool {
-    found == listed
+    found == listed || mutant::is(Mutant::ReadsIgnoreVersion)
 }
 
 /// Whether what is known of a head from then may be relied on without asking again.
 pub fn may_rely(head_age: Duration) -> bool {
-    head_age <= TRUST
+    head_age <= TRUST || mutant::is(Mutant::NoProofAfterSlowCreate)
 }
 
 /// Whether a client may be told that the file which was made for a transaction counts, by a head that was
@@ -108,7 +109,7 @@ pub fn floor_over(files: &Files, removable: &[LtxFile]) -> Option<Txid> {
 /// Whether a floor was seen for long enough to remove what is below: whoever relies on a head from before
 /// has made his file by then, and found its place taken.
 pub fn floor_holds(seen_for: Duration, shared: bool) -> bool {
-    !shared || seen_for >= GRACE
+    !shared || seen_for >= GRACE || mutant::is(Mutant::RemoveBeforeGrace)
 }
 
 /// Whether a commit's own file may be removed, by a floor that holds.
@@ -151,7 +152,8 @@ pub fn may_remove_dead(
     seen_for: Duration,
     shared: bool,
 ) -> bool {
-    now.db.key == db.key && now.db.id != db.id && (file.level > 0 || !shared || seen_for >= GRACE)
+    let stays = file.level == 0 && shared && !mutant::is(Mutant::TombstoneRemovedAtOnce);
+    now.db.key == db.key && now.db.id != db.id && (!stays || seen_for >= GRACE)
 }
 
 /// Whether files may be removed by their age, with the store's clock and this server's so far apart.

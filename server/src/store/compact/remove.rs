@@ -5,6 +5,7 @@ use crate::store::clock::Time;
 use crate::store::database::Database;
 use crate::store::error::Error;
 use crate::store::files::LtxFile;
+use crate::store::mutant::{self, Mutant};
 use crate::store::{Store, rules};
 
 impl Store {
@@ -49,11 +50,15 @@ impl Store {
 
     /// Raises the floor over commits' own files that are old.
     async fn bury_commits(&self, database: &Database, time: Time) -> Result<(), Error> {
+        if mutant::is(Mutant::RemoveBeforeFloor) {
+            return self.remove_files(database, self.removable(database, time.now_ms)).await;
+        }
         if time.steady_for < self.queue.schedule.level0_keep.min(rules::STEADY) {
             return Ok(());
         }
         let old = self.removable(database, time.now_ms);
-        let Some(to) = rules::floor_over(&database.state.read().files, &old) else {
+        let to = rules::floor_over(&database.state.read().files, &old);
+        let Some(to) = to.filter(|&to| to > database.head().floor) else {
             return Ok(());
         };
         let head = match self.objects.raise_floor(&database.head(), to).await? {

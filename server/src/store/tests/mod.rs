@@ -1,6 +1,7 @@
 //! Several servers on one store that fails, against a model of what every position holds.
 
 mod chaos;
+mod explore;
 mod faulty;
 mod groups;
 mod memory;
