@@ -14,7 +14,6 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,8 +36,8 @@ pub struct PrivateFile {
     /// What it is, for messages.
     what: &'static str,
     len: u64,
-    /// Chunks by number.
-    memory: BTreeMap<u64, Vec<u8>>,
+    /// Chunks, by number and in order.
+    memory: Vec<(u64, Vec<u8>)>,
     max_in_memory: usize,
     /// The disk is asked when there are more chunks than this in memory.
     spill_above: usize,
@@ -54,7 +53,7 @@ impl PrivateFile {
         PrivateFile {
             what,
             len: 0,
-            memory: BTreeMap::new(),
+            memory: Vec::new(),
             max_in_memory: MAX_IN_MEMORY_BYTES / CHUNK_LEN,
             spill_above: MAX_CHUNKS,
             file: None,
@@ -78,7 +77,7 @@ impl PrivateFile {
             let (number, within) = place_of(at);
             let len = CHUNK_LEN.saturating_sub(within).min(rest.len());
             let (part, after) = rest.split_at_mut(len);
-            match self.memory.get(&number) {
+            match self.chunk(number) {
                 Some(chunk) => part.copy_from_slice(part_of(chunk, within, len)?),
                 None => self.read_file(at, part)?,
             }
@@ -95,7 +94,8 @@ impl PrivateFile {
         self.bring(touched.clone())?;
         for number in touched {
             let start = number.saturating_mul(CHUNK_LEN as u64);
-            let chunk = self.memory.get_mut(&number).ok_or_else(misplaced)?;
+            let at = self.place_in_memory(number).ok().ok_or_else(misplaced)?;
+            let (_, chunk) = self.memory.get_mut(at).ok_or_else(misplaced)?;
             let within = |at: u64| {
                 usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX).min(CHUNK_LEN)
             };
@@ -119,7 +119,9 @@ impl PrivateFile {
             return;
         }
         self.len = len;
-        self.memory.split_off(&len.div_ceil(CHUNK_LEN as u64));
+        let (Ok(first_gone) | Err(first_gone)) =
+            self.place_in_memory(len.div_ceil(CHUNK_LEN as u64));
+        self.memory.truncate(first_gone);
         match &self.file {
             Some(_) if len == 0 => self.file = None,
             Some((file, _)) => {
@@ -143,11 +145,9 @@ impl PrivateFile {
             }
         }
         for number in touched {
-            if self.memory.contains_key(&number) {
-                continue;
-            }
+            let Err(at) = self.place_in_memory(number) else { continue };
             let mut chunk = Vec::new();
-            if chunk.try_reserve_exact(CHUNK_LEN).is_err() {
+            if chunk.try_reserve_exact(CHUNK_LEN).is_err() || self.memory.try_reserve(1).is_err() {
                 let text = format!("{}: out of memory; commit smaller transactions", self.what);
                 return Err(Error::new(ErrorKind::Full, text));
             }
@@ -156,7 +156,7 @@ impl PrivateFile {
             if start < self.len {
                 self.read_file(start, &mut chunk)?;
             }
-            self.memory.insert(number, chunk);
+            self.memory.insert(at, (number, chunk));
         }
         Ok(())
     }
@@ -164,20 +164,22 @@ impl PrivateFile {
     /// Whether these chunks may be in memory, too.
     fn has_room(&self, touched: &Range<u64>) -> bool {
         let len = touched.end.saturating_sub(touched.start);
-        let there = self.memory.range(touched.clone()).count();
+        let there = touched.clone().take(self.max_in_memory.saturating_add(1));
+        let there = there.filter(|&number| self.place_in_memory(number).is_ok()).count();
         let missing = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(there);
         missing == 0 || self.memory.len().saturating_add(missing) <= self.max_in_memory
     }
 
     /// Has the disk take all chunks but the first and the last ones.
     fn spill(&mut self) {
-        let last = self.memory.last_key_value().map_or(0, |(&number, _)| number);
+        let is_first = self.memory.first().is_some_and(|(number, _)| *number == 0);
+        let at = usize::from(is_first);
         while self.memory.len() > MAX_CHUNKS
-            && let Some((&number, chunk)) = self.memory.range(1..last).next()
+            && let Some((number, chunk)) = self.memory.get(at)
         {
             let start = number.saturating_mul(CHUNK_LEN as u64);
             match write_file(&mut self.file, start, chunk) {
-                Ok(()) => self.memory.remove(&number),
+                Ok(()) => self.memory.remove(at),
                 Err(failure) => {
                     if self.failure.is_none() {
                         log!(Warn, "{} stays in memory: {failure}", self.what);
@@ -189,6 +191,20 @@ impl PrivateFile {
             };
         }
         self.spill_above = MAX_CHUNKS;
+    }
+
+    /// Where a chunk is in memory, or would be.
+    fn place_in_memory(&self, number: u64) -> core::result::Result<usize, usize> {
+        match self.memory.last() {
+            // As a journal is written.
+            Some((last, _)) if *last == number => Ok(self.memory.len().saturating_sub(1)),
+            _ => self.memory.binary_search_by_key(&number, |(number, _)| *number),
+        }
+    }
+
+    fn chunk(&self, number: u64) -> Option<&[u8]> {
+        let at = self.place_in_memory(number).ok()?;
+        self.memory.get(at).map(|(_, chunk)| &**chunk)
     }
 
     fn read_file(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {

@@ -31,14 +31,16 @@ impl File {
     /// Creates a file that has no name and is gone with its last use, in the first folder for temporary
     /// files that takes one. Answers with that folder, too.
     pub fn anonymous() -> io::Result<(File, String)> {
-        let mut refusals = Vec::new();
-        for folder in temp_folders() {
+        let mut refusals = String::new();
+        let named = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(super::env_var);
+        let named = named.filter(|folder| !folder.is_empty());
+        for folder in named.chain(USUAL_FOLDERS.map(String::from)) {
             match anonymous_in(&folder) {
-                Ok(file) => return Ok((file, folder.display().to_string())),
-                Err(e) => refusals.push(format!("{}: {e}", folder.display())),
+                Ok(file) => return Ok((file, folder)),
+                Err(e) => refusals = format!("{refusals}{folder}: {e}; "),
             }
         }
-        Err(io::Error::other(format!("no folder takes a temporary file ({})", refusals.join("; "))))
+        Err(io::Error::other(format!("{refusals}no other folder for temporary files")))
     }
 
     /// Removes a file's name; its bytes stay while it is open.
@@ -132,23 +134,12 @@ pub fn available_space(path: &str) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Where SQLite looks for room for temporary files, in its order, but for the working directory: what is in
-/// there is no business of ours.
-fn temp_folders() -> Vec<PathBuf> {
-    let named = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(std::env::var_os);
-    let named = named.filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let mut folders: Vec<PathBuf> = Vec::new();
-    for folder in named.chain(["/var/tmp", "/usr/tmp", "/tmp"].map(PathBuf::from)) {
-        // Of the usual ones a system need not have all.
-        if !folders.contains(&folder) && (folder.is_dir() || folders.is_empty()) {
-            folders.push(folder);
-        }
-    }
-    folders
-}
+/// Where SQLite looks for room for temporary files after those that are named, but for the working directory:
+/// what is in there is no business of ours.
+const USUAL_FOLDERS: [&str; 3] = ["/var/tmp", "/usr/tmp", "/tmp"];
 
-fn anonymous_in(folder: &Path) -> io::Result<File> {
-    let path = folder.join(random_name());
+fn anonymous_in(folder: &str) -> io::Result<File> {
+    let path = format!("{folder}/{}", random_name());
     let file = private_options().create_new(true).open(&path)?;
     fs::remove_file(&path)?;
     Ok(File(file))
