@@ -44,8 +44,7 @@ func (r *Replica) Commit() error {
 		pages[i] = make([]byte, pageSize)
 		r.rng.Read(pages[i][:r.rng.Intn(pageSize)])
 	}
-	binary.BigEndian.PutUint16(pages[0][16:], pageSize)
-	binary.BigEndian.PutUint32(pages[0][28:], uint32(commit))
+	setHeader(pages[0], commit)
 	file, post, err := r.encode(pages, changed)
 	if err != nil {
 		return err
@@ -53,6 +52,16 @@ func (r *Replica) Commit() error {
 	r.Pages, r.Pos = pages, ltx.NewPos(r.Pos.TXID+1, post)
 	r.Files = append(r.Files, file)
 	return nil
+}
+
+// setHeader makes a page one that SQLite could begin a database with.
+func setHeader(page []byte, commit int) {
+	copy(page, "SQLite format 3\x00")
+	binary.BigEndian.PutUint16(page[16:], pageSize)
+	copy(page[18:], []byte{1, 1, 0, 64, 32, 32})
+	binary.BigEndian.PutUint32(page[28:], uint32(commit))
+	clear(page[44:60])
+	page[100] = 13
 }
 
 func (r *Replica) encode(pages [][]byte, changed map[int]bool) ([]byte, ltx.Checksum, error) {

@@ -72,8 +72,13 @@ func (r *replica) next() ([]byte, error) {
 func (r *replica) fill(pgno uint32) {
 	r.rng.Read(r.page)
 	if pgno == 1 {
+		// As SQLite could begin a database with it.
+		copy(r.page, "SQLite format 3\x00")
 		binary.BigEndian.PutUint16(r.page[16:], pageSize)
+		copy(r.page[18:], []byte{1, 1, 0, 64, 32, 32})
 		binary.BigEndian.PutUint32(r.page[28:], uint32(*size))
+		clear(r.page[44:60])
+		r.page[100] = 13
 	}
 }
 
