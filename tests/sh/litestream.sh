@@ -112,7 +112,18 @@ commits reshaped 42 60
 reshape 16384 61
 commits reshaped 62 80
 
-databases="p512 p4096 p65536 litefs many reshaped"
+# verb ARGUMENT...: the server's program as a client.
+verb() { limited env LITEFS_CLOUD_HOST="$URL" LITEFS_CLOUD_TOKEN="$TOKEN" "$SERVER" "$@"; }
+# A name that was made anew, twice, lies where info says.
+for round in 1 2; do
+  commits anew 1 $((round * 3))
+  verb delete anew --yes >"$TMP/out" || fail "a database can't be deleted"
+done
+commits anew 1 20
+anew=$(verb info anew | sed -n "s/^its files are in the store's default\///p")
+case $anew in anew/*) ;; *) fail "info says that it lies in '$anew'" ;; esac
+
+databases="p512 p4096 p65536 litefs many reshaped anew"
 for db in $databases; do
   fetch "/db/snapshot?db=$db&format=sqlite" "$TMP/$db.copy"
   with_new_cache sql "$db" <<<$'.dump\nPRAGMA page_size;\nPRAGMA integrity_check;' >"$TMP/$db.ours"
@@ -124,7 +135,9 @@ done
 kill "${SERVERS[0]}" && wait "${SERVERS[0]}" || fail "the server did not end well"
 
 for db in $databases; do
-  restored "$db" "$db" "$TMP/$db.copy"
+  folder=$db
+  [ "$db" != anew ] || folder=$anew
+  restored "$db" "$folder" "$TMP/$db.copy"
   same "$db, through the extension" "$TMP/$db.ours" "$TMP/$db.litestream"
 done
 restored middle many "$TMP/middle.copy" -txid "${middle%/*}"

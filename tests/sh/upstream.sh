@@ -71,4 +71,14 @@ done
 grep -q 'and another' "$TMP/theirs.upstream" || fail "upstream does not see our rows"
 grep -q 'and another' "$TMP/ours.ours" || fail "ours does not see upstream's rows"
 
+echo "a name that was made anew"
+limited env LITEFS_CLOUD_HOST="$URL" LITEFS_CLOUD_TOKEN="$TOKEN" "$SERVER" delete theirs --yes >"$TMP/out" ||
+  fail "the database can't be deleted"
+write "$UPSTREAM" theirs >"$TMP/out" 2>&1 || { cat "$TMP/out" >&2; fail "upstream can't make it anew"; }
+more "$OURS" theirs >"$TMP/out"
+equal "rows of the one made anew" 1500 "$(head -n 1 "$TMP/out")"
+dump "$UPSTREAM" theirs >"$TMP/anew.upstream"
+dump "$OURS" theirs >"$TMP/anew.ours"
+same "the one made anew" "$TMP/anew.upstream" "$TMP/anew.ours"
+
 echo "upstream's extension and ours read and write each other's databases"

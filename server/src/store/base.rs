@@ -88,12 +88,18 @@ impl Store {
         Err(Error::Busy)
     }
 
-    /// Makes sure that a file counts which was just made: its creation may have taken any time.
-    pub(super) async fn confirm(&self, base: &Base, txid: Txid) -> Result<(), Error> {
+    /// Makes sure that a file counts which was just made, as an answer of that date said: its creation may
+    /// have taken any time.
+    pub(super) async fn confirm(
+        &self,
+        base: &Base,
+        txid: Txid,
+        dated: Option<u64>,
+    ) -> Result<(), Error> {
         match base {
-            Base::Database(database) => database.make_sure(Some(txid)).await,
+            Base::Database(database) => database.make_sure(Some(txid), dated).await,
             Base::Vacant(_) if !self.objects.is_shared() => Ok(()),
-            Base::Vacant(head) if rules::may_rely(head.known_at.age()) => {
+            Base::Vacant(head) if rules::may_rely(head, dated) => {
                 rules::may_acknowledge(head, &head.db, txid)
             }
             Base::Vacant(head) => {

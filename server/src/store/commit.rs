@@ -11,6 +11,7 @@ use super::claim::now_ms;
 use super::convert::{self, Converted, Sound};
 use super::create::Created;
 use super::database::{Database, State};
+use super::dates::dated;
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
@@ -208,9 +209,10 @@ impl Store {
         sound: Sound,
     ) -> Result<Pos, Error> {
         let before = base.database().map(Database::page_size);
-        match self.make_file(&base, &sound).await {
+        let (made, date) = dated(self.make_file(&base, &sound)).await;
+        match made {
             Ok(Created::New(version)) => {
-                if let Err(error) = self.confirm(&base, sound.header.min_txid).await {
+                if let Err(error) = self.confirm(&base, sound.header.min_txid, date).await {
                     slot.forget().await;
                     return Err(error);
                 }

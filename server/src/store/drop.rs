@@ -16,6 +16,7 @@ use super::base::Base;
 use super::claim::now_ms;
 use super::convert::Writer;
 use super::create::Created;
+use super::dates::dated;
 use super::error::Error;
 use super::head::Head;
 use super::incarnation::Incarnation;
@@ -186,8 +187,9 @@ impl Store {
         };
         let file = self.tombstone(db, page_size, pos, timestamp_ms)?;
         let path = self.objects.shape.named(db, 0, txid, txid);
-        match self.objects.create(&path, &file, timestamp_ms).await {
-            Ok(Created::New(_)) => match self.confirm(base, txid).await {
+        let (created, date) = dated(self.objects.create(&path, &file, timestamp_ms)).await;
+        match created {
+            Ok(Created::New(_)) => match self.confirm(base, txid, date).await {
                 // Who found it moved the head on before.
                 Err(Error::Replaced) => Ok(()),
                 confirmed => confirmed,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use litevfs::types::Txid;
 use serde::{Deserialize, Serialize};
 
+use super::dates::dated;
 use super::error::Error;
 use super::incarnation::{Incarnation, IncarnationId};
 use super::layout;
@@ -37,6 +38,8 @@ pub struct Head {
     pub floor: Txid,
     /// This was so then, or later.
     pub known_at: Moment,
+    /// The date of the answer that said so, in s since the Unix epoch, where the store has dates.
+    pub dated: Option<u64>,
     stored: Option<Kept<Record>>,
 }
 
@@ -51,17 +54,21 @@ struct Record {
 }
 
 impl Head {
-    fn of(key: &DbKey, stored: Option<Kept<Record>>, known_at: Moment) -> Result<Head, Error> {
+    fn of(
+        key: &DbKey,
+        stored: Option<Kept<Record>>,
+        (known_at, dated): (Moment, Option<u64>),
+    ) -> Result<Head, Error> {
         let damaged = |what: &dyn std::fmt::Display| Error::corrupt(layout::head(key), what);
         let Some(kept) = stored else {
             let db = Arc::new(Incarnation::first(key.clone()));
-            return Ok(Head { db, floor: Txid::ZERO, known_at, stored: None });
+            return Ok(Head { db, floor: Txid::ZERO, known_at, dated, stored: None });
         };
         let id = kept.value.incarnation.as_deref().map(str::parse::<IncarnationId>);
         let id = id.transpose().map_err(|error| damaged(&error))?;
         let floor = kept.value.floor.parse().map_err(|error| damaged(&error))?;
         let db = Arc::new(Incarnation { key: key.clone(), id });
-        Ok(Head { db, floor, known_at, stored: Some(kept) })
+        Ok(Head { db, floor, known_at, dated, stored: Some(kept) })
     }
 
     /// Whether the name has had another incarnation before.
@@ -80,7 +87,8 @@ impl Objects {
     pub(super) async fn head(&self, key: &DbKey) -> Result<Head, Error> {
         let known_at = Moment::now();
         let path = layout::head(key);
-        let stored = self.again_record(&path).await.map_err(|error| match error {
+        let (stored, date) = dated(self.again_record(&path)).await;
+        let stored = stored.map_err(|error| match error {
             Error::Corrupt { what, .. } => {
                 let advice = "put it back from a copy; without it the first database of the name would \
                               live again";
@@ -94,7 +102,7 @@ impl Objects {
             // Whoever wrote it may not have come to that.
             self.settle(&folder).await?;
         }
-        Head::of(key, stored, known_at)
+        Head::of(key, stored, (known_at, date))
     }
 
     /// Moves a head on to an incarnation that was never used, which has no files; `None` when it had
@@ -123,7 +131,8 @@ impl Objects {
             nonce: fresh_name()?,
         };
         let (path, known_at) = (layout::head(&db.key), Moment::now());
-        let written = self.write_record(&path, &record, head.stored.as_ref()).await?;
-        Ok(written.map(|kept| Head { db, floor, known_at, stored: Some(kept) }))
+        let written = dated(self.write_record(&path, &record, head.stored.as_ref())).await;
+        let (written, date) = (written.0?, written.1);
+        Ok(written.map(|kept| Head { db, floor, known_at, dated: date, stored: Some(kept) }))
     }
 }

@@ -14,6 +14,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::blocks::Blocks;
 use super::compact::Schedule;
+use super::dates::Connector;
 use super::layout::Shape;
 use super::local::{LocalDir, LocalError};
 use super::objects::Objects;
@@ -185,11 +186,13 @@ fn bucket(url: &str) -> Result<(Arc<dyn ObjectStore>, Shape), LocationError> {
         "gs" => {
             let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
             let builder = builder.with_retry(retry()).with_client_options(client());
+            let builder = builder.with_http_connector(Connector::default());
             (Box::new(builder.build().map_err(failed)?), Shape::Folders)
         }
         "az" | "azure" | "abfs" | "abfss" => {
             let builder = MicrosoftAzureBuilder::from_env().with_container_name(bucket);
             let builder = builder.with_retry(retry()).with_client_options(client());
+            let builder = builder.with_http_connector(Connector::default());
             (Box::new(builder.build().map_err(failed)?), Shape::Folders)
         }
         _ => return Err(bad("the scheme must be s3, gs, az or file".into())),
@@ -216,6 +219,7 @@ fn s3(bucket: &str) -> AmazonS3Builder {
         .with_retry(retry())
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_copy_if_not_exists(S3CopyIfNotExists::Multipart)
+        .with_http_connector(Connector::default())
 }
 
 fn client() -> ClientOptions {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::create::Created;
 use super::database::Database;
+use super::dates::dated;
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::LtxFile;
@@ -57,14 +58,15 @@ impl Database {
 
     async fn take_in_new_files(&self) -> Result<(), Error> {
         let last = self.last_committed().ok_or_else(|| self.replaced())?;
-        let mut listed = self.objects.committed_from(&self.db, last.min_txid).await?;
+        let (listed, date) = dated(self.objects.committed_from(&self.db, last.min_txid)).await;
+        let mut listed = listed?;
         listed.sort_unstable_by_key(|file| (file.min_txid, file.max_txid));
         let known =
             |file: &&LtxFile| file.min_txid == last.min_txid && file.max_txid == last.max_txid;
         if listed.iter().find(known).is_none_or(|file| file.version != last.version) {
             return Err(self.replaced());
         }
-        self.make_sure(None).await?;
+        self.make_sure(None, date).await?;
         if !rules::is_newest_known(self.head().floor, Some(&last)) {
             return Err(self.replaced());
         }
@@ -127,14 +129,18 @@ impl Database {
     }
 
     /// Makes sure that it is the database of its name still, and that a transaction counts which was
-    /// just committed, if one was: by the head that is known, or, where that is too old, by the one
-    /// that is there now.
-    pub(super) async fn make_sure(&self, committed: Option<Txid>) -> Result<(), Error> {
+    /// just committed, if one was: by the head that is known, or, where that is too old for an answer of that
+    /// date, by the one that is there now.
+    pub(super) async fn make_sure(
+        &self,
+        committed: Option<Txid>,
+        dated: Option<u64>,
+    ) -> Result<(), Error> {
         if !self.objects.is_shared() {
             return Ok(());
         }
         let mut head = self.head();
-        if !rules::may_rely(head.known_at.age()) {
+        if !rules::may_rely(&head, dated) {
             head = self.objects.head(&self.db.key).await?;
             self.note(&head)?;
         }

@@ -14,7 +14,7 @@
 //! | `snapshot`, `points` | whole databases, and the past |
 //! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
 //! | `head`, `incarnation` | which life of a name is the living one |
-//! | `rules`, `clock`, `moment`, `mutant` | what may be created, removed and acknowledged; and what rests on time |
+//! | `rules`, `clock`, `moment`, `dates`, `mutant` | what may be created, removed and acknowledged; and what rests on time |
 //! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
@@ -30,6 +30,7 @@ mod control;
 mod convert;
 mod create;
 mod database;
+mod dates;
 mod direct;
 mod drop;
 mod error;

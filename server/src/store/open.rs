@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::database::{Database, State};
+use super::dates::dated;
 use super::error::Error;
 use super::files::{Files, LtxFile};
 use super::group::doubt::{Doubt, Waiting};
@@ -56,8 +57,9 @@ pub(super) async fn list_living(
 ) -> Result<(Head, Files, Vec<LtxFile>), Error> {
     let mut head = objects.head(key).await?;
     objects.settle(&objects.shape.level(&head.db, 0)).await?;
-    let listed = objects.ltx_files(&head.db).await?;
-    if !rules::may_rely(head.known_at.age()) {
+    let (listed, date) = dated(objects.ltx_files(&head.db)).await;
+    let listed = listed?;
+    if !rules::may_rely(&head, date) {
         let now = objects.head(key).await?;
         if now.db != head.db {
             return Err(Error::Gone(head.db.to_string()));

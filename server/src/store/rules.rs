@@ -12,7 +12,7 @@
 //! Time comes in at one place: an answer is given without another look at the head while what is known of
 //! it is younger than [`TRUST`], and files that stand in the way of late ones stay for [`GRACE`] after
 //! they are dead. Both are time that passed on a process's own clocks: TRUST from before the head was
-//! asked for, by the clock that says more; GRACE from after the answer, by the clock that nobody sets. See
+//! asked for, by the clock that says more, and by the dates of the store's answers; GRACE from after the answer, by the clock that nobody sets. See
 //! [`super::moment`]. That clocks of different machines agree matters to what is kept for how long only.
 
 use std::time::Duration;
@@ -59,9 +59,14 @@ pub fn may_read(found: u64, listed: u64) -> bool {
     found == listed || mutant::is(Mutant::ReadsIgnoreVersion)
 }
 
-/// Whether what is known of a head from then may be relied on without asking again.
-pub fn may_rely(head_age: Duration) -> bool {
-    head_age <= TRUST || mutant::is(Mutant::NoProofAfterSlowCreate)
+/// Whether a head may be relied on without asking again, in what an answer means that the store gave at that
+/// date, in s since the Unix epoch, where it has dates: by them a machine notices that it was stopped with
+/// all its clocks.
+pub fn may_rely(head: &Head, answered: Option<u64>) -> bool {
+    let dates = head.dated.zip(answered);
+    let between = dates.map_or(0, |(then, now)| now.saturating_sub(then));
+    let age = head.known_at.age().max(Duration::from_secs(between));
+    age <= TRUST || mutant::is(Mutant::NoProofAfterSlowCreate)
 }
 
 /// Whether a client may be told that the file which was made for a transaction counts, by a head that was

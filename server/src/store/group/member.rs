@@ -16,6 +16,7 @@ use crate::store::base::Base;
 use crate::store::commit::By;
 use crate::store::convert::{self, Converted, Sound};
 use crate::store::create::Created;
+use crate::store::dates::dated;
 use crate::store::error::Error;
 use crate::store::file_index::FileIndex;
 use crate::store::files::LtxFile;
@@ -133,8 +134,9 @@ impl Admitted {
     ) -> Result<Option<(LtxFile, Arc<FileIndex>)>, Error> {
         let Admitted { base, sound, .. } = self;
         let (db, txid) = (base.db(), sound.header.min_txid);
-        if let Created::New(version) = store.make_file(base, sound).await? {
-            store.confirm(base, txid).await?;
+        let (made, date) = dated(store.make_file(base, sound)).await;
+        if let Created::New(version) = made? {
+            store.confirm(base, txid, date).await?;
             let file = LtxFile::stored(0, (txid, txid), sound.file.len(), version);
             store.indexes.put(db, &file, Arc::clone(&sound.index));
             return Ok(Some((file, Arc::clone(&sound.index))));
@@ -149,7 +151,7 @@ impl Admitted {
         if index.marks.group != Some(tag) {
             return Ok(None);
         }
-        store.confirm(base, txid).await?;
+        store.confirm(base, txid, date).await?;
         if sound.is_file(&store.objects, db, there, &index).await? {
             Ok(Some((there, index)))
         } else {
