@@ -71,6 +71,12 @@ impl Head {
         Ok(Head { db, floor, known_at, dated, stored: Some(kept) })
     }
 
+    /// A head that was just read.
+    #[cfg(test)]
+    pub fn for_tests(db: Incarnation, floor: Txid, dated: Option<u64>) -> Head {
+        Head { db: Arc::new(db), floor, known_at: Moment::now(), dated, stored: None }
+    }
+
     /// Whether the name has had another incarnation before.
     pub fn is_later(&self) -> bool {
         self.db.id.is_some()

@@ -180,3 +180,114 @@ pub fn commit_time(header_ms: u64, written_ms: u64) -> u64 {
 fn broken(what: &'static str) -> Error {
     Error::Io(std::io::Error::other(format!("a rule of the store: {what}; please report this")))
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use crate::key::DbKey;
+    use crate::store::head::Head;
+    use crate::store::incarnation::IncarnationId;
+
+    fn db(id: Option<&str>) -> Incarnation {
+        let key = DbKey { cluster: "c".parse().unwrap(), db: "db".parse().unwrap() };
+        Incarnation { key, id: id.map(|id| id.parse::<IncarnationId>().unwrap()) }
+    }
+
+    fn head(id: Option<&str>, floor: u64) -> Head {
+        Head::for_tests(db(id), Txid(floor), Some(100))
+    }
+
+    fn file(level: u8, min: u64, max: u64) -> LtxFile {
+        let (min_txid, max_txid) = (Txid(min), Txid(max));
+        LtxFile { level, min_txid, max_txid, len: 1, version: 0, written_ms: 0 }
+    }
+
+    fn files(list: &[(u8, u64, u64)]) -> Files {
+        let mut files = Files::default();
+        list.iter().for_each(|&(level, min, max)| files.insert(file(level, min, max)));
+        files
+    }
+
+    const LATER: Option<&str> = Some("00c0ffee00c0ffee");
+
+    #[tokio::test]
+    async fn a_head_is_relied_on_by_ages_and_by_dates() {
+        let head = head(None, 0);
+        assert!(may_rely(&head, None) && may_rely(&head, Some(100)) && may_rely(&head, Some(115)));
+        assert!(may_rely(&head, Some(90)), "another of the store's machines may be behind");
+        assert!(!may_rely(&head, Some(116)), "only the store knows how long it was");
+    }
+
+    #[tokio::test]
+    async fn what_is_acknowledged_is_above_the_floor_of_the_incarnation_that_lives() {
+        let now = head(None, 5);
+        assert!(may_acknowledge(&now, &db(None), Txid(6)).is_ok());
+        assert!(matches!(may_acknowledge(&now, &db(None), Txid(5)), Err(Error::Overtaken)));
+        assert!(matches!(may_acknowledge(&now, &db(LATER), Txid(6)), Err(Error::Replaced)));
+    }
+
+    #[tokio::test]
+    async fn a_head_moves_on_only() {
+        let from = head(LATER, 5);
+        assert!(may_move(&from, &db(LATER), Txid(6)).is_ok());
+        assert!(may_move(&from, &db(Some("1111111111111111")), Txid::ZERO).is_ok());
+        for (id, floor) in [(LATER, 5), (LATER, 4), (None, 0), (Some("1111111111111111"), 1)] {
+            assert!(may_move(&from, &db(id), Txid(floor)).is_err(), "{id:?} {floor}");
+        }
+    }
+
+    #[test]
+    fn a_list_shows_a_commit_above_the_floor() {
+        let newest = file(0, 6, 6);
+        assert!(is_newest_known(Txid(5), Some(&newest)) && is_newest_known(Txid::ZERO, None));
+        assert!(!is_newest_known(Txid(6), Some(&newest)) && !is_newest_known(Txid(1), None));
+        assert!(!counts(Txid(6), &newest) && counts(Txid(6), &file(1, 1, 6)));
+    }
+
+    #[test]
+    fn a_floor_is_raised_over_what_was_merged_and_never_over_the_newest() {
+        let all = [(0, 1, 1), (0, 2, 2), (0, 3, 3), (0, 4, 4), (1, 1, 3)];
+        let old = |list: &[u64]| list.iter().map(|&n| file(0, n, n)).collect::<Vec<_>>();
+        let floor = |old: &[LtxFile]| floor_over(&files(&all), old).map(|txid| txid.0);
+        assert_eq!(floor(&old(&[1, 2, 3, 4])), Some(3));
+        assert_eq!(floor(&old(&[1, 3])), Some(1), "the oldest only");
+        assert_eq!(floor(&old(&[2, 3])), None);
+        let unmerged = files(&[(0, 1, 1), (0, 2, 2), (0, 3, 3)]);
+        assert_eq!(floor_over(&unmerged, &old(&[1, 2])), None);
+        let span = files(&[(0, 1, 1), (0, 2, 2), (0, 2, 9), (0, 10, 10), (1, 1, 9)]);
+        assert_eq!(floor_over(&span, &old(&[1, 2])), None, "it would split an upload");
+    }
+
+    #[test]
+    fn merged_files_go_when_higher_levels_have_what_they_had() {
+        let there = files(&[(0, 9, 9), (1, 1, 4), (1, 5, 8), (2, 1, 4), (9, 1, 2), (9, 1, 4)]);
+        let may = |list: &[(u8, u64, u64)]| {
+            let gone: Vec<_> =
+                list.iter().map(|&(level, min, max)| file(level, min, max)).collect();
+            may_remove_merged(&there, &gone)
+        };
+        assert!(may(&[(1, 1, 4)]) && may(&[(9, 1, 2)]) && may(&[(1, 1, 4), (9, 1, 2)]));
+        assert!(!may(&[(1, 5, 8)]) && !may(&[(9, 1, 4)]) && !may(&[(0, 9, 9)]));
+        assert!(!may(&[(1, 1, 4), (2, 1, 4), (9, 1, 4)]));
+    }
+
+    #[tokio::test]
+    async fn what_is_dead_goes_and_its_commits_after_a_while() {
+        let now = head(LATER, 0);
+        let may = |id, level, seen, shared| {
+            may_remove_dead(&now, &db(id), &file(level, 1, 1), Duration::from_secs(seen), shared)
+        };
+        assert!(may(None, 1, 0, true) && may(None, 0, 60, true) && may(None, 0, 0, false));
+        assert!(!may(None, 0, 59, true) && !may(LATER, 1, 99, true));
+    }
+
+    #[test]
+    fn a_time_ahead_of_the_stores_does_not_count() {
+        let now = 1_795_863_600_000;
+        assert_eq!(commit_time(now + 60_000, now), now + 60_000);
+        assert_eq!(commit_time(now + 60_001, now), now);
+        assert_eq!(commit_time(now - 86_400_000, now), now - 86_400_000, "merged a day later");
+        assert_eq!(commit_time(now, 0), now, "a copy that lost its files' times");
+    }
+}
