@@ -31,8 +31,8 @@ impl Store {
     /// Drops a database. Also a damaged database can be dropped.
     ///
     /// Whether the client may is asked early, and again at the moment when it is done: a lease may have
-    /// been granted while a commit was waited for. From then to the end no lease is granted by this
-    /// server, and nothing is merged.
+    /// been granted while a commit was waited for. From then to the end no lease is granted, and what is
+    /// being merged meanwhile is given up.
     pub async fn drop_database(
         self: &Arc<Self>,
         key: &DbKey,
