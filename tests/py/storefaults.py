@@ -27,10 +27,14 @@ KEPT = 300  # positions of the past that are read
 
 
 def page(rng, pgno, commit):
-    """Random bytes, and in page 1 what the server looks at."""
+    """Random bytes, and in page 1 what SQLite needs to open a database."""
     data = bytearray(rng.randbytes(rng.choice((20, PAGE_SIZE))).ljust(PAGE_SIZE, b"."))
     if pgno == 1:
+        data[:16] = b"SQLite format 3\0"
         data[16:18] = PAGE_SIZE.to_bytes(2, "big")
+        data[18:24] = bytes((1, 1, 0, 64, 32, 32))
+        data[44:60] = bytes(16)
+        data[100] = 13
         data[24:32] = rng.randbytes(4) + commit.to_bytes(4, "big")
         data[92:96] = data[24:28]
     return bytes(data)
