@@ -5,8 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use litevfs::types::{ClusterName, Txid};
+use litevfs::ltx::Header;
+use litevfs::types::{ClusterName, Pgno, Txid};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use tokio::time::Instant;
 
 use super::clock::ahead;
 use super::faulty::{Ask, Faults};
@@ -15,8 +18,11 @@ use super::model::Model;
 use super::{MINUTE, MOMENT, block_on, key, merging, newest, open, pages_of, settings, spool};
 use crate::metrics::Metrics;
 use crate::store::compact::Schedule;
+use crate::store::convert::Writer;
 use crate::store::incarnation::Incarnation;
+use crate::store::layout::{Marks, stored_header};
 use crate::store::location::Location;
+use crate::store::open::list_living;
 use crate::store::rules::GRACE;
 use crate::store::{Error, GroupError, GroupId, GroupTx, Store};
 
@@ -143,6 +149,25 @@ fn a_server_that_opened_a_database_by_an_old_list_does_not_commit_to_it() {
 }
 
 #[test]
+fn an_old_list_is_not_taken_for_what_there_is_by_a_younger_head() {
+    for before in [0, 2] {
+        block_on(async {
+            let mut world = World::new(merging()).await;
+            world.go_on(before).await;
+            world.other.try_compact(&key("db")).await.unwrap();
+            world.faults.delay(Ask::List, "c/db", Duration::ZERO, 10 * MINUTE);
+            let slow = Arc::clone(&world.slow);
+            let listing = tokio::spawn(async move { list_living(&slow.objects, &key("db")).await });
+            tokio::time::sleep(MOMENT).await;
+            world.go_on(5).await;
+            world.merge_and_remove().await;
+            let listed = listing.await.unwrap();
+            assert!(matches!(listed, Err(Error::Gone(_))), "{listed:?}");
+        });
+    }
+}
+
+#[test]
 fn a_server_that_looked_by_an_old_list_does_not_commit_on_it() {
     block_on(async {
         let mut world = World::with_commits(2).await;
@@ -164,6 +189,8 @@ fn a_server_that_listed_its_files_late_sees_what_is_committed_afterwards() {
     block_on(async {
         let mut world = World::with_commits(3).await;
         let database = newest(&world.slow, &key("db")).await.unwrap().unwrap();
+        // Merged files have all that it knows, so nothing is missing in an old list.
+        world.other.try_compact(&key("db")).await.unwrap();
         world.faults.delay(Ask::List, "c/db", Duration::ZERO, 10 * MINUTE);
         let listing = tokio::spawn(async move { database.restore_points(true).await });
         tokio::time::sleep(MOMENT).await;
@@ -213,10 +240,12 @@ fn a_commit_that_lost_is_not_followed_by_a_server_that_was_idle() {
 fn files_stay_for_a_while_after_the_floor_is_there_however_long_that_took() {
     block_on(async {
         let world = World::with_commits(4).await;
-        world.slow.try_compact(&key("db")).await.unwrap();
-        tokio::time::sleep(MOMENT).await;
+        let began = Instant::now();
         world.faults.delay(Ask::Put, "/heads/", GRACE - 5 * MOMENT, Duration::ZERO);
         world.slow.try_compact(&key("db")).await.unwrap();
+        tokio::time::sleep(MOMENT).await;
+        world.slow.try_compact(&key("db")).await.unwrap();
+        assert!(began.elapsed() > GRACE - 5 * MOMENT, "no floor was raised");
         tokio::time::sleep(10 * MOMENT).await;
         world.slow.try_compact(&key("db")).await.unwrap();
         assert!(world.is_there(1).await, "it is removed, and the floor is ten seconds old");
@@ -250,6 +279,24 @@ fn what_spans_several_transactions_opens_whatever_clock_it_was_made_by() {
         world.model.apply(&tx);
         let (name, upload) = (key("db"), spool(&tx.ltx()));
         ahead(60 * MINUTE, world.slow.commit(&name, upload, None)).await.unwrap();
+        world.check().await;
+        // Another release made its second file with another time.
+        let store = &world.other;
+        let db = Arc::new(Incarnation::first(name));
+        let listed = store.objects.committed_from(&db, Txid(2)).await.unwrap();
+        let [guard, whole] = listed.as_slice() else { panic!("{listed:?}") };
+        let index = store.indexes.get(&store.objects, &db, guard).await.unwrap();
+        let header = Header { timestamp_ms: 1, no_checksum: true, ..tx.header };
+        let marks = Marks { span: 0, ..index.marks };
+        let stored = stored_header(&header, &marks, index.pgnos());
+        let mut writer = Writer::new(stored, store.scratch()).unwrap();
+        for (pgno, page) in &tx.pages {
+            writer.page(Pgno::new(*pgno).unwrap(), page).unwrap();
+        }
+        let bytes = writer.finish().unwrap().1.in_memory().unwrap();
+        let path = store.objects.shape.file(&db, whole);
+        assert_ne!(store.objects.get(&path).await.unwrap().unwrap(), bytes);
+        world.inner.put(&path, bytes.into()).await.unwrap();
         world.check().await;
     });
 }
@@ -306,7 +353,10 @@ fn a_group_whose_file_lost_its_place_is_not_told_that_it_is_there() {
         let frozen = open(&world.inner, &faults, merging()).await;
         faults.delay(Ask::Put, "0002.ltx", 9 * MINUTE, 600 * MINUTE);
         world.faults.delay(Ask::Put, "0002.ltx", 10 * MINUTE, Duration::ZERO);
-        let (first, second) = (push(&frozen), push(&world.slow));
+        let first = push(&frozen);
+        // At another time: the file has other bytes.
+        tokio::time::sleep(MOMENT).await;
+        let second = push(&world.slow);
         tokio::time::sleep(MOMENT).await;
         world.go_on(5).await;
         world.merge_and_remove().await;
