@@ -275,12 +275,15 @@ fn files_stay_for_a_while_after_the_floor_is_there_whatever_the_servers_clock_sa
 fn what_spans_several_transactions_opens_whatever_clock_it_was_made_by() {
     block_on(async {
         let mut world = World::with_commits(1).await;
+        let faults = Faults::new(5);
+        let behind = open(&world.inner, &faults, merging()).await;
+        newest(&behind, &key("db")).await.unwrap();
         let tx = world.model.tx_spanning(5, &[(1, 7), (2, 7)], 2);
         world.model.apply(&tx);
         let (name, upload) = (key("db"), spool(&tx.ltx()));
         ahead(60 * MINUTE, world.slow.commit(&name, upload, None)).await.unwrap();
         world.check().await;
-        // Another release made its second file with another time.
+        // Another release makes its second file at this moment, with another time.
         let store = &world.other;
         let db = Arc::new(Incarnation::first(name));
         let listed = store.objects.committed_from(&db, Txid(2)).await.unwrap();
@@ -296,7 +299,15 @@ fn what_spans_several_transactions_opens_whatever_clock_it_was_made_by() {
         let bytes = writer.finish().unwrap().1.in_memory().unwrap();
         let path = store.objects.shape.file(&db, whole);
         assert_ne!(store.objects.get(&path).await.unwrap().unwrap(), bytes);
-        world.inner.put(&path, bytes.into()).await.unwrap();
+        store.objects.delete(&path).await.unwrap();
+        faults.delay(Ask::List, "c/db", Duration::ZERO, MOMENT);
+        let name = key("db");
+        let (opened, put) = tokio::join!(newest(&behind, &name), async {
+            tokio::time::sleep(MOMENT / 2).await;
+            world.inner.put(&path, bytes.into()).await
+        });
+        put.unwrap();
+        assert_eq!(opened.unwrap().unwrap().pos(), world.model.pos);
         world.check().await;
     });
 }
