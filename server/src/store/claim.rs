@@ -4,7 +4,7 @@
 //! gets it. Its end is told by the wall clock, and others allow for a skew; nothing that must not go
 //! wrong rests on it, because a commit is decided by the creation of its file alone.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -83,20 +83,16 @@ impl Objects {
     }
 }
 
-/// Now, in ms since the Unix epoch: as far from a fixed time as the runtime's clock has come, which
-/// tests set forward.
+/// Now, in ms since the Unix epoch.
 #[cfg(test)]
 pub fn now_ms() -> u64 {
-    use std::sync::OnceLock;
-    static BEGAN: OnceLock<(std::time::Instant, SystemTime)> = OnceLock::new();
-    let (began, wall) = *BEGAN.get_or_init(|| (std::time::Instant::now(), SystemTime::now()));
-    let come = tokio::time::Instant::now().into_std().saturating_duration_since(began);
-    wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis).saturating_add(millis(come))
+    super::tests::clock::servers_ms()
 }
 
 /// Now, in ms since the Unix epoch.
 #[cfg(not(test))]
 pub fn now_ms() -> u64 {
+    use std::time::SystemTime;
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
 }
 

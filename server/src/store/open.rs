@@ -73,7 +73,7 @@ pub(super) async fn list_living(
     Ok((head, files, dead))
 }
 
-/// Makes sure that a name without a head never had one: a copy may lack it.
+/// Makes sure that a name without a head and without a database never had a head: a copy may lack it.
 async fn check_vacant(objects: &Objects, head: &Head) -> Result<(), Error> {
     let key = &head.db.key;
     if !head.is_first() || objects.files_of_name(key).await?.iter().all(|(id, _)| id.is_none()) {
@@ -125,6 +125,7 @@ impl Database {
             }
         };
         if is_tombstone(&index) {
+            check_vacant(objects, &head).await?;
             return Ok(Opened::Dropped(head));
         }
         if index.marks.span > 0 {

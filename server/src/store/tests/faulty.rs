@@ -16,6 +16,8 @@ use object_store::{
     PutResult, Result,
 };
 
+use parking_lot::Mutex;
+
 use super::memory::Memory;
 
 /// One in so many requests fails; 0 for none.
@@ -31,6 +33,28 @@ pub struct Faults {
     pub torn_claims: AtomicU32,
     /// Whether no snapshot can be made.
     pub no_snapshots: AtomicBool,
+    /// Whether nothing is answered any more: the server is dead.
+    pub cut: AtomicBool,
+    /// What is to become of requests yet to be sent.
+    late: Mutex<Vec<Late>>,
+}
+
+/// What is asked of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    Put,
+    List,
+}
+
+/// What is to become of the next request of a kind that has that in its path.
+#[derive(Debug, Clone)]
+struct Late {
+    ask: Ask,
+    part: String,
+    /// How long it is on its way.
+    before: Duration,
+    /// How long its answer is; `None` when it fails at once, and all after it.
+    after: Option<Duration>,
 }
 
 /// How long a request is on its way.
@@ -54,7 +78,41 @@ impl Faults {
             slow_deletes: AtomicU32::new(0),
             torn_claims: AtomicU32::new(0),
             no_snapshots: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            late: Mutex::default(),
         })
+    }
+
+    /// Has the next request of a kind with that in its path take so long before it takes effect, and its
+    /// answer so long after.
+    pub fn delay(&self, ask: Ask, part: &str, before: Duration, after: Duration) {
+        self.late.lock().push(Late { ask, part: part.to_owned(), before, after: Some(after) });
+    }
+
+    /// Has all puts with that in their path fail, and take effect so long after.
+    pub fn lose(&self, part: &str, before: Duration) {
+        let part = part.to_owned();
+        self.late.lock().push(Late { ask: Ask::Put, part, before, after: None });
+    }
+
+    /// Has nothing more be lost.
+    pub fn lose_no_more(&self) {
+        self.late.lock().retain(|late| late.after.is_some());
+    }
+
+    fn late(&self, ask: Ask, path: &Path) -> Option<Late> {
+        let mut late = self.late.lock();
+        let wanted = |late: &Late| late.ask == ask && path.as_ref().contains(&late.part);
+        let at = late.iter().position(wanted)?;
+        Some(if late[at].after.is_some() { late.remove(at) } else { late[at].clone() })
+    }
+
+    async fn trip(&self) {
+        if self.cut.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        // So that work can be given up between any two requests, and no two are at one time.
+        tokio::time::sleep(TRIP).await;
     }
 
     /// Returns the rate so far.
@@ -114,8 +172,24 @@ impl ObjectStore for Faulty {
             options.mode = PutMode::Overwrite;
         }
         let create = matches!(options.mode, PutMode::Create);
-        // So that work can be given up between any two requests, and no two are at one time.
-        tokio::time::sleep(TRIP).await;
+        self.faults.trip().await;
+        match self.faults.late(Ask::Put, path) {
+            Some(Late { before, after: Some(after), .. }) => {
+                tokio::time::sleep(before).await;
+                let put = self.inner.put_opts(path, payload, options).await;
+                tokio::time::sleep(after).await;
+                return put;
+            }
+            Some(Late { before, after: None, .. }) => {
+                let (inner, path) = (Arc::clone(&self.inner), path.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(before).await;
+                    let _ = inner.put_opts(&path, payload, options).await;
+                });
+                return Err(failed("timeout"));
+            }
+            None => {}
+        }
         if path.as_ref().ends_with(".ltx") {
             pause(&self.faults.slow_puts).await;
         }
@@ -175,7 +249,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        tokio::time::sleep(TRIP).await;
+        self.faults.trip().await;
         let is_part = options.range.is_some();
         let Some(kind) = self.faults.strike(4) else {
             return self.inner.get_opts(path, options).await;
@@ -221,10 +295,18 @@ impl ObjectStore for Faulty {
         if self.faults.strike(1).is_some() {
             return futures_util::stream::iter([Err(failed("503"))]).boxed();
         }
-        let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
+        let (inner, faults) = (Arc::clone(&self.inner), Arc::clone(&self.faults));
+        let prefix = prefix.cloned();
         let listed = async move {
-            tokio::time::sleep(TRIP).await;
-            inner.list(prefix.as_ref())
+            faults.trip().await;
+            let late = prefix.as_ref().and_then(|prefix| faults.late(Ask::List, prefix));
+            let Some(Late { before, after, .. }) = late else {
+                return inner.list(prefix.as_ref());
+            };
+            tokio::time::sleep(before).await;
+            let listed: Vec<_> = inner.list(prefix.as_ref()).collect().await;
+            tokio::time::sleep(after.unwrap_or_default()).await;
+            futures_util::stream::iter(listed).boxed()
         };
         futures_util::stream::once(listed).flatten().boxed()
     }

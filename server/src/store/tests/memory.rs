@@ -15,7 +15,7 @@ use object_store::{
 };
 use parking_lot::Mutex;
 
-use crate::store::claim::now_ms;
+use super::clock::stores_ms;
 
 /// When each version of an object was first there, in ms since the Unix epoch.
 type Times = Arc<Mutex<HashMap<(Path, Option<String>), u64>>>;
@@ -35,7 +35,7 @@ impl Memory {
 
 fn stamp(times: &Times, meta: &mut ObjectMeta) {
     let version = (meta.location.clone(), meta.e_tag.clone());
-    let ms = *times.lock().entry(version).or_insert_with(now_ms);
+    let ms = *times.lock().entry(version).or_insert_with(stores_ms);
     if let Some(time) = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis) {
         meta.last_modified = time;
     }
@@ -56,7 +56,7 @@ impl ObjectStore for Memory {
         options: PutOptions,
     ) -> Result<PutResult> {
         let put = self.inner.put_opts(path, payload, options).await?;
-        self.times.lock().insert((path.clone(), put.e_tag.clone()), now_ms());
+        self.times.lock().insert((path.clone(), put.e_tag.clone()), stores_ms());
         Ok(put)
     }
 

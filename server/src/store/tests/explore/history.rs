@@ -7,9 +7,11 @@
 
 use std::sync::Arc;
 
+use litevfs::page1;
 use litevfs::types::{Pos, Txid};
 
 use crate::store::tests::model::checksum;
+use crate::store::tests::succeed;
 
 /// The pages of a database at a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +116,7 @@ fn happen(record: &Record, lives: &mut [Life]) -> bool {
             };
             let then = points.iter().rev().find(|point| point.pos.txid <= *txid);
             let pages = then.map(|then| Arc::clone(&then.pages)).unwrap_or_default();
-            life.admits(record) && life.replace(pages, *led_to)
+            life.admits(record) && life.restore(&pages, *led_to)
         }
         Deed::Acquire(db, id, ends_ms) => {
             let life = &mut lives[*db];
@@ -160,15 +162,25 @@ impl Life {
         true
     }
 
-    /// Makes other pages current, unless they are.
-    fn replace(&mut self, pages: Arc<Vec<Vec<u8>>>, led_to: Option<Pos>) -> bool {
+    /// Makes other pages current as a restore does: unless they are, but for what counts.
+    fn restore(&mut self, pages: &[Vec<u8>], led_to: Option<Pos>) -> bool {
         let tip = self.tip();
-        if led_to.is_some_and(|pos| pos.txid <= tip.pos.txid) {
-            return led_to == Some(tip.pos) && tip.pages == pages;
+        let [first, rest @ ..] = pages else {
+            return false;
+        };
+        let is_current = tip.pages.split_first().is_some_and(|(old, others)| {
+            others == rest && page1::differ_in_counts_only(old, first)
+        });
+        if is_current {
+            return led_to.is_none_or(|pos| self.reach(pos));
         }
         let txid = led_to.map_or_else(|| tip.pos.txid.next().unwrap(), |pos| pos.txid);
+        let mut pages = pages.to_vec();
+        succeed(&mut pages, &tip.pages);
         let pos = Pos { txid, post_apply_checksum: checksum(&pages) };
-        led_to.is_none_or(|led_to| led_to == pos) && self.push(Point { pos, pages })
+        led_to.is_none_or(|led_to| led_to == pos)
+            && txid > tip.pos.txid
+            && self.push(Point { pos, pages: Arc::new(pages) })
     }
 
     fn admits(&self, record: &Record) -> bool {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::board::Bounds;
 use super::client::Act::{self, *};
 use super::run::{Report, Script, explore};
-use crate::store::compact::{Level, Schedule};
 use crate::store::rules::GRACE;
+use crate::store::tests::merging;
 
 /// A while after which level 0 may go.
 pub const MOMENT: Act = Wait(Duration::from_secs(1));
@@ -18,13 +18,6 @@ const ALL: u32 = u32::MAX;
 
 /// Who does what at the same time, and what was done before.
 pub type Actors<'a> = &'a [(usize, &'a [Act])];
-
-/// Merges into level 1 at once, and removes what is merged a moment later.
-fn merging() -> Schedule {
-    let soon = Level { every: Duration::ZERO, keep: Duration::from_secs(30 * 86400) };
-    let later = Level { every: Duration::from_secs(10 * 86400), keep: soon.keep };
-    Schedule { level0_keep: Duration::ZERO, levels: [soon, later, later], snapshots: later }
-}
 
 pub fn script(before: &[Act], actors: Actors<'_>, faults: u32, depth: u32) -> Script {
     Script {
