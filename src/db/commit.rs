@@ -16,11 +16,12 @@
 //! the pages enter the cache. An error leaves everything as it was.
 
 use super::change::Change;
-use super::connection::{AfterFailure, Connection, Phase};
+use super::connection::{Connection, Phase};
 use super::database::{Database, State};
 use super::group::Membership;
 use super::make::{Announced, Made, make};
 use super::push::Push;
+use super::transaction::AfterFailure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 use crate::types::Pgno;

@@ -1,8 +1,8 @@
 //! What SQLite announced, made into an LTX file.
 
 use super::change::{Change, Page1};
-use super::connection::Transaction;
 use super::database::{Database, View};
+use super::transaction::Transaction;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::pager::header;

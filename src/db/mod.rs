@@ -7,7 +7,8 @@
 //! poll.rs         asking for newer positions, for all open databases at once
 //! lease.rs        the remote right to write
 //! keeper.rs       the thread that prolongs leases, and gives back those that are not used
-//! connection.rs   one opening of it: locks, read view, open transaction
+//! connection.rs   one opening of it: locks, read view
+//! transaction.rs  what is written on top of a view, and how far its commit has come
 //! read.rs         pages for a connection, from its transaction, the cache or the backend
 //! ahead.rs        those that are missing, with what will be wanted next
 //! incoming.rs     an answer with pages, read as it comes
@@ -52,6 +53,7 @@ mod round;
 mod settings;
 mod shown;
 mod together;
+mod transaction;
 mod write;
 
 #[cfg(test)]

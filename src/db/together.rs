@@ -1,12 +1,13 @@
 //! A connection's part in a commit of several databases.
 
 use super::commit::as_final;
-use super::connection::{AfterFailure, Connection, Phase, Staging, Transaction};
+use super::connection::{Connection, Phase};
 use super::database::View;
 use super::group::{Group, Groups, Membership, Owner};
 use super::make::Made;
 use super::round::{Round, Staged};
 use super::shown::SeenPage1;
+use super::transaction::{AfterFailure, Staging, Transaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::log::log;
 use alloc::sync::Arc;

@@ -4,7 +4,8 @@
 //! make the pages smaller, what lies around the lock page is written in the new size. It is all kept
 //! in pages of the old size; `commit.rs` cuts it into new ones.
 
-use super::connection::{Connection, Phase, Transaction};
+use super::connection::{Connection, Phase};
+use super::transaction::Transaction;
 use crate::error::{ErrorKind, Result};
 use crate::pager::{DirtyPages, header};
 use crate::types::{PageSize, Pgno};

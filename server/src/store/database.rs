@@ -4,7 +4,7 @@
 //! lock while they are read. When a file was removed meanwhile, because a merged one replaces it, the
 //! list of files is read again.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
+use super::floors::Floors;
 use super::group::doubt::Doubt;
 use super::group::together::Together;
 use super::head::Head;
@@ -23,7 +24,6 @@ use super::incarnation::Incarnation;
 use super::indexes::Indexes;
 use super::layout::{self, SNAPSHOT_LEVEL};
 use super::learned::Learned;
-use super::moment::Moment;
 use super::mutant::{self, Mutant};
 use super::objects::Objects;
 use super::rules;
@@ -227,37 +227,6 @@ impl State {
             self.plan = self.files.plan(self.tip.pos.txid).map(Arc::from);
         }
         self.plan.clone()
-    }
-}
-
-/// The floors that a server saw.
-#[derive(Debug)]
-struct Floors {
-    /// The highest that was seen for long enough.
-    old: Txid,
-    recent: VecDeque<(Txid, Moment)>,
-}
-
-impl Floors {
-    fn seen(head: &Head) -> Floors {
-        Floors { old: Txid::ZERO, recent: VecDeque::from([(head.floor, Moment::now())]) }
-    }
-
-    fn note(&mut self, head: &Head) {
-        if self.recent.back().is_none_or(|(floor, _)| *floor < head.floor) {
-            self.recent.push_back((head.floor, Moment::now()));
-        }
-    }
-
-    fn old(&mut self, shared: bool) -> (Txid, Option<Duration>) {
-        while let Some(&(floor, seen_at)) = self.recent.front() {
-            if floor > self.old && !rules::floor_holds(seen_at.running_for(), shared) {
-                return (self.old, Some(rules::GRACE.saturating_sub(seen_at.running_for())));
-            }
-            self.old = self.old.max(floor);
-            self.recent.pop_front();
-        }
-        (self.old, None)
     }
 }
 

@@ -36,6 +36,7 @@ mod drop;
 mod error;
 mod file_index;
 mod files;
+mod floors;
 mod frames;
 mod gauges;
 mod group;
