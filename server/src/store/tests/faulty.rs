@@ -12,8 +12,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     Attributes, CopyOptions, Extensions, GetOptions, GetResult, GetResultPayload, ListResult,
-    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, Result,
+    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
 };
 
 use parking_lot::Mutex;
@@ -35,6 +35,8 @@ pub struct Faults {
     pub no_snapshots: AtomicBool,
     /// Whether nothing is answered any more: the server is dead.
     pub cut: AtomicBool,
+    /// One in so many requests is held for up to hours; 0 for none.
+    pub held: AtomicU32,
     /// What is to become of requests yet to be sent.
     late: Mutex<Vec<Late>>,
 }
@@ -79,6 +81,7 @@ impl Faults {
             torn_claims: AtomicU32::new(0),
             no_snapshots: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            held: AtomicU32::new(0),
             late: Mutex::default(),
         })
     }
@@ -105,6 +108,18 @@ impl Faults {
         let wanted = |late: &Late| late.ask == ask && path.as_ref().contains(&late.part);
         let at = late.iter().position(wanted)?;
         Some(if late[at].after.is_some() { late.remove(at) } else { late[at].clone() })
+    }
+
+    /// How long a request is held, if it is, and in which of so many ways.
+    fn hold(&self, ways: u32) -> Option<(Duration, u32)> {
+        const SECONDS: [u64; 5] = [5, 20, 100, 3000, 36_000];
+        let held = self.held.load(Ordering::SeqCst);
+        if held == 0 || self.below(held) > 0 {
+            return None;
+        }
+        self.injected.fetch_add(1, Ordering::SeqCst);
+        let seconds = SECONDS[self.below(SECONDS.len() as u32) as usize];
+        Some((Duration::from_secs(seconds), self.below(ways)))
     }
 
     async fn trip(&self) {
@@ -189,6 +204,29 @@ impl ObjectStore for Faulty {
                 return Err(failed("timeout"));
             }
             None => {}
+        }
+        match self.faults.hold(4) {
+            None => {}
+            Some((long, 0)) => tokio::time::sleep(long).await,
+            Some((long, 1)) => {
+                let put = self.inner.put_opts(path, payload, options).await;
+                tokio::time::sleep(long).await;
+                return put;
+            }
+            // It comes once more, or late after it failed.
+            Some((long, way)) => {
+                let again = (Arc::clone(&self.inner), path.clone(), payload.clone());
+                let (inner, to, bytes) = again;
+                let once_more = options.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(long).await;
+                    let _ = inner.put_opts(&to, bytes, once_more).await;
+                });
+                if way == 2 {
+                    return self.inner.put_opts(path, payload, options).await;
+                }
+                return Err(failed("timeout, and it comes late"));
+            }
         }
         if path.as_ref().ends_with(".ltx") {
             pause(&self.faults.slow_puts).await;
@@ -280,11 +318,24 @@ impl ObjectStore for Faulty {
         &self,
         paths: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        let faults = Arc::clone(&self.faults);
+        let (faults, inner) = (Arc::clone(&self.faults), Arc::clone(&self.inner));
         let paths = paths.then(move |path| {
-            let faults = Arc::clone(&faults);
+            let (faults, inner) = (Arc::clone(&faults), Arc::clone(&inner));
             async move {
                 pause(&faults.slow_deletes).await;
+                match faults.hold(2) {
+                    None => {}
+                    Some((long, 0)) => tokio::time::sleep(long).await,
+                    Some((long, _)) => {
+                        let again = path.as_ref().ok().cloned();
+                        tokio::spawn(async move {
+                            tokio::time::sleep(long).await;
+                            if let Some(path) = again {
+                                let _ = inner.delete(&path).await;
+                            }
+                        });
+                    }
+                }
                 if faults.strike(1).is_some() { Err(failed("500")) } else { path }
             }
         });
@@ -300,12 +351,14 @@ impl ObjectStore for Faulty {
         let listed = async move {
             faults.trip().await;
             let late = prefix.as_ref().and_then(|prefix| faults.late(Ask::List, prefix));
-            let Some(Late { before, after, .. }) = late else {
-                return inner.list(prefix.as_ref());
+            let (before, after) = match (late, faults.hold(1)) {
+                (Some(Late { before, after, .. }), _) => (before, after.unwrap_or_default()),
+                (None, Some((long, _))) => (Duration::ZERO, long),
+                (None, None) => return inner.list(prefix.as_ref()),
             };
             tokio::time::sleep(before).await;
             let listed: Vec<_> = inner.list(prefix.as_ref()).collect().await;
-            tokio::time::sleep(after.unwrap_or_default()).await;
+            tokio::time::sleep(after).await;
             futures_util::stream::iter(listed).boxed()
         };
         futures_util::stream::once(listed).flatten().boxed()

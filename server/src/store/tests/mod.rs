@@ -6,7 +6,9 @@ mod ends;
 mod explore;
 mod faulty;
 mod groups;
+mod guess;
 mod late;
+mod lives;
 mod memory;
 #[allow(dead_code, reason = "the tests through HTTP use the rest")]
 #[path = "../../../tests/api/model.rs"]

@@ -196,7 +196,7 @@ impl Client {
     }
 }
 
-fn told<T>(done: &Result<T, Error>) -> Outcome {
+pub fn told<T>(done: &Result<T, Error>) -> Outcome {
     use Error as E;
     match done {
         Ok(_) => Outcome::Acknowledged,
@@ -215,7 +215,7 @@ fn told<T>(done: &Result<T, Error>) -> Outcome {
     }
 }
 
-async fn point(database: &Database, pos: Option<Pos>) -> Result<Point, Error> {
+pub async fn point(database: &Database, pos: Option<Pos>) -> Result<Point, Error> {
     let view = database.view(pos).await?;
     let pgnos: Vec<Pgno> = view.pgnos_from(1).collect();
     let pages = database.pages_of(&view, &pgnos).await?;

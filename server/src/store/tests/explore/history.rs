@@ -40,6 +40,8 @@ pub enum Deed {
     Drop(usize),
     /// The content of a transaction made current again; where that led, if it is known.
     Restore(usize, Txid, Option<Pos>),
+    /// The content of a file made current.
+    Import(usize, Arc<Vec<Vec<u8>>>),
     /// A lease that holds others off until it is given back, or that time in ms.
     Acquire(usize, String, u64),
     Release(usize, String),
@@ -70,8 +72,8 @@ pub struct Record {
 
 /// A database at a moment of the history: its transactions, the last of which is current.
 #[derive(Debug, Clone, Default)]
-struct Life {
-    points: Option<Vec<Point>>,
+pub struct Life {
+    pub points: Option<Vec<Point>>,
     lease: Option<(String, u64)>,
 }
 
@@ -97,7 +99,7 @@ fn go_on(records: &[&Record], done: u64, lives: Vec<Life>) -> bool {
 }
 
 /// Has something happen now; false when it can't.
-fn happen(record: &Record, lives: &mut [Life]) -> bool {
+pub fn happen(record: &Record, lives: &mut [Life]) -> bool {
     match &record.deed {
         Deed::Commit(members) => members.iter().all(|(db, before, after)| {
             let life = &mut lives[*db];
@@ -117,6 +119,10 @@ fn happen(record: &Record, lives: &mut [Life]) -> bool {
             let then = points.iter().rev().find(|point| point.pos.txid <= *txid);
             let pages = then.map(|then| Arc::clone(&then.pages)).unwrap_or_default();
             life.admits(record) && life.restore(&pages, *led_to)
+        }
+        Deed::Import(db, pages) => {
+            let life = &mut lives[*db];
+            life.admits(record) && life.import(pages)
         }
         Deed::Acquire(db, id, ends_ms) => {
             let life = &mut lives[*db];
@@ -146,7 +152,7 @@ impl Life {
 
     /// Goes on to a position with transactions that change nothing, which servers make; false when that
     /// does not lead there.
-    fn reach(&mut self, pos: Pos) -> bool {
+    pub fn reach(&mut self, pos: Pos) -> bool {
         let tip = self.tip();
         let same = tip.pos.post_apply_checksum == pos.post_apply_checksum;
         if tip.pos == pos {
@@ -183,6 +189,26 @@ impl Life {
             && self.push(Point { pos, pages: Arc::new(pages) })
     }
 
+    /// Makes the pages of a file current, as an import does.
+    fn import(&mut self, pages: &[Vec<u8>]) -> bool {
+        let (tip, mut pages) = (self.tip(), pages.to_vec());
+        if tip.pages.is_empty() {
+            let (size, counter) = (pages.len() as u32, pages[0][24..28].to_vec());
+            pages[0][28..32].copy_from_slice(&size.to_be_bytes());
+            pages[0][92..96].copy_from_slice(&counter);
+        }
+        succeed(&mut pages, &tip.pages);
+        let pos = Pos { txid: tip.pos.txid.next().unwrap(), post_apply_checksum: checksum(&pages) };
+        self.push(Point { pos, pages: Arc::new(pages) })
+    }
+
+    /// Makes so many transactions that change nothing.
+    pub fn seal(&mut self, count: u64) -> bool {
+        let tip = self.tip();
+        let pos = Pos { txid: Txid(tip.pos.txid.0 + count), ..tip.pos };
+        self.reach(pos)
+    }
+
     fn admits(&self, record: &Record) -> bool {
         self.lease.as_ref().is_none_or(|(held, ends_ms)| {
             let late = record.outcome == Outcome::InDoubt || record.until_ms >= *ends_ms;
@@ -191,7 +217,7 @@ impl Life {
     }
 
     /// Whether that was its content at that position.
-    fn holds(&self, point: &Point) -> bool {
+    pub fn holds(&self, point: &Point) -> bool {
         let mut points = self.points.iter().flatten().rev();
         let then = points.find(|then| then.pos.txid <= point.pos.txid);
         then.is_some_and(|then| {

@@ -1,9 +1,9 @@
 //! All interleavings of short scripts on a store that holds, loses and repeats requests.
 
 mod board;
-mod client;
+pub mod client;
 mod footprint;
-mod history;
+pub mod history;
 mod mutants;
 mod parked;
 mod run;
