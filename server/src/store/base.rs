@@ -22,7 +22,7 @@ pub(super) enum Base {
     /// A database.
     Database(Arc<Database>),
     /// An incarnation without one.
-    Vacant(Head),
+    Vacant(Box<Head>),
 }
 
 impl Base {
@@ -78,7 +78,7 @@ impl Store {
                     Err(Error::Replaced) => {}
                     Err(error) => return Err(error),
                 },
-                Err((head, Vacancy::Vacant)) => return Ok(Base::Vacant(head)),
+                Err((head, Vacancy::Vacant)) => return Ok(Base::Vacant(Box::new(head))),
                 Err((head, Vacancy::Dropped)) => {
                     self.objects.end_incarnation(&head).await?;
                     self.swept_later(key);

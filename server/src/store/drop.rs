@@ -103,7 +103,7 @@ impl Store {
                 let (head, files, _) = list_living(&self.objects, key).await?;
                 let page_size = PageSize::new(4096).ok_or(Error::NoDatabase)?;
                 let pos = Pos { txid: files.tip(), post_apply_checksum: Checksum::EMPTY };
-                let base = Base::Vacant(head.clone());
+                let base = Base::Vacant(Box::new(head.clone()));
                 self.create_tombstone(slot, &base, page_size, pos, 0).await?;
                 head
             }
