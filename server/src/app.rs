@@ -13,6 +13,7 @@ use crate::health::Health;
 use crate::key::DbKey;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::regrant::Grants;
 use crate::store::{At, Store};
 use crate::wire::parse_time_ms;
 
@@ -27,6 +28,8 @@ pub struct App {
     pub auth: Auth,
     /// How much at a time.
     pub limits: Limits,
+    /// Which leases were granted to requests by name.
+    pub grants: Grants,
     /// What was done.
     pub metrics: Metrics,
     /// Whether whoever can connect may see that.

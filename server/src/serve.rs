@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::net::{self, Net};
 use crate::random;
+use crate::regrant::Grants;
 use crate::routes::{router, turn_away};
 use crate::store::location::Taken;
 use crate::store::{Error, Store};
@@ -57,6 +58,7 @@ async fn start(
         store,
         auth: config.auth,
         limits: Limits::new(config.net.max_requests, config.net.rate),
+        grants: Grants::default(),
         metrics,
         metrics_public: config.net.metrics_public,
         health: Health::default(),

@@ -25,7 +25,8 @@ pub(crate) struct LeaseBody {
 }
 
 /// Grants or, with `id`, prolongs a lease for `duration` ms, at most a minute. A client that gives its
-/// name as `waiter` keeps its place when it is refused.
+/// name as `waiter` keeps its place when it is refused. What was granted to a `request` of that name is
+/// answered to it again.
 pub(crate) async fn acquire(
     State(app): State<Arc<App>>,
     access: Access,
@@ -33,10 +34,9 @@ pub(crate) async fn acquire(
     let key = access.key(Permission::Write)?;
     let duration = duration(&access)?;
     let is_held = access.parameter("id").is_some();
-    let (id, granted) = match (access.parameter("id"), waiter(&access)?) {
-        (Some(id), _) => (id.to_owned(), app.store.refresh_lease(&key, id, duration).await?),
-        (None, Some(waiter)) => app.store.acquire_lease_in_turn(&key, duration, waiter).await?,
-        (None, None) => app.store.acquire_lease(&key, duration).await?,
+    let (id, granted) = match access.parameter("id") {
+        Some(id) => (id.to_owned(), app.store.refresh_lease(&key, id, duration).await?),
+        None => grant(&app, &access, &key, duration).await?,
     };
     let body = LeaseBody { id, expires_at: rfc3339_in(granted) };
     let mut response = (waiting(&app, &key), Json(body)).into_response();
@@ -44,6 +44,28 @@ pub(crate) async fn acquire(
         response.headers_mut().insert(POS, pos);
     }
     Ok(response)
+}
+
+async fn grant(
+    app: &App,
+    access: &Access,
+    key: &DbKey,
+    duration: Duration,
+) -> Result<(String, Duration), ApiError> {
+    let (waiter, request) = (name(access, "waiter")?, name(access, "request")?);
+    if let Some(id) = request.and_then(|request| app.grants.of(key, request))
+        && let Ok(granted) = app.store.refresh_lease(key, &id, duration).await
+    {
+        return Ok((id, granted));
+    }
+    let (id, granted) = match waiter {
+        Some(waiter) => app.store.acquire_lease_in_turn(key, duration, waiter).await?,
+        None => app.store.acquire_lease(key, duration).await?,
+    };
+    if let Some(request) = request {
+        app.grants.note(key, request, &id);
+    }
+    Ok((id, granted))
 }
 
 /// Gives a lease back; an unknown one is gone already, which is fine.
@@ -64,17 +86,19 @@ async fn newest(app: &App, key: &DbKey) -> Option<HeaderValue> {
     pos.to_string().try_into().ok()
 }
 
-fn waiter(access: &Access) -> Result<Option<&str>, ApiError> {
-    let waiter = access.parameter("waiter");
+/// A name that a client has made up.
+fn name<'a>(access: &'a Access, parameter: &str) -> Result<Option<&'a str>, ApiError> {
+    let name = access.parameter(parameter);
     let usable = |name: &str| {
         (1..=waiters::MAX_NAME_LEN).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_graphic())
     };
-    match waiter {
+    match name {
         Some(name) if !usable(name) => {
-            Err(ApiError::bad_input("waiter: give 1 to 64 printable ASCII characters"))
+            let text = format!("{parameter}: give 1 to 64 printable ASCII characters");
+            Err(ApiError::bad_input(text))
         }
-        waiter => Ok(waiter),
+        name => Ok(name),
     }
 }
 

@@ -21,6 +21,10 @@ use crate::random;
 const INSTANCE_ID: &str = "lfsc-instance-id";
 /// Names a request, in its answer and in the log.
 const REQUEST_ID: &str = "x-request-id";
+/// Says that the request was refused before anything looked at it, and in how many ms to come back.
+const REFUSED: &str = "litevfs-refused";
+/// For how long those wait for whom there is no room.
+const BUSY: Duration = Duration::from_secs(1);
 /// The longest request id that is taken from a client.
 const MAX_REQUEST_ID: usize = 128;
 /// Where the health of the server is asked for; no limit holds there.
@@ -94,15 +98,20 @@ async fn limited(app: &App, mut request: Request, next: Next) -> Response {
 
 fn too_many(wait: Duration) -> Response {
     let text = "that is more requests than this server takes from one caller: slow down";
-    let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "ERATELIMIT", text);
-    // Whole seconds, and never so few that the next request is too early again.
-    let seconds = wait.as_secs().saturating_add(1);
-    ([(header::RETRY_AFTER, seconds)], error).into_response()
+    refuse(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "ERATELIMIT", text), wait)
 }
 
 /// Not now, but soon.
 pub(super) fn busy(text: &str) -> Response {
-    ([(header::RETRY_AFTER, 1)], ApiError::unavailable(text)).into_response()
+    refuse(ApiError::unavailable(text), BUSY)
+}
+
+/// The answer to a request that no handler has seen, nor ever will.
+fn refuse(error: ApiError, wait: Duration) -> Response {
+    // Whole seconds, and never so few that the next request is too early again.
+    let seconds = wait.as_millis().div_ceil(1000).max(1).to_string();
+    let ms = wait.as_millis().saturating_add(1).to_string();
+    ([(header::RETRY_AFTER.as_str(), seconds), (REFUSED, ms)], error).into_response()
 }
 
 /// The client's, if it is one that can stand in a log, else a new one.

@@ -16,12 +16,13 @@ const REQUEST_HEADERS: [HeaderName; 6] = [
 ];
 
 /// What a page may see of an answer.
-const RESPONSE_HEADERS: [HeaderName; 8] = [
+const RESPONSE_HEADERS: [HeaderName; 9] = [
     HeaderName::from_static("litefs-hwm"),
     HeaderName::from_static("litevfs-pos"),
     HeaderName::from_static("lfsc-instance-id"),
     HeaderName::from_static("lfsc-lease-waiters"),
     HeaderName::from_static("lfsc-lease-duration"),
+    HeaderName::from_static("litevfs-refused"),
     HeaderName::from_static("x-request-id"),
     header::CONTENT_LENGTH,
     header::RETRY_AFTER,
