@@ -33,6 +33,8 @@ pub enum ErrorKind {
     TooOld,
     /// The server can't be reached, is overloaded, too slow or cut the connection.
     Away,
+    /// The program had the wait for the server end.
+    Interrupted,
     /// The server understood and refused.
     Refused,
     /// The server has no room.

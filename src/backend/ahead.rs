@@ -4,8 +4,8 @@
 //! a time in a process: others would take memory for each, and find no core to run on.
 
 use super::pages::{PageList, PageStream};
-use crate::error::{Error, Result};
-use crate::sys::Ahead;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::{self, Ahead};
 use crate::types::{PageSize, Pgno};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -108,6 +108,9 @@ impl PageStream for StreamAhead {
         let came = self.batch.pages.get_mut(taken).filter(|_| taken < self.batch.filled);
         match came {
             Some(came) => core::mem::swap(came, page),
+            None if sys::is_interrupted() => {
+                return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+            }
             None => return self.batch.error.take().map_or(Ok(None), Err),
         }
         self.batch.taken = taken.saturating_add(1);

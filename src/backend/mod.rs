@@ -154,17 +154,17 @@ pub trait Backend: Send + Sync {
     fn host(&self) -> &str;
 
     /// The newest positions of databases, each with what changed since the given one. The answers are
-    /// in the order of the questions.
-    fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>>;
+    /// in the order of the questions. In a `hurry` a server that is away is not waited for.
+    fn changes(&self, since: &[(DbName, Pos)], hurry: bool) -> Result<Vec<Change>>;
 
     /// Pages as they were at `pos`, each asked for once, at most [`MAX_PAGES_PER_REQUEST`]. The answer
     /// holds what was asked for and nothing else, in any order; every page must be in the database.
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>>;
 
     /// What a reader needs first of a database that is known as of `since`, in about `max_len` bytes;
-    /// `None` where that takes [`Backend::changes`] and [`Backend::pages`].
-    fn open(&self, db: &DbName, since: Pos, max_len: u32) -> Result<Option<Opening>> {
-        let _ = (db, since, max_len);
+    /// `None` where that takes [`Backend::changes`] and [`Backend::pages`]. `hurry` as there.
+    fn open(&self, db: &DbName, since: Pos, max_len: u32, hurry: bool) -> Result<Option<Opening>> {
+        let _ = (db, since, max_len, hurry);
         Ok(None)
     }
 

@@ -32,13 +32,15 @@ impl Database {
         if !is_due {
             return Ok(());
         }
-        let Err(error) = self.poll_now() else {
+        let has_other = {
+            let state = self.state();
+            state.has_page1() && !is_too_old(state.confirmed, max_staleness_ms)
+        };
+        let Err(error) = self.poll(has_other) else {
             return Ok(());
         };
         let mut state = self.state();
-        if error.kind() != ErrorKind::Away
-            || !state.cache.contains(Pgno::ONE, state.cache.pos().txid)
-        {
+        if error.kind() != ErrorKind::Away || !state.has_page1() {
             return Err(error);
         }
         if is_too_old(state.confirmed, max_staleness_ms) {
@@ -80,11 +82,16 @@ impl Database {
     /// Polls, for this and every other open database of its origin. What is known of this one is then as
     /// new as the server was when this began, or newer.
     pub fn poll_now(&self) -> Result<()> {
+        self.poll(false)
+    }
+
+    /// The same; in a `hurry` a server that is away is not waited for.
+    fn poll(&self, hurry: bool) -> Result<()> {
         if self.past().is_some() {
             return Ok(());
         }
         for _ in 0..MAX_RACES {
-            if self.poll_once()? {
+            if self.poll_once(hurry)? {
                 return Ok(());
             }
         }
@@ -100,7 +107,7 @@ impl Database {
     /// Polls, so that what is known of all open databases of its origin is of one state. Where that does
     /// not succeed, it is as good as it was.
     pub fn poll_together(&self) {
-        if let Err(error) = self.poll_now() {
+        if let Err(error) = self.poll(true) {
             log!(Info, "{error}; going on without a common state of all databases");
             self.state().away_since_poll = Some(sys::Tick::now());
         }
@@ -108,9 +115,9 @@ impl Database {
 
     /// Whether the answer about this database could be used: not so when another poll's came first,
     /// which may have been asked earlier.
-    fn poll_once(&self) -> Result<bool> {
+    fn poll_once(&self, hurry: bool) -> Result<bool> {
         if self.state().poll == 0
-            && let Some(is_used) = self.open_once()?
+            && let Some(is_used) = self.open_once(hurry)?
         {
             return Ok(is_used);
         }
@@ -130,7 +137,7 @@ impl Database {
             (*together, since, polls)
         };
         let sent = sys::Tick::now();
-        let changes = self.backend().changes(&since)?;
+        let changes = self.backend().changes(&since, hurry)?;
         let mut is_used = true;
         let _together = origin.together();
         for (((database, (name, pos)), poll), change) in
@@ -146,7 +153,7 @@ impl Database {
 
     /// The first poll of a database that was just opened, which brings pages, too; `None` when the server
     /// knows no such call.
-    fn open_once(&self) -> Result<Option<bool>> {
+    fn open_once(&self, hurry: bool) -> Result<Option<bool>> {
         let origin = self.origin();
         let (number, pos, poll, max_bytes) = {
             let mut together = origin.together();
@@ -156,7 +163,7 @@ impl Database {
         };
         let sent = sys::Tick::now();
         let max_len = u32::try_from(max_bytes).unwrap_or(u32::MAX).min(MAX_OPENING_LEN);
-        let Some(opening) = self.backend().open(self.name(), pos, max_len)? else {
+        let Some(opening) = self.backend().open(self.name(), pos, max_len, hurry)? else {
             return Ok(None);
         };
         let Opening { change, pages } = opening;
@@ -196,6 +203,11 @@ struct Answer {
 }
 
 impl State {
+    /// Whether a transaction can begin with what is cached.
+    fn has_page1(&self) -> bool {
+        self.cache.contains(Pgno::ONE, self.cache.pos().txid)
+    }
+
     fn poll_is_due(&self) -> bool {
         let pause_ms = self.settings.cache_sync_period_ms.max(MIN_AWAY_PAUSE_MS);
         if self.away_since_poll.is_some_and(|failed| failed.age_ms() < pause_ms) {

@@ -19,8 +19,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// How often a transaction is pushed before COMMIT fails.
+/// How often a transaction is pushed before COMMIT fails: each after something that the one before was told
+/// or not told.
 pub(super) const MAX_PUSHES: u32 = 3;
+/// For how long pushes may be begun.
+pub(super) const MAX_PUSHING_MS: u64 = 15_000;
 /// Pause between two pushes of a transaction.
 pub(super) const PUSH_PAUSE_MS: u64 = 200;
 
@@ -54,7 +57,7 @@ impl Push<'_> {
     }
 
     fn try_often(&self, open_under: &mut Vec<String>) -> Result<()> {
-        let mut pushes_left = MAX_PUSHES;
+        let (started, mut pushes_left) = (sys::Tick::now(), MAX_PUSHES);
         loop {
             pushes_left = pushes_left.saturating_sub(1);
             let lease_id = self.database.live_lease(self.connection)?;
@@ -65,11 +68,13 @@ impl Push<'_> {
             match self.judge(error, &lease_id, open_under) {
                 Next::Committed => return Ok(()),
                 Next::Fail(error) => return Err(error),
-                Next::Again(error) if pushes_left == 0 => return Err(self.fail(error)),
+                Next::Again(error) if pushes_left == 0 || started.age_ms() >= MAX_PUSHING_MS => {
+                    return Err(self.fail(error));
+                }
                 Next::Again(error) => {
                     log!(Info, "{}: pushing again: {error}", self.database.name());
                     self.database.count_retry();
-                    sys::sleep_ms(PUSH_PAUSE_MS);
+                    sys::pause_ms(PUSH_PAUSE_MS);
                 }
             }
         }
@@ -176,7 +181,7 @@ impl Push<'_> {
 
     fn server_pos(&self) -> Result<Pos> {
         let since = (self.database.name().clone(), self.made.base);
-        let changes = self.database.backend().changes(&[since])?;
+        let changes = self.database.backend().changes(&[since], false)?;
         let change = changes.into_iter().next();
         change.map(|change| change.pos).ok_or_else(|| self.database.bad_answer("no position"))
     }

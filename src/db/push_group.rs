@@ -72,16 +72,24 @@ impl GroupPush<'_> {
         };
         let started = sys::Tick::now();
         let mut pushes_left = MAX_PUSHES;
+        let mut may_be_there = false;
         loop {
             pushes_left = pushes_left.saturating_sub(1);
             let error = match backend.push_group(&id, &txs) {
                 Ok(()) => return Ok(()),
-                Err(GroupError::Unknown(error)) => error,
+                Err(GroupError::Unknown(error)) => {
+                    may_be_there = true;
+                    error
+                }
                 Err(GroupError::Failed(error)) if error.kind() == ErrorKind::Away => error,
                 Err(refused) => return Err(self.judge(refused)),
             };
             if pushes_left == 0 || started.age_ms() >= MAX_UNANSWERED_MS {
-                return self.settle(&id, error);
+                return match may_be_there {
+                    true => self.settle(&id, error),
+                    // The server looked at none of them.
+                    false => Err(Next::Fail(self.fail(error))),
+                };
             }
             self.pause(&error);
         }
@@ -96,7 +104,7 @@ impl GroupPush<'_> {
         if let Some(first) = self.txs.first() {
             first.database.backend().traffic(None).count_retry();
         }
-        sys::sleep_ms(PUSH_PAUSE_MS);
+        sys::pause_ms(PUSH_PAUSE_MS);
     }
 
     /// What to do about an answer that refuses.

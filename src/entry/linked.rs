@@ -60,6 +60,8 @@ fn sqlite() -> Sqlite {
             step: ffi::sqlite3_step,
             column_text: ffi::sqlite3_column_text,
             finalize: ffi::sqlite3_finalize,
+            // An older SQLite can be linked, too.
+            is_interrupted: None,
             next_stmt: ffi::sqlite3_next_stmt,
             stmt_busy: ffi::sqlite3_stmt_busy,
             stmt_readonly: ffi::sqlite3_stmt_readonly,

@@ -16,6 +16,9 @@ pub struct ApiRoutines(Option<unsafe extern "C" fn()>);
 /// The first version with all members that we read, and with virtual tables that are there by themselves.
 const MIN_VERSION_FOR_CONNECTIONS: c_int = 3_009_000;
 
+/// The first version that tells of `sqlite3_interrupt`.
+const MIN_VERSION_FOR_INTERRUPTS: c_int = 3_041_000;
+
 /// Loads the extension: the VFS `litevfs` is there afterwards.
 ///
 /// # Safety
@@ -125,21 +128,25 @@ unsafe fn routines(api: *const ApiRoutines) -> Option<Sqlite> {
             malloc: routine(api, 68)?,
             vfs_find: routine(api, 141)?,
             vfs_register: routine(api, 142)?,
-            connections: if has_connections { connections(api) } else { None },
+            connections: if has_connections { connections(api, version()) } else { None },
         })
     }
 }
 
 /// # Safety
 ///
-/// `api` must be the table of a SQLite not older than [`MIN_VERSION_FOR_CONNECTIONS`].
-unsafe fn connections(api: *const ApiRoutines) -> Option<ConnectionFunctions> {
+/// `api` must be the table of a SQLite of that version, not older than [`MIN_VERSION_FOR_CONNECTIONS`].
+unsafe fn connections(api: *const ApiRoutines, version: c_int) -> Option<ConnectionFunctions> {
     // SAFETY: the caller's promise; the fields say what type each function has.
     unsafe {
         Some(ConnectionFunctions {
             column_text: routine(api, 36)?,
             declare_vtab: routine(api, 50)?,
             finalize: routine(api, 57)?,
+            is_interrupted: match version >= MIN_VERSION_FOR_INTERRUPTS {
+                true => routine(api, 266),
+                false => None,
+            },
             result_error: routine(api, 80)?,
             result_int64: routine(api, 83)?,
             result_null: routine(api, 84)?,

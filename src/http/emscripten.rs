@@ -12,7 +12,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::Write as _;
 
-/// The time limit is for all of an answer here: a long one has more, a millisecond for so many bytes.
+/// The time limit is for all of an answer here: a long one that others read as it comes has more, a millisecond
+/// for so many bytes.
 const LEAST_BYTES_PER_MS: u64 = 1024;
 /// The most that it has more.
 const MAX_BODY_MS: u64 = 60_000;
@@ -38,6 +39,7 @@ impl Transport for EmscriptenTransport {
         }
         let max_len = request.max_answer_len as u64;
         let body_ms = (max_len / LEAST_BYTES_PER_MS).min(MAX_BODY_MS);
+        let body_ms = if request.is_streamed { body_ms } else { 0 };
         let timeout_ms = request.timeout_ms.saturating_add(body_ms);
         let answer = Answer::to(&head, request.body, timeout_ms);
         let text = answer.text();

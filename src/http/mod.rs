@@ -13,6 +13,7 @@ mod native;
 #[cfg(feature = "native")]
 mod proxy;
 pub mod retry;
+pub mod retry_after;
 
 #[cfg(feature = "emscripten")]
 pub use emscripten::EmscriptenTransport as PlatformTransport;
@@ -66,6 +67,8 @@ pub struct Request<'a> {
     pub timeout_ms: u64,
     /// Bytes of the largest answer to take.
     pub max_answer_len: usize,
+    /// Whether the body may take longer than `timeout_ms`: whoever reads it sees to its end.
+    pub is_streamed: bool,
 }
 
 /// An answer, of any status, with its body: the bytes, or a [`Body`] to read them from.

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | [`Mutex`] | mutual exclusion between connections; a panic while locked does not poison it |
 //! | [`running_ms`], [`unix_ms`], [`sleep_ms`] | time; [`Tick`] is made of the first two |
+//! | [`Interruptible`], [`is_interrupted`], [`pause_ms`] | waits that end when the program wants them to |
 //! | [`random_bytes`] | unpredictable bytes |
 //! | [`process_id`] | tells a forked child from its parent |
 //! | [`env_var`] | an environment variable as text |

@@ -4,6 +4,7 @@
 //! Version 1 of the table: no shared memory, so SQLite knows that it can't use a WAL here.
 
 use super::file_control;
+use super::interrupt::Call;
 use super::registration::Registration;
 use super::result_code::result_code;
 use super::shield::shielded;
@@ -18,6 +19,9 @@ use core::ptr::{self, NonNull};
 use core::slice;
 use libsqlite3_sys as ffi;
 use libsqlite3_sys::{sqlite3, sqlite3_file, sqlite3_int64, sqlite3_io_methods};
+
+/// How long a COMMIT that is under way goes on waiting for its outcome when it is interrupted.
+const COMMIT_GRACE_MS: u64 = 2_000;
 
 /// What lies behind SQLite's pointer to an open main database.
 #[repr(C)]
@@ -45,7 +49,7 @@ pub struct Database {
 
 impl Database {
     /// SQLite's functions.
-    pub fn sqlite(&self) -> &Sqlite {
+    pub fn sqlite(&self) -> &'static Sqlite {
         &self.registration.sqlite
     }
 
@@ -92,12 +96,19 @@ impl Database {
             return ffi::SQLITE_OK;
         };
         match error.kind() {
-            ErrorKind::Busy | ErrorKind::StaleView | ErrorKind::LeaseHeld => {
+            ErrorKind::Busy
+            | ErrorKind::StaleView
+            | ErrorKind::LeaseHeld
+            | ErrorKind::Interrupted => {
                 log!(Info, "{what}: {error}");
             }
             _ => log!(Error, "{what}: {error}"),
         }
-        let rc = result_code(error.kind());
+        let rc = match error.kind() {
+            // SQLite may be about to undo a transaction: only with this does it drop what it could not undo.
+            ErrorKind::Interrupted if self.connection.is_writing() => ffi::SQLITE_IOERR,
+            kind => result_code(kind),
+        };
         self.last_error = Some(error.message().into());
         rc
     }
@@ -159,9 +170,24 @@ static METHODS: sqlite3_io_methods = sqlite3_io_methods {
 /// `p_file` must be a file that [`MainFile::open`] made and that is not closed. SQLite calls the
 /// methods of one file one at a time.
 unsafe fn with(p_file: *mut sqlite3_file, body: impl FnOnce(&mut Database) -> c_int) -> c_int {
+    // SAFETY: passed on.
+    unsafe { with_patience(p_file, 0, body) }
+}
+
+/// The same, with waits that go on for so long after an interrupt.
+///
+/// # Safety
+///
+/// As [`with`].
+unsafe fn with_patience(
+    p_file: *mut sqlite3_file,
+    grace_ms: u64,
+    body: impl FnOnce(&mut Database) -> c_int,
+) -> c_int {
     // SAFETY: the caller's promise: `database` is valid and, one call at a time, not borrowed.
     let database = unsafe { &mut *(*p_file.cast::<MainFile>()).database };
-    shielded(ffi::SQLITE_INTERNAL, || body(database))
+    let call = Call::on(database.sqlite().connections.as_ref(), database.sqlite3(), grace_ms);
+    call.run(|| shielded(ffi::SQLITE_INTERNAL, || body(database)))
 }
 
 unsafe extern "C" fn x_close(p_file: *mut sqlite3_file) -> c_int {
@@ -319,8 +345,17 @@ unsafe extern "C" fn x_file_control(
     op: c_int,
     p_arg: *mut c_void,
 ) -> c_int {
-    // SAFETY: SQLite calls this with an open file of ours and the argument that belongs to `op`.
-    unsafe { with(p_file, |database| file_control::control(database, op, p_arg)) }
+    let control = |database: &mut Database| {
+        // SAFETY: the argument that belongs to `op`.
+        unsafe { file_control::control(database, op, p_arg) }
+    };
+    // SAFETY: SQLite calls this with an open file of ours.
+    unsafe {
+        match op {
+            ffi::SQLITE_FCNTL_COMMIT_PHASETWO => with_patience(p_file, COMMIT_GRACE_MS, control),
+            _ => with(p_file, control),
+        }
+    }
 }
 
 /// With "powersafe overwrite" SQLite journals single pages whatever this says.

@@ -9,6 +9,7 @@
 //! journal.rs      a rollback journal's: bytes in memory, and in a file without a name
 //! super_journal.rs what a transaction over several databases is decided by
 //! file_control.rs what SQLite announces and asks of a main database, commits among it
+//! interrupt.rs    sqlite3_interrupt while something waits for the server
 //! pragma.rs       the pragmas
 //! status.rs       the answer of PRAGMA litevfs_status
 //! functions.rs    litevfs_txid() and its like, and how they get to every connection
@@ -25,6 +26,7 @@
 
 mod file_control;
 mod functions;
+mod interrupt;
 mod journal;
 mod main_file;
 mod parameters;

@@ -24,6 +24,7 @@ pub fn result_code(kind: ErrorKind) -> c_int {
         ErrorKind::Away | ErrorKind::Refused | ErrorKind::BadAnswer | ErrorKind::Local => {
             ffi::SQLITE_IOERR
         }
+        ErrorKind::Interrupted => ffi::SQLITE_INTERRUPT,
         ErrorKind::TooOld => SQLITE_IOERR_OLD,
         ErrorKind::Full => ffi::SQLITE_FULL,
         ErrorKind::Corrupt => ffi::SQLITE_CORRUPT,

@@ -48,6 +48,8 @@ pub struct ConnectionFunctions {
     ) -> c_int,
     pub step: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub column_text: unsafe extern "C" fn(*mut sqlite3_stmt, c_int) -> *const u8,
+    /// SQLite 3.41 and later.
+    pub is_interrupted: Option<unsafe extern "C" fn(*mut sqlite3) -> c_int>,
     pub finalize: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
     pub stmt_busy: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,

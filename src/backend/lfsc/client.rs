@@ -14,6 +14,7 @@ use crate::backend::{
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Method, Response, Transport};
+use crate::sys;
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::boxed::Box;
 use alloc::format;
@@ -64,7 +65,7 @@ impl Backend for LfscClient {
         self.exchange.host()
     }
 
-    fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
+    fn changes(&self, since: &[(DbName, Pos)], hurry: bool) -> Result<Vec<Change>> {
         const WHAT: &str = "POST /sync";
         let body = sync_request(since);
         let headers = [("Content-Type", "application/json".to_string())].into();
@@ -73,7 +74,7 @@ impl Backend for LfscClient {
             headers,
             max_answer_len: MAX_SYNC_ANSWER_LEN,
             about: since.iter().map(|(db, _)| db.clone()).collect(),
-            ..Call::new(Method::Post, "/sync")
+            ..Call::new(Method::Post, "/sync").in_a_hurry(hurry)
         };
         let answer: SyncResponse = self.exchange.json(WHAT, &self.call(call)?)?;
         let change = |(db, pos): &(DbName, Pos)| {
@@ -94,8 +95,8 @@ impl Backend for LfscClient {
         Ok(pages)
     }
 
-    fn open(&self, db: &DbName, since: Pos, max_len: u32) -> Result<Option<Opening>> {
-        opening::open(&self.exchange, &self.dialect, db, since, max_len)
+    fn open(&self, db: &DbName, since: Pos, max_len: u32, hurry: bool) -> Result<Option<Opening>> {
+        opening::open(&self.exchange, &self.dialect, db, since, max_len, hurry)
     }
 
     fn has_bulk(&self) -> bool {
@@ -190,8 +191,15 @@ impl Backend for LfscClient {
         if let Some(waiter) = waiter {
             call = call.with("waiter", waiter);
         }
-        let answer =
-            self.exchange.answer(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        // Asked again under the same name, our server answers with the lease that it has granted already.
+        let mut name = [0; 8];
+        if sys::random_bytes(&mut name) {
+            call = call.with("request", format!("{:016x}", u64::from_be_bytes(name)));
+        }
+        let answer = self.exchange.answer(call).map_err(|failure| match failure.is_refused {
+            true => Error::new(ErrorKind::LeaseHeld, failure.error.message()),
+            false => lease_error(failure),
+        })?;
         let pos = answer.header(POS).and_then(|pos| pos.trim().parse().ok());
         let answer: LeaseResponse = self.exchange.json("POST /lease", &answer.body)?;
         let usable = (1..=MAX_LEASE_ID_LEN).contains(&answer.id.len())
@@ -205,8 +213,7 @@ impl Backend for LfscClient {
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {
         let call = self.lease_call(Method::Post, db);
         let call = call.with("duration", duration_ms).with("id", lease_id);
-        let answer =
-            self.exchange.answer(Call { repeatable: false, ..call }).map_err(lease_error)?;
+        let answer = self.exchange.answer(call).map_err(lease_error)?;
         Ok(waiters(&answer))
     }
 

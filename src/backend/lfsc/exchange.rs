@@ -4,7 +4,8 @@ use super::wire::error_of;
 use crate::backend::traffic::{Ledger, Traffic};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::retry::{self, is_overloaded};
+use crate::http::retry::{self, AWAY_MS, Away, Patience, is_overloaded};
+use crate::http::retry_after;
 use crate::http::{Body, Method, Request, Response, Transport, TransportError};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
@@ -26,6 +27,13 @@ const INSUFFICIENT_STORAGE: u16 = 507;
 /// A server that does not know a call answers so.
 const NOT_FOUND: u16 = 404;
 const METHOD_NOT_ALLOWED: u16 = 405;
+/// Our server's code for more requests than it takes, which it has before anything looks at one.
+const RATE_LIMIT: &str = "ERATELIMIT";
+/// Time for all of a call that is not about pages: as long as a server may be away, and an answer.
+const CONTROL_TIMEOUT_MS: u64 = 8_000;
+/// The same, and how long a server may be away, where the call can be done without.
+const HURRIED_TIMEOUT_MS: u64 = 5_000;
+const HURRIED_AWAY_MS: u64 = 400;
 /// Bytes of an error's body to read.
 const MAX_ERROR_LEN: usize = 4096;
 /// The longest instance id to repeat.
@@ -49,6 +57,8 @@ pub struct Call<'a> {
     pub max_answer_len: usize,
     /// Whether sending it twice does no harm.
     pub repeatable: bool,
+    /// For how long the server may be away.
+    pub away_ms: u64,
     /// The databases that it counts for.
     pub about: Vec<DbName>,
 }
@@ -62,9 +72,10 @@ impl<'a> Call<'a> {
             query: Vec::new(),
             headers: Vec::new(),
             body: &[],
-            timeout_ms: 5_000,
+            timeout_ms: CONTROL_TIMEOUT_MS,
             max_answer_len: 1 << 20,
             repeatable: true,
+            away_ms: AWAY_MS,
             about: Vec::new(),
         }
     }
@@ -73,6 +84,14 @@ impl<'a> Call<'a> {
     pub fn with_db(mut self, db: &DbName) -> Call<'a> {
         self.about.push(db.clone());
         self.with("db", db)
+    }
+
+    /// Where it goes on without an answer, a server that is away is not waited for.
+    pub fn in_a_hurry(self, hurry: bool) -> Call<'a> {
+        match hurry {
+            true => Call { timeout_ms: HURRIED_TIMEOUT_MS, away_ms: HURRIED_AWAY_MS, ..self },
+            false => self,
+        }
     }
 
     /// Adds a query parameter.
@@ -94,6 +113,8 @@ pub struct Failure {
     pub status: u16,
     /// Whether the server may have acted on the request.
     pub maybe_applied: bool,
+    /// Whether our server is there and did not look at the request: it had enough of them.
+    pub is_refused: bool,
 }
 
 impl Failure {
@@ -116,6 +137,7 @@ pub struct Exchange {
     transport: Box<dyn Transport>,
     config: Config,
     instance: sys::Mutex<Option<String>>,
+    away: Away,
     /// What was sent and received.
     pub ledger: Ledger,
 }
@@ -123,7 +145,8 @@ pub struct Exchange {
 impl Exchange {
     /// The exchange with the server of the configuration.
     pub fn new(config: Config, transport: Box<dyn Transport>) -> Exchange {
-        Exchange { transport, config, instance: sys::Mutex::new(None), ledger: Ledger::default() }
+        let (instance, away, ledger) = Default::default();
+        Exchange { transport, config, instance, away, ledger }
     }
 
     /// Calls the server and answers with its body when the status is 200 to 299.
@@ -135,12 +158,13 @@ impl Exchange {
     pub fn answer(&self, call: Call) -> core::result::Result<Response, Failure> {
         let what = format!("{} {}", call.method, call.path);
         let started = sys::Tick::now();
-        let outcome = match self.outcome(call, |transport, request| transport.send(request)) {
+        let outcome = match self.outcome(call, false, |transport, request| transport.send(request))
+        {
             Ok(response) if is_success(response.status) => {
                 self.remember_instance(&response);
                 Ok(response)
             }
-            Ok(response) => Err(self.refusal(&what, response.status, &response.body)),
+            Ok(response) => Err(self.refusal(&what, &response, &response.body)),
             Err(error) => Err(self.no_answer(&what, error)),
         };
         match &outcome {
@@ -157,21 +181,22 @@ impl Exchange {
     pub fn open(&self, call: Call) -> core::result::Result<Response<Box<dyn Body>>, Failure> {
         let what = format!("{} {}", call.method, call.path);
         let started = sys::Tick::now();
-        let timeout_ms = call.timeout_ms;
         // What an answer says that is an error is read at once, so that the connection can be kept.
         let open = |transport: &Counting<'_>, request: &Request| {
+            let asked = sys::Tick::now();
             let Response { status, headers, mut body } = transport.open(request)?;
+            let left_ms = request.timeout_ms.saturating_sub(asked.age_ms());
             let told =
-                if is_success(status) { Vec::new() } else { read_error(&mut *body, timeout_ms) };
+                if is_success(status) { Vec::new() } else { read_error(&mut *body, left_ms) };
             Ok(Response { status, headers, body: (body, told) })
         };
-        let outcome = match self.outcome(call, open) {
+        let outcome = match self.outcome(call, true, open) {
             Ok(response) if is_success(response.status) => {
                 self.remember_instance(&response);
                 let Response { status, headers, body: (body, _) } = response;
                 Ok(Response { status, headers, body })
             }
-            Ok(response) => Err(self.refusal(&what, response.status, &response.body.1)),
+            Ok(response) => Err(self.refusal(&what, &response, &response.body.1)),
             Err(error) => Err(self.no_answer(&what, error)),
         };
         match &outcome {
@@ -185,20 +210,19 @@ impl Exchange {
     fn outcome<B>(
         &self,
         call: Call,
+        is_streamed: bool,
         send: impl Fn(&Counting<'_>, &Request) -> core::result::Result<Response<B>, TransportError>,
     ) -> core::result::Result<Response<B>, TransportError> {
-        let repeatable = call.repeatable;
+        let Call { repeatable, away_ms, .. } = call;
+        let patience = Patience { repeatable, away_ms, away: &self.away };
         let transport = Counting {
             transport: &*self.transport,
             counters: self.ledger.counters(&call.about),
             is_retry: AtomicBool::new(false),
         };
-        let request = self.request(call);
-        if !repeatable {
-            return send(&transport, &request);
-        }
+        let request = Request { is_streamed, ..self.request(call) };
         let send = |request: &Request| send(&transport, request);
-        retry::repeat(request, send, |request| {
+        retry::repeat(request, patience, send, |request| {
             self.forget_instance();
             request.headers.retain(|(name, _)| *name != INSTANCE_TO_SERVER);
         })
@@ -232,13 +256,18 @@ impl Exchange {
             body: call.body,
             timeout_ms: call.timeout_ms,
             max_answer_len: call.max_answer_len,
+            is_streamed: false,
         }
     }
 
     /// The failure for an answer that did not come.
     pub fn no_answer(&self, what: &str, error: TransportError) -> Failure {
         self.forget_instance();
-        let kind = if error.retryable { ErrorKind::Away } else { ErrorKind::BadAnswer };
+        let kind = match error.retryable {
+            _ if sys::is_interrupted() => ErrorKind::Interrupted,
+            true => ErrorKind::Away,
+            false => ErrorKind::BadAnswer,
+        };
         let text = format!("{}: {what}: {}", self.host(), error.reason);
         Failure {
             error: Error::new(kind, text),
@@ -246,12 +275,13 @@ impl Exchange {
             db: None,
             status: 0,
             maybe_applied: error.maybe_sent,
+            is_refused: false,
         }
     }
 
     /// The failure for an answer that says no.
-    fn refusal(&self, what: &str, status: u16, body: &[u8]) -> Failure {
-        let host = self.host();
+    fn refusal<B>(&self, what: &str, answer: &Response<B>, body: &[u8]) -> Failure {
+        let (host, status) = (self.host(), answer.status);
         let told = error_of(body);
         let mut text = format!("{host}: {what}: status {status}");
         for part in [&told.code, &told.db, &told.error].into_iter().flatten() {
@@ -261,19 +291,21 @@ impl Exchange {
         }
         let mut text = text.replace(self.config.token.reveal(), "(token)");
         let (code, db) = (told.code.unwrap_or_default(), told.db);
+        let is_refused = code == RATE_LIMIT || retry_after::told(answer).is_refused;
         let fail = |kind, code, maybe_applied, text: String| Failure {
             error: Error::new(kind, text),
             code,
             db,
             status,
             maybe_applied,
+            is_refused,
         };
         if status == INSUFFICIENT_STORAGE {
             return fail(ErrorKind::Full, code, false, text);
         }
         if is_overloaded(status) || status >= 500 {
             self.forget_instance();
-            return fail(ErrorKind::Away, code, true, text);
+            return fail(ErrorKind::Away, code, !is_refused, text);
         }
         let (kind, advice) = match (status, code.as_str()) {
             (_, "EPOSMISMATCH") => (ErrorKind::PosMismatch, "; run the transaction again"),
@@ -373,11 +405,11 @@ fn is_success(status: u16) -> bool {
 }
 
 /// The body of an error, as far as it comes in time.
-fn read_error(body: &mut dyn Body, timeout_ms: u64) -> Vec<u8> {
+fn read_error(body: &mut dyn Body, left_ms: u64) -> Vec<u8> {
     let mut bytes = vec![0; MAX_ERROR_LEN];
-    let mut len = 0_usize;
+    let (started, mut len) = (sys::Tick::now(), 0_usize);
     while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
-        match body.read(rest, timeout_ms) {
+        match body.read(rest, left_ms.saturating_sub(started.age_ms())) {
             Ok(more) if more > 0 => len = len.saturating_add(more),
             _ => break,
         }

@@ -30,6 +30,7 @@ pub fn open(
     db: &DbName,
     since: Pos,
     max_len: u32,
+    hurry: bool,
 ) -> Result<Option<Opening>> {
     if dialect.lacks_open() {
         return Ok(None);
@@ -39,7 +40,7 @@ pub fn open(
         max_answer_len: MAX_SYNC_ANSWER_LEN
             .saturating_add(max_len as usize)
             .saturating_add(SLACK_LEN),
-        ..Call::new(Method::Get, "/db/open").with_db(db)
+        ..Call::new(Method::Get, "/db/open").with_db(db).in_a_hurry(hurry)
     };
     if !since.is_empty() {
         call = call.with("pos", since);

@@ -119,13 +119,14 @@ pub struct Asker {
 impl Asker {
     /// Asks for pages, and answers when the first bytes of them are there.
     pub fn ask(self, pages: PageList) -> Result<Box<dyn PageStream>> {
+        let asked = sys::Tick::now();
         if self.dialect.has_frames() {
-            match self.frames(&pages) {
+            match self.frames(&pages, asked) {
                 Ok(Some(frames)) => {
                     let (page_size, breaks_left) = (self.page_size, MAX_BREAKS);
-                    let to_come = pages;
+                    let (to_come, asked) = (pages, Some(asked));
                     let stream =
-                        Box::new(FrameStream { asker: self, to_come, frames, breaks_left });
+                        Box::new(FrameStream { asker: self, to_come, frames, breaks_left, asked });
                     return Ok(match page_size {
                         Some(page_size) => read_ahead(stream, page_size),
                         None => stream,
@@ -145,15 +146,18 @@ impl Asker {
         Ok(Box::new(WholeAnswer::new(pages)))
     }
 
-    /// The frames of pages as they come; `None` when something else comes.
+    /// The frames of pages as they come, for the first of which somebody waits since then; `None` when
+    /// something else comes.
     fn frames(
         &self,
         pages: &PageList,
+        waits_since: sys::Tick,
     ) -> core::result::Result<Option<PageFrames<Arriving>>, Failure> {
+        let left_ms = || PAGES_TIMEOUT_MS.saturating_sub(waits_since.age_ms());
         let call = call(&self.db, pages, pages.to_string()).with("pos", self.pos);
-        let response = self.exchange.open(call)?;
+        let response = self.exchange.open(Call { timeout_ms: left_ms(), ..call })?;
         let has_frames = self.dialect.note_answer(&response);
-        let arriving = Arriving::new(response.body);
+        let arriving = Arriving::new(response.body, left_ms());
         Ok(has_frames.then(|| PageFrames::new(arriving, self.page_size)))
     }
 
@@ -168,6 +172,8 @@ struct FrameStream {
     to_come: PageList,
     frames: PageFrames<Arriving>,
     breaks_left: u32,
+    /// Since when the first page is waited for; `None` when it has come.
+    asked: Option<sys::Tick>,
 }
 
 impl FrameStream {
@@ -185,14 +191,16 @@ impl FrameStream {
         }
     }
 
-    /// Asks for the rest of an answer that broke off.
-    fn ask_again(&mut self, why: TransportError) -> Result<()> {
+    /// Asks for the rest of an answer that broke off, while the next page of it has time to come.
+    fn ask_again(&mut self, why: TransportError, waits_since: sys::Tick) -> Result<()> {
         let failure = self.asker.exchange.no_answer(WHAT, why.clone());
-        let breaks_left = self.breaks_left.checked_sub(1).filter(|_| why.retryable);
+        let has_time = waits_since.age_ms() < PAGES_TIMEOUT_MS;
+        let breaks_left = self.breaks_left.checked_sub(1).filter(|_| why.retryable && has_time);
         self.breaks_left = breaks_left.ok_or_else(|| failure.error.clone())?;
         log!(Debug, "{}; asking for the rest of it", failure.error);
         sys::sleep_ms(BREAK_PAUSE_MS);
-        let frames = self.asker.frames(&self.to_come).map_err(|failure| failure.error)?;
+        let frames = self.asker.frames(&self.to_come, waits_since);
+        let frames = frames.map_err(|failure| failure.error)?;
         self.frames = frames.ok_or(failure.error)?;
         Ok(())
     }
@@ -207,6 +215,7 @@ impl PageStream for FrameStream {
         let Some(expected) = self.to_come.first() else {
             return Ok(None);
         };
+        let waits_since = self.asked.take().unwrap_or_else(sys::Tick::now);
         loop {
             match self.frames.next_page(page) {
                 Ok(Some(pgno)) if pgno == expected => break,
@@ -218,10 +227,11 @@ impl PageStream for FrameStream {
                     let why = format!("page {expected} is missing in the answer");
                     return Err(self.asker.bad_answer(&why));
                 }
-                Err(StreamError::Io(error)) => self.ask_again(error)?,
+                Err(StreamError::Io(error)) => self.ask_again(error, waits_since)?,
                 Err(StreamError::Ltx(ltx::Error::Truncated)) => {
                     let reason = "the answer broke off".to_string();
-                    self.ask_again(TransportError { maybe_sent: true, retryable: true, reason })?;
+                    let why = TransportError { maybe_sent: true, retryable: true, reason };
+                    self.ask_again(why, waits_since)?;
                 }
                 Err(StreamError::Ltx(error)) => {
                     let why = format!("page {expected}: {error}");
@@ -247,12 +257,14 @@ struct Arriving {
     filled: usize,
     received: u64,
     waited_ms: u64,
+    max_wait_ms: u64,
 }
 
 impl Arriving {
-    fn new(body: Box<dyn Body>) -> Arriving {
+    /// A body that `max_wait_ms` may be waited for, and the longer the more it brings.
+    fn new(body: Box<dyn Body>, max_wait_ms: u64) -> Arriving {
         let buffer = vec![0; BUFFER_LEN];
-        Arriving { body, buffer, taken: 0, filled: 0, received: 0, waited_ms: 0 }
+        Arriving { body, buffer, taken: 0, filled: 0, received: 0, waited_ms: 0, max_wait_ms }
     }
 }
 
@@ -261,7 +273,7 @@ impl ltx::Read for Arriving {
 
     fn read(&mut self, bytes: &mut [u8]) -> core::result::Result<usize, TransportError> {
         if self.taken == self.filled {
-            let allowed_ms = PAGES_TIMEOUT_MS.saturating_add(self.received / LEAST_BYTES_PER_MS);
+            let allowed_ms = self.max_wait_ms.saturating_add(self.received / LEAST_BYTES_PER_MS);
             let wait_ms = allowed_ms.saturating_sub(self.waited_ms).min(PAGES_TIMEOUT_MS);
             let started = sys::Tick::now();
             self.filled = self.body.read(&mut self.buffer, wait_ms)?;

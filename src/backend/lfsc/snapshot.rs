@@ -5,6 +5,7 @@ use super::exchange::{Call, Exchange};
 use crate::error::{Error, Result};
 use crate::http::Method;
 use crate::ltx::{HEADER_LEN, Header, Version};
+use crate::sys;
 use crate::types::{DbName, Pos};
 
 const WHAT: &str = "GET /db/snapshot";
@@ -12,14 +13,14 @@ const WHAT: &str = "GET /db/snapshot";
 /// The size in pages at a position.
 pub fn size_pages(exchange: &Exchange, db: &DbName, pos: Pos) -> Result<u32> {
     let call = Call { max_answer_len: usize::MAX, ..Call::new(Method::Get, "/db/snapshot") };
-    let timeout_ms = call.timeout_ms;
+    let (timeout_ms, asked) = (call.timeout_ms, sys::Tick::now());
     let answer =
         exchange.open(call.with_db(db).with("pos", pos)).map_err(|failure| failure.error)?;
     let mut body = answer.body;
     let mut bytes = [0; HEADER_LEN];
     let mut rest = bytes.as_mut_slice();
     while !rest.is_empty() {
-        let read = body.read(rest, timeout_ms);
+        let read = body.read(rest, timeout_ms.saturating_sub(asked.age_ms()));
         match read.map_err(|error| exchange.no_answer(WHAT, error).error)? {
             0 => return Err(exchange.bad_answer(WHAT, "the answer has no header")),
             len => rest = rest.get_mut(len..).unwrap_or_default(),

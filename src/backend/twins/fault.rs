@@ -103,9 +103,9 @@ impl Backend for FaultyBackend {
         self.server.host()
     }
 
-    fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
+    fn changes(&self, since: &[(DbName, Pos)], hurry: bool) -> Result<Vec<Change>> {
         match self.next(Operation::Changes) {
-            None => self.server.changes(since),
+            None => self.server.changes(since, hurry),
             Some(Fault::Behind) => {
                 let unchanged = ChangedPages::Some(Vec::new());
                 Ok(since
@@ -124,9 +124,9 @@ impl Backend for FaultyBackend {
         }
     }
 
-    fn open(&self, db: &DbName, since: Pos, max_len: u32) -> Result<Option<Opening>> {
+    fn open(&self, db: &DbName, since: Pos, max_len: u32, hurry: bool) -> Result<Option<Opening>> {
         match self.next(Operation::Open) {
-            None => self.server.open(db, since, max_len),
+            None => self.server.open(db, since, max_len, hurry),
             Some(_) => Err(away()),
         }
     }

@@ -132,7 +132,7 @@ impl Backend for MemoryBackend {
         "memory"
     }
 
-    fn changes(&self, since: &[(DbName, Pos)]) -> Result<Vec<Change>> {
+    fn changes(&self, since: &[(DbName, Pos)], _hurry: bool) -> Result<Vec<Change>> {
         self.note("changes", since.len());
         let databases = self.databases.lock();
         let change = |(name, since): &(DbName, Pos)| {
@@ -164,12 +164,12 @@ impl Backend for MemoryBackend {
         Ok(pgnos.iter().map(page).collect())
     }
 
-    fn open(&self, db: &DbName, since: Pos, max_len: u32) -> Result<Option<Opening>> {
+    fn open(&self, db: &DbName, since: Pos, max_len: u32, _hurry: bool) -> Result<Option<Opening>> {
         if !self.has_bulk() {
             return Ok(None);
         }
         self.note("open", max_len as usize);
-        let change = self.changes(&[(db.clone(), since)])?.remove(0);
+        let change = self.changes(&[(db.clone(), since)], false)?.remove(0);
         let (_, pages) = self.newest(db);
         let mut left = max_len as usize;
         let fits = |page: &Page| {

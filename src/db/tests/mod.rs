@@ -46,10 +46,10 @@ macro_rules! delegate {
 }
 delegate! {
     host() -> &str;
-    changes(since: &[(DbName, crate::types::Pos)]) -> Result<Vec<crate::backend::Change>>;
+    changes(since: &[(DbName, crate::types::Pos)], hurry: bool) -> Result<Vec<crate::backend::Change>>;
     pages(db: &DbName, pos: crate::types::Pos, pgnos: &[Pgno]) -> Result<Vec<crate::backend::Page>>;
     open(
-        db: &DbName, since: crate::types::Pos, max_len: u32
+        db: &DbName, since: crate::types::Pos, max_len: u32, hurry: bool
     ) -> Result<Option<crate::backend::Opening>>;
     has_bulk() -> bool;
     stream(

@@ -1,10 +1,10 @@
 //! New connections: the addresses of a host, and the first of them that answers.
 
-use super::socket::{Socket, retryable};
+use super::race;
+use super::socket::{LOOK, Socket, interrupted, retryable};
 use crate::http::TransportError;
 use crate::sys;
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -14,6 +14,8 @@ pub struct Host {
     port: u16,
     /// The look-up that is under way.
     looking: Mutex<Option<(u32, Arc<LookUp>)>>,
+    /// The address that answered last.
+    answered: Mutex<Option<SocketAddr>>,
 }
 
 /// A question to the system, which can't be taken back and asks for no time limit: it gets a thread. Those
@@ -36,7 +38,12 @@ impl Host {
             None => (authority, default_port),
         };
         let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-        (!name.is_empty()).then(|| Host { name: name.into(), port, looking: Mutex::default() })
+        (!name.is_empty()).then(|| Host {
+            name: name.into(),
+            port,
+            looking: Mutex::default(),
+            answered: Mutex::default(),
+        })
     }
 
     /// Name or address, without brackets.
@@ -54,19 +61,10 @@ impl Host {
     /// A new connection.
     pub fn connect(&self, deadline: Instant) -> Result<Socket, TransportError> {
         let addresses = self.addresses(deadline)?;
-        let mut outcome = Err(retryable("the host name has no address"));
-        for (i, address) in addresses.iter().enumerate() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // What does not answer leaves the others their share.
-            let others = u32::try_from(addresses.len().saturating_sub(i)).unwrap_or(1);
-            let share = left.checked_div(others).filter(|share| !share.is_zero());
-            let Some(share) = share else { return Err(retryable("no connection in time")) };
-            match TcpStream::connect_timeout(address, share) {
-                Ok(tcp) => return Ok(Socket::new(tcp, deadline)),
-                Err(e) => outcome = Err(describe(&e)),
-            }
-        }
-        outcome
+        let last = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tcp, address) = race::connect(&race::order(addresses, last), deadline)?;
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        Ok(Socket::new(tcp, deadline))
     }
 
     fn addresses(&self, deadline: Instant) -> Result<Vec<SocketAddr>, TransportError> {
@@ -80,8 +78,11 @@ impl Host {
             if left.is_zero() {
                 return Err(retryable("the host name was not found in time"));
             }
-            let woken = look_up.answered.wait_timeout(answer, left);
+            let woken = look_up.answered.wait_timeout(answer, left.min(LOOK));
             answer = woken.unwrap_or_else(PoisonError::into_inner).0;
+            if sys::is_interrupted() {
+                return Err(interrupted());
+            }
         }
         match answer.as_ref() {
             Some(Ok(addresses)) => Ok(addresses.clone()),
@@ -112,14 +113,6 @@ impl Host {
             .map_err(|e| retryable(format!("no thread to look up the host name: {e}")))?;
         *looking = Some((process, Arc::clone(&look_up)));
         Ok(look_up)
-    }
-}
-
-fn describe(error: &io::Error) -> TransportError {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => retryable("connection refused"),
-        io::ErrorKind::TimedOut => retryable("no connection in time"),
-        _ => retryable(error.to_string()),
     }
 }
 

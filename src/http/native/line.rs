@@ -115,6 +115,11 @@ impl Line {
         !self.unused().is_empty()
     }
 
+    /// Waits until something of an answer has come.
+    pub fn await_first_byte(&mut self) -> Result<(), TransportError> {
+        if self.has_unused() { Ok(()) } else { self.fill() }
+    }
+
     /// Reads an answer's header.
     pub fn read_head(&mut self) -> Result<Head, TransportError> {
         loop {

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `dial` | addresses, and a connection to the first that answers |
+//! | `dial`, `race` | addresses, and a connection to the first that answers |
 //! | `socket` | a connection on which nothing lasts past a deadline |
 //! | `tls`, `roots` | encryption, and whose certificates count |
 //! | `line` | a connection with what was read from it and not yet used |
@@ -14,6 +14,7 @@ mod dial;
 mod head;
 mod line;
 mod pool;
+mod race;
 #[cfg(feature = "tls")]
 mod roots;
 mod socket;
@@ -34,6 +35,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use body::{LineBody, after_ms};
 use core::fmt::Write as _;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use dial::Host;
 use head::Head;
 use line::{Line, Stream};
@@ -47,6 +49,10 @@ type Outcome<T> = core::result::Result<T, TransportError>;
 
 /// Headers that only announce another one, before an answer.
 const MAX_INTERIM_HEADS: usize = 8;
+/// How long at least a kept connection may be silent after a request.
+const LEAST_PATIENCE_MS: u64 = 800;
+/// What a line takes at least of a body.
+const LEAST_BYTES_PER_MS: u64 = 64;
 /// A proxy wants to know who asks.
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
 
@@ -58,6 +64,8 @@ pub struct NativeTransport {
     server: Host,
     proxy: Option<(Proxy, Host)>,
     pool: Arc<Pool>,
+    /// How long answers took to begin of late: the slowest, which counts for less with each one after.
+    usual_ms: AtomicU32,
     /// Made with the first connection: it reads files.
     #[cfg(feature = "tls")]
     tls: sys::Mutex<Option<Arc<rustls::ClientConfig>>>,
@@ -96,6 +104,7 @@ impl NativeTransport {
             server,
             proxy,
             pool: Arc::default(),
+            usual_ms: AtomicU32::new(0),
             #[cfg(feature = "tls")]
             tls: sys::Mutex::default(),
         })
@@ -119,20 +128,65 @@ impl NativeTransport {
         let deadline = after_ms(request.timeout_ms);
         let head = self.head(request)?;
         if let Some(mut line) = self.pool.take() {
-            line.set_deadline(deadline);
-            match ask(&mut line, &head, request.body) {
-                // The server ended the connection without a look at what was sent last, as it seems.
-                Err(error)
-                    if error.retryable
-                        && (request.method == Method::Get || !error.maybe_sent)
-                        && !line.has_unused()
-                        && Instant::now() < deadline => {}
+            let patience = after_ms(self.patience_ms(request));
+            match self.ask(&mut line, &head, request.body, patience.min(deadline), deadline) {
+                Err(error) if error.retryable && !line.has_unused() => {
+                    // So, most likely, are the others: nobody is to wait for each of them.
+                    self.pool.clear();
+                    let is_harmless = request.method == Method::Get || !error.maybe_sent;
+                    if !is_harmless || Instant::now() >= deadline {
+                        return Err(error);
+                    }
+                }
                 outcome => return self.answer(request, line, outcome?),
             }
         }
         let mut line = self.dial(deadline)?;
-        let outcome = ask(&mut line, &head, request.body);
+        let outcome = self.ask(&mut line, &head, request.body, deadline, deadline);
         self.answer(request, line, outcome?)
+    }
+
+    /// How long to wait for the first byte of an answer on a connection that was kept: it may be dead and
+    /// nobody said so. Longer where answers take their time, and for a body that a slow line has to take.
+    fn patience_ms(&self, request: &Request) -> u64 {
+        let usual_ms = u64::from(self.usual_ms.load(Relaxed));
+        let body_ms = request.body.len() as u64 / LEAST_BYTES_PER_MS;
+        usual_ms.saturating_mul(4).max(LEAST_PATIENCE_MS).saturating_add(body_ms)
+    }
+
+    /// Sends a request and reads the header of its answer, which begins before `first_byte_by`.
+    fn ask(
+        &self,
+        line: &mut Line,
+        head: &[u8],
+        body: &[u8],
+        first_byte_by: Instant,
+        deadline: Instant,
+    ) -> Outcome<Head> {
+        line.set_deadline(first_byte_by);
+        let (written, wrote) = line.write(head, body);
+        let started = Instant::now();
+        let read = line.await_first_byte();
+        if read.is_ok() {
+            let took_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
+            let usual_ms = self.usual_ms.load(Relaxed);
+            self.usual_ms.store(took_ms.max(usual_ms.saturating_sub(usual_ms / 8)), Relaxed);
+        }
+        line.set_deadline(deadline);
+        let mut answer = read.and_then(|()| line.read_head());
+        for _ in 0..MAX_INTERIM_HEADS {
+            match &answer {
+                Ok(head) if head.response.status < 200 => answer = line.read_head(),
+                _ => break,
+            }
+        }
+        let outcome = match (written, answer) {
+            (Ok(()), answer) => answer,
+            // A server may refuse what it has not read to the end; then it ends the connection.
+            (Err(_), Ok(head)) => Ok(Head { keeps: false, ..head }),
+            (Err(error), Err(_)) => Err(error),
+        };
+        outcome.map_err(|error| TransportError { maybe_sent: wrote, ..error })
     }
 
     /// The header of a request, its end included.
@@ -195,7 +249,7 @@ impl NativeTransport {
         push_authorization(&mut head, proxy);
         head.push_str("\r\n\r\n");
         let mut line = Line::new(Stream::Plain(socket));
-        let answer = ask(&mut line, head.as_bytes(), &[]);
+        let answer = self.ask(&mut line, head.as_bytes(), &[], deadline, deadline);
         // What the proxy got, the server did not.
         let status = answer.map_err(|e| TransportError { maybe_sent: false, ..e })?.response.status;
         match (status, line.into_socket()) {
@@ -218,25 +272,6 @@ impl NativeTransport {
         }
         Ok(Line::new(Stream::Plain(socket)))
     }
-}
-
-/// Sends a request and reads the header of its answer.
-fn ask(line: &mut Line, head: &[u8], body: &[u8]) -> Outcome<Head> {
-    let (written, wrote) = line.write(head, body);
-    let mut read = line.read_head();
-    for _ in 0..MAX_INTERIM_HEADS {
-        match &read {
-            Ok(head) if head.response.status < 200 => read = line.read_head(),
-            _ => break,
-        }
-    }
-    let outcome = match (written, read) {
-        (Ok(()), read) => read,
-        // A server may refuse what it has not read to the end; then it ends the connection.
-        (Err(_), Ok(head)) => Ok(Head { keeps: false, ..head }),
-        (Err(error), Err(_)) => Err(error),
-    };
-    outcome.map_err(|error| TransportError { maybe_sent: wrote, ..error })
 }
 
 fn push_field(head: &mut String, name: &str, value: &str) {

@@ -45,6 +45,11 @@ impl Pool {
         None
     }
 
+    /// Lets go of all that wait.
+    pub fn clear(&self) {
+        self.0.lock().lines.clear();
+    }
+
     /// Keeps a connection whose last answer is over.
     pub fn put(&self, mut line: Line) {
         let mut idle = self.0.lock();

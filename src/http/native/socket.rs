@@ -1,6 +1,7 @@
-//! A TCP connection on which nothing lasts past a deadline.
+//! A TCP connection on which nothing lasts past a deadline, nor past an interrupt.
 
 use crate::http::TransportError;
+use crate::sys::{LOOK_MS, is_interrupted};
 use rustix::net::{RecvFlags, recv};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// How exact a deadline is: the socket is not told anew of less than this.
 const SLACK: Duration = Duration::from_millis(20);
+/// How long a wait lasts at the most between two looks whether it is to end.
+pub const LOOK: Duration = Duration::from_millis(LOOK_MS);
 
 /// See the module.
 pub struct Socket {
@@ -35,33 +38,44 @@ impl Socket {
         recv(&self.tcp, &mut [0; 1], flags).is_err_and(|e| e == rustix::io::Errno::WOULDBLOCK)
     }
 
-    fn left(&self) -> io::Result<Duration> {
+    /// How long the next wait may be: it is looked in between whether it is to end.
+    fn wait(&self) -> io::Result<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(left.min(LOOK))
     }
 }
 
 impl Read for Socket {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = self.left()?;
-        if left.abs_diff(self.read_timeout) > SLACK {
-            self.tcp.set_read_timeout(Some(left))?;
-            self.read_timeout = left;
+        loop {
+            let wait = self.wait()?;
+            if wait.abs_diff(self.read_timeout) > SLACK {
+                self.tcp.set_read_timeout(Some(wait))?;
+                self.read_timeout = wait;
+            }
+            if let Some(done) = unless_waiting((&self.tcp).read(bytes)) {
+                return done;
+            }
         }
-        persist(|| (&self.tcp).read(bytes))
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let left = self.left()?;
-        if left.abs_diff(self.write_timeout) > SLACK {
-            self.tcp.set_write_timeout(Some(left))?;
-            self.write_timeout = left;
+        loop {
+            let wait = self.wait()?;
+            if wait.abs_diff(self.write_timeout) > SLACK {
+                self.tcp.set_write_timeout(Some(wait))?;
+                self.write_timeout = wait;
+            }
+            if let Some(done) = unless_waiting((&self.tcp).write(bytes)) {
+                self.wrote |= done.as_ref().is_ok_and(|&len| len > 0);
+                return done;
+            }
         }
-        let len = persist(|| (&self.tcp).write(bytes))?;
-        self.wrote |= len > 0;
-        Ok(len)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -69,13 +83,16 @@ impl Write for Socket {
     }
 }
 
-/// Does it again when a signal came in between.
-fn persist(mut attempt: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match attempt() {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
+/// The outcome of reading or writing, unless nothing happened: a signal came in between, or it is time to look
+/// whether to go on.
+fn unless_waiting(outcome: io::Result<usize>) -> Option<io::Result<usize>> {
+    use io::ErrorKind as Kind;
+    match &outcome {
+        Err(e) if matches!(e.kind(), Kind::Interrupted | Kind::WouldBlock | Kind::TimedOut) => {
+            // `Interrupted` would have the standard library try again.
+            is_interrupted().then(|| Err(Kind::Other.into()))
         }
+        _ => Some(outcome),
     }
 }
 
@@ -85,8 +102,14 @@ pub fn describe(error: io::Error) -> TransportError {
     match error.kind() {
         Kind::TimedOut | Kind::WouldBlock => retryable("no answer in time"),
         Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => cut(),
+        Kind::Other => interrupted(),
         _ => retryable(error.to_string()),
     }
+}
+
+/// The error for a wait that somebody ended.
+pub fn interrupted() -> TransportError {
+    lasting("interrupted")
 }
 
 /// The error for a connection that ended too early.

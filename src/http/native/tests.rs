@@ -48,6 +48,7 @@ impl Script {
             body: if method == Method::Post { b"body" } else { b"" },
             timeout_ms: 10_000,
             max_answer_len: 20,
+            is_streamed: false,
         }
     }
 

@@ -34,6 +34,26 @@ impl<T> Mutex<T> {
     }
 }
 
+/// Elsewhere waits end when the program says so. Here nothing else runs meanwhile that could.
+pub struct Interruptible(());
+
+impl Interruptible {
+    /// Begins.
+    pub fn new(_: fn(usize) -> bool, _: usize) -> Interruptible {
+        Interruptible(())
+    }
+}
+
+/// Whether waits are to end.
+pub fn is_interrupted() -> bool {
+    false
+}
+
+/// Sleeps.
+pub fn pause_ms(ms: u64) {
+    host::sleep_ms(ms);
+}
+
 /// Runs `task` by a timer, after each pause of the length it answers with, until it answers `None`.
 /// Nothing may depend on it: a timer waits until the worker has nothing else to do.
 pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) {

@@ -1,11 +1,13 @@
 //! Items that are made on a thread of their own before anybody asks for them.
 
+use super::interrupt::{LOOK_MS, is_interrupted};
 use super::threads::spawn;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Items that are made at the most before the first of them is taken.
 const MAX_AHEAD: usize = 4;
@@ -47,7 +49,7 @@ impl<T: Default + Send + 'static> Ahead<T> {
         Ahead { shared, is_threaded }
     }
 
-    /// The next item; `None` after the last, or when the thread failed. `used` is one that is done with.
+    /// The next item; `None` after the last, when the thread failed, or when the wait for it is interrupted. `used` is one that is done with.
     pub fn next(&mut self, used: T) -> Option<T> {
         let mut state = self.shared.lock();
         if !self.is_threaded {
@@ -62,7 +64,13 @@ impl<T: Default + Send + 'static> Ahead<T> {
             match state.made.pop_front() {
                 Some(item) => return Some(item),
                 None if state.is_over => return None,
-                None => state = self.shared.wait(state),
+                None => {
+                    let (woken, was_long) = self.shared.wait_a_moment(state);
+                    if was_long && is_interrupted() {
+                        return None;
+                    }
+                    state = woken;
+                }
             }
         }
     }
@@ -81,6 +89,16 @@ impl<T> Shared<T> {
 
     fn wait<'a>(&self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same for a moment; also answers whether that was all of it.
+    fn wait_a_moment<'a>(
+        &self,
+        state: MutexGuard<'a, State<T>>,
+    ) -> (MutexGuard<'a, State<T>>, bool) {
+        let woken = self.changed.wait_timeout(state, Duration::from_millis(LOOK_MS));
+        let (state, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+        (state, timeout.timed_out())
     }
 
     fn end(&self) {

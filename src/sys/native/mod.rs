@@ -3,6 +3,7 @@
 mod ahead;
 mod clock;
 mod files;
+mod interrupt;
 mod logger;
 mod threads;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod virtual_time;
 pub use ahead::Ahead;
 pub use clock::{running_ms, sleep_ms, unix_ms};
 pub use files::{File, PrivateDir, available_space, create_dir};
+pub use interrupt::{Interruptible, LOOK_MS, is_interrupted, pause_ms, stop_waits_by};
 pub use logger::{init_log, log_enabled, log_line};
 pub use threads::{Mutex, MutexGuard, spawn, spawn_every};
 #[cfg(test)]

@@ -58,8 +58,8 @@ impl Backend for Wire {
         self.server.host()
     }
 
-    fn changes(&self, since: &[(DbName, Pos)]) -> Result<alloc::vec::Vec<Change>> {
-        self.send(|error| error, |server| server.changes(since), || None)
+    fn changes(&self, since: &[(DbName, Pos)], hurry: bool) -> Result<alloc::vec::Vec<Change>> {
+        self.send(|error| error, |server| server.changes(since, hurry), || None)
     }
 
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<alloc::vec::Vec<Page>> {
