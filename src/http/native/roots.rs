@@ -12,6 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::ffi::OsStr;
 use std::fs;
+use std::time::SystemTime;
 
 /// Where systems keep them.
 const BUNDLES: [&str; 6] = [
@@ -22,6 +23,20 @@ const BUNDLES: [&str; 6] = [
     "/etc/ssl/ca-bundle.pem",
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
+
+/// Where certificates are read from, and when that was written last.
+pub type Source = ([Option<String>; 2], Option<SystemTime>);
+
+/// What [`load`] would read now.
+pub fn source() -> Source {
+    let (file, folders) = (sys::env_var("SSL_CERT_FILE"), sys::env_var("SSL_CERT_DIR"));
+    let written = |path: &str| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let when = match &file {
+        Some(path) => written(path),
+        None => BUNDLES.iter().find_map(|path| written(path)),
+    };
+    ([file, folders], when)
+}
 
 /// Reads all of them.
 pub fn load() -> Result<RootCertStore, TransportError> {

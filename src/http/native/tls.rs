@@ -3,6 +3,7 @@
 use super::roots;
 use super::socket::{Socket, cut, describe, lasting};
 use crate::http::TransportError;
+use crate::sys;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -11,8 +12,11 @@ use rustls::{CertificateError, ClientConfig, ClientConnection, Error};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-/// Servers whose sessions are remembered: there is one, in two versions of the protocol.
-const SESSIONS: usize = 8;
+/// Sessions that are remembered, of all servers together, eight of each.
+const SESSIONS: usize = 256;
+
+/// What connections have in common, and the certificates that it trusts.
+static SHARED: sys::Mutex<Option<(roots::Source, Arc<ClientConfig>)>> = sys::Mutex::new(None);
 
 /// A connection whose handshake is over.
 pub struct Tls {
@@ -21,8 +25,23 @@ pub struct Tls {
     pub socket: Socket,
 }
 
-/// What all connections of a transport have in common. Reads the certificates that are trusted.
+/// What all connections of the process have in common: also the sessions, so that another token's first
+/// connection to a server needs no new handshake. Made anew where other certificates are to be trusted.
 pub fn config() -> Result<Arc<ClientConfig>, TransportError> {
+    let source = roots::source();
+    let mut shared = SHARED.lock();
+    if let Some((known, config)) = &*shared
+        && *known == source
+    {
+        return Ok(Arc::clone(config));
+    }
+    let config = read_config()?;
+    *shared = Some((source, Arc::clone(&config)));
+    Ok(config)
+}
+
+/// Reads the certificates that are trusted.
+fn read_config() -> Result<Arc<ClientConfig>, TransportError> {
     let roots = roots::load()?;
     let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
     let builder = ClientConfig::builder_with_provider(Arc::new(provider));
