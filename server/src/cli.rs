@@ -1,5 +1,6 @@
 //! The command line: `serve` is the server, the other verbs but `token` are clients of one.
 
+mod again;
 mod client;
 mod clusters;
 mod export;

@@ -11,6 +11,8 @@ use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, redirec
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::again::Tries;
+
 /// How a verb ends.
 pub(super) type Done<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -122,9 +124,22 @@ impl Client {
         }
     }
 
-    /// Makes a call and returns its answer, which is a success.
+    /// Makes a call, again where that helps and does no harm, and returns its answer, which is a success.
     pub(super) async fn send(&self, request: RequestBuilder) -> Done<Response> {
-        let answer = request.send().await.map_err(|error| self.broken(&error))?;
+        let mut request = request.build().map_err(|error| self.broken(&error))?;
+        let mut tries = Tries::new(request.method().clone());
+        let answer = loop {
+            // There is none of a body that is read from somewhere.
+            let copy = request.try_clone();
+            let outcome = self.http.execute(request).await;
+            match (tries.next(&outcome), copy) {
+                (Some(wait), Some(copy)) => {
+                    tokio::time::sleep(wait).await;
+                    request = copy;
+                }
+                _ => break outcome.map_err(|error| self.broken(&error))?,
+            }
+        };
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -156,7 +171,7 @@ impl Client {
     /// What to say when the connection failed.
     pub(super) fn broken(&self, error: &reqwest::Error) -> String {
         let (base, cause) = (&self.base, root_cause(error));
-        match causes(error).find_map(tls_error) {
+        match tls_error_of(error) {
             None => {}
             Some(rustls::Error::InvalidMessage(_)) => {
                 return format!("{base} does not speak TLS: give http:// instead of https://");
@@ -203,6 +218,11 @@ impl Client {
         };
         Refused { code, text }
     }
+}
+
+/// The error of TLS that an error comes from.
+pub(super) fn tls_error_of(error: &reqwest::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(tls_error)
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
