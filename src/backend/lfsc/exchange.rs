@@ -398,6 +398,10 @@ impl Body for CountedBody {
         }
         Ok(len)
     }
+
+    fn is_over(&self) -> bool {
+        self.body.is_over()
+    }
 }
 
 fn is_success(status: u16) -> bool {
