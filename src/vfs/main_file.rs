@@ -78,11 +78,9 @@ impl Database {
 
     /// Whether SQLite runs a statement on the connection that may write, to this database or another.
     fn runs_a_write(&self) -> bool {
-        let (Some(functions), Some(db)) = (&self.sqlite().connections, self.sqlite3()) else {
-            return false;
-        };
+        let functions = &self.sqlite().connections;
         // SAFETY: the connection that uses the file, in a call of one of the file's methods.
-        unsafe { functions.runs_a_write(db.as_ptr()) }
+        self.sqlite3().is_some_and(|db| unsafe { functions.runs_a_write(db.as_ptr()) })
     }
 
     /// Logs a failure, keeps its text, and maps it. What is no fault but a matter of waiting is not
