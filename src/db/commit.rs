@@ -63,6 +63,7 @@ impl Connection {
             AfterFailure::Nothing => {}
             AfterFailure::Discard => {
                 transaction.discard();
+                transaction.has_ended = true;
                 return Ok(());
             }
             AfterFailure::FailOnce(error) => return Err(error),
@@ -71,18 +72,19 @@ impl Connection {
             transaction.discard();
             return Ok(());
         }
-        let Err(error) = self.prepare(together) else { return Ok(()) };
+        let keeps_locks = self.keeps_locks();
+        let Err(error) = self.prepare(together, keeps_locks) else { return Ok(()) };
         let error = if together { as_final(error) } else { error };
         if let (true, Some(membership)) = (together, &self.membership) {
             membership.abandon_round();
         }
         if let Phase::Writing(transaction) = &mut self.phase {
-            transaction.after_failure = self.database.after_failure(&error, self.keeps_locks);
+            transaction.after_failure = self.database.after_failure(&error, keeps_locks);
         }
         Err(error)
     }
 
-    fn prepare(&mut self, together: bool) -> Result<()> {
+    fn prepare(&mut self, together: bool, keeps_locks: bool) -> Result<()> {
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
@@ -104,7 +106,8 @@ impl Connection {
                 let was_rollback = matches!(outcome, Announced::RolledBack);
                 transaction.discard();
                 // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
-                transaction.rolled_back = was_rollback && !self.keeps_locks;
+                transaction.rolled_back = was_rollback && !keeps_locks;
+                transaction.has_ended = true;
                 self.start_query();
                 Ok(())
             }

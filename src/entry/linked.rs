@@ -49,6 +49,8 @@ unsafe extern "C" fn x_new_connection(
 
 fn sqlite() -> Sqlite {
     Sqlite {
+        // SAFETY: it asks for nothing.
+        version: unsafe { ffi::sqlite3_libversion_number() },
         malloc: ffi::sqlite3_malloc,
         vfs_find: ffi::sqlite3_vfs_find,
         vfs_register: ffi::sqlite3_vfs_register,
@@ -63,6 +65,8 @@ fn sqlite() -> Sqlite {
             next_stmt: ffi::sqlite3_next_stmt,
             stmt_busy: ffi::sqlite3_stmt_busy,
             stmt_readonly: ffi::sqlite3_stmt_readonly,
+            stmt_status: ffi::sqlite3_stmt_status,
+            get_autocommit: ffi::sqlite3_get_autocommit,
             auto_extension: ffi::sqlite3_auto_extension,
             create_function_v2: ffi::sqlite3_create_function_v2,
             create_module_v2: ffi::sqlite3_create_module_v2,

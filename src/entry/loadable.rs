@@ -122,12 +122,13 @@ unsafe fn routines(api: *const ApiRoutines) -> Result<Sqlite, Option<Malloc>> {
     // SAFETY: the caller's promise. The first two are there in every SQLite that loads extensions, the
     // others in those that are new enough. The fields say what type each function has.
     unsafe {
-        let version: Option<unsafe extern "C" fn() -> c_int> = routine(api, 67);
-        let malloc = routine(api, 68).ok_or(None)?;
-        if version.is_none_or(|version| version() < MIN_VERSION) {
+        let version: unsafe extern "C" fn() -> c_int = routine(api, 67).ok_or(None)?;
+        let (version, malloc) = (version(), routine(api, 68).ok_or(None)?);
+        if version < MIN_VERSION {
             return Err(Some(malloc));
         }
         Ok(Sqlite {
+            version,
             malloc,
             vfs_find: routine(api, 141).ok_or(None)?,
             vfs_register: routine(api, 142).ok_or(None)?,
@@ -146,6 +147,7 @@ unsafe fn connections(api: *const ApiRoutines) -> Option<ConnectionFunctions> {
             column_text: routine(api, 36)?,
             declare_vtab: routine(api, 50)?,
             finalize: routine(api, 57)?,
+            get_autocommit: routine(api, 60)?,
             result_error: routine(api, 80)?,
             result_int64: routine(api, 83)?,
             result_null: routine(api, 84)?,
@@ -159,6 +161,7 @@ unsafe fn connections(api: *const ApiRoutines) -> Option<ConnectionFunctions> {
             context_db_handle: routine(api, 149)?,
             next_stmt: routine(api, 152)?,
             create_function_v2: routine(api, 162)?,
+            stmt_status: routine(api, 170)?,
             stmt_busy: routine(api, 184)?,
             stmt_readonly: routine(api, 185)?,
             uri_boolean: routine(api, 187)?,

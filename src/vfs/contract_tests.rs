@@ -65,6 +65,8 @@ fn connections() -> ConnectionFunctions {
         next_stmt,
         stmt_busy,
         stmt_readonly,
+        stmt_status,
+        get_autocommit,
         auto_extension,
         create_function_v2,
         create_module_v2,
@@ -117,7 +119,8 @@ fn registered() -> *mut sqlite3_vfs {
     default.szOsFile = 100;
     DEFAULT.set(Box::into_raw(Box::new(default)));
     REGISTERED.set((ptr::null_mut(), 0));
-    let sqlite = Sqlite { malloc, vfs_find, vfs_register, connections: connections() };
+    let sqlite =
+        Sqlite { version: MIN_VERSION, malloc, vfs_find, vfs_register, connections: connections() };
     register(sqlite, false, || {
         let var = |name: &str| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string());
         Origins::new(Environment::from_vars(var)?, Box::new(reach))
@@ -206,7 +209,8 @@ impl OpenFile {
 #[test]
 fn registering_again_keeps_the_object_and_can_make_it_the_default() {
     let vfs = registered();
-    let sqlite = Sqlite { malloc, vfs_find, vfs_register, connections: connections() };
+    let sqlite =
+        Sqlite { version: MIN_VERSION, malloc, vfs_find, vfs_register, connections: connections() };
     register(sqlite, false, || unreachable!("it is registered already")).unwrap();
     assert_eq!(REGISTERED.get(), (vfs, 0));
     register(sqlite, true, || unreachable!("it is registered already")).unwrap();
@@ -337,7 +341,7 @@ fn pragmas_answer_and_refuse_with_a_text() {
     let vfs = registered();
     let mut file = OpenFile::open(vfs, Some(c"db1"), MAIN_DB);
     let row = |text: &str| (ffi::SQLITE_OK, Some(text.to_string()));
-    assert_eq!(file.pragma(c"litevfs_max_reqs_per_query", None), row("64"));
+    assert_eq!(file.pragma(c"litevfs_max_reqs_per_query", None), row("0"));
     assert_eq!(
         file.pragma(c"LiteVFS_Max_Reqs_Per_Query", Some(c"7")),
         (ffi::SQLITE_NOTFOUND, None)

@@ -7,7 +7,7 @@ use super::file_control;
 use super::registration::Registration;
 use super::result_code::result_code;
 use super::shield::shielded;
-use super::sqlite::Sqlite;
+use super::sqlite::{MIN_VERSION_WITH_RUNS, Sqlite};
 use crate::db::{Connection, Lock};
 use crate::error::{Error, ErrorKind};
 use crate::sys::log::log;
@@ -39,6 +39,8 @@ pub struct Database {
     /// so just now. There as long as the file is open. `None` before SQLite told, and where it is too
     /// old to tell.
     pub connection_place: Option<NonNull<*mut sqlite3>>,
+    /// Whether SQLite was found to keep its locks, which it had not told.
+    keeps_locks_unsaid: bool,
     /// What all databases share.
     pub registration: &'static Registration,
 }
@@ -83,6 +85,47 @@ impl Database {
         self.sqlite3().is_some_and(|db| unsafe { functions.runs_a_write(db.as_ptr()) })
     }
 
+    /// Marks the statements that have SQLite take its lock now, where that is of interest.
+    fn mark_lockers(&mut self) {
+        let sqlite = self.sqlite();
+        if sqlite.version >= MIN_VERSION_WITH_RUNS
+            && let Some(db) = self.sqlite3()
+            && self.connection.has_request_limit()
+        {
+            // SAFETY: the connection that uses the file, in a call of one of the file's methods.
+            unsafe { sqlite.connections.runs_marked(db.as_ptr(), true) };
+        }
+    }
+
+    /// Whether SQLite turns out to keep its locks: it tells of `PRAGMA locking_mode` without a schema only
+    /// the main database, but what had it take the lock is over, and there is no transaction.
+    fn finds_locks_kept(&mut self) -> bool {
+        let (sqlite, Some(db)) = (self.sqlite(), self.sqlite3()) else { return false };
+        if sqlite.version < MIN_VERSION_WITH_RUNS {
+            return false;
+        }
+        let functions = &sqlite.connections;
+        // SAFETY: the connection that uses the file, in a call of one of the file's methods.
+        let is_kept = unsafe {
+            (functions.get_autocommit)(db.as_ptr()) != 0
+                && !functions.runs_marked(db.as_ptr(), false)
+        };
+        if is_kept {
+            self.keeps_locks_unsaid = true;
+            self.connection.set_keeps_locks(true);
+        }
+        is_kept
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        match self.connection.read_at(offset, buf) {
+            Err(error) if error.kind() == ErrorKind::RequestLimit && self.finds_locks_kept() => {
+                self.connection.read_at(offset, buf)
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Logs a failure, keeps its text, and maps it. What is no fault but a matter of waiting is not
     /// worth a line on a terminal.
     pub fn report(&mut self, what: &str, outcome: Result<(), Error>) -> c_int {
@@ -118,6 +161,7 @@ impl MainFile {
             full_name,
             last_error: None,
             connection_place: None,
+            keeps_locks_unsaid: false,
             registration,
         });
         let base = sqlite3_file { pMethods: &raw const METHODS };
@@ -207,7 +251,7 @@ unsafe extern "C" fn x_read(
     };
     // SAFETY: SQLite's buffer has `i_amt` bytes, which nobody else uses during the call.
     let buf = unsafe { bytes_to_fill(p_buf.cast(), len) };
-    let read = |database: &mut Database| match database.connection.read_at(offset, buf) {
+    let read = |database: &mut Database| match database.read_at(offset, buf) {
         Ok(filled) if filled == len => ffi::SQLITE_OK,
         // "If xRead() returns SQLITE_IOERR_SHORT_READ it must also fill in the unread portions of the
         // buffer with zeros" (sqlite3_io_methods). `read_at` did.
@@ -283,6 +327,9 @@ unsafe extern "C" fn x_lock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
         if asks && database.runs_a_write() {
             database.connection.expect_write();
         }
+        if lock == Lock::Shared {
+            database.mark_lockers();
+        }
         let outcome = database.connection.lock(lock);
         database.report("lock", outcome)
     };
@@ -294,6 +341,9 @@ unsafe extern "C" fn x_unlock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int
     let unlock = |database: &mut Database| {
         // While it is known who writes, and after it is known how that ended.
         database.keep_failure_elsewhere();
+        if core::mem::take(&mut database.keeps_locks_unsaid) {
+            database.connection.set_keeps_locks(false);
+        }
         database.connection.unlock(lock_of(e_lock));
         database.keep_failure_elsewhere();
         ffi::SQLITE_OK

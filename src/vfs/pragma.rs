@@ -164,11 +164,9 @@ fn max_reqs_per_query(
     name: &str,
     value: Option<&str>,
 ) -> Result<Answer> {
-    let setting = connection.settings().max_reqs_per_query;
-    let mut limit = setting.unwrap_or(ReadSettings::DEFAULT_MAX_REQS_PER_QUERY);
-    let answer = set_count(&mut limit, name, value, ReadSettings::MAX_REQS_PER_QUERY)?;
+    let limit = &mut connection.settings().max_reqs_per_query;
+    let answer = set_count(limit, name, value, ReadSettings::MAX_REQS_PER_QUERY)?;
     if value.is_some() {
-        connection.settings().max_reqs_per_query = Some(limit);
         connection.restore_request_limit();
     }
     Ok(answer)

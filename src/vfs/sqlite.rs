@@ -29,6 +29,8 @@ pub const MIN_VERSION: c_int = 3_014_000;
 /// [`Registration`]: super::registration::Registration
 #[derive(Clone, Copy)]
 pub struct Sqlite {
+    /// As a number: 3,040,001 is 3.40.1.
+    pub version: c_int,
     /// `sqlite3_malloc`.
     pub malloc: Malloc,
     /// `sqlite3_vfs_find`.
@@ -38,6 +40,10 @@ pub struct Sqlite {
     /// What there is to do with connections.
     pub connections: ConnectionFunctions,
 }
+
+/// `SQLITE_STMTSTATUS_RUN`, and the first version that counts that.
+const STMTSTATUS_RUN: c_int = 6;
+pub const MIN_VERSION_WITH_RUNS: c_int = 3_020_000;
 
 /// SQLite's functions about connections, their statements and what SQL can call.
 #[derive(Clone, Copy)]
@@ -60,6 +66,8 @@ pub struct ConnectionFunctions {
     pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
     pub stmt_busy: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub stmt_readonly: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
+    pub stmt_status: unsafe extern "C" fn(*mut sqlite3_stmt, c_int, c_int) -> c_int,
+    pub get_autocommit: unsafe extern "C" fn(*mut sqlite3) -> c_int,
     pub auto_extension: unsafe extern "C" fn(Option<AutoExtension>) -> c_int,
     pub create_function_v2: unsafe extern "C" fn(
         *mut sqlite3,
@@ -109,6 +117,31 @@ impl ConnectionFunctions {
                 }
                 if (self.stmt_busy)(stmt) != 0 && (self.stmt_readonly)(stmt) == 0 {
                     return true;
+                }
+            }
+        }
+    }
+
+    /// Whether a statement is running on a connection that `mark` was set on in the same run. With `mark` it
+    /// is set on those that run now. The mark is in the count of the statement's runs, which is set back to 0;
+    /// neither an address nor that count alone tells a statement from the one before it.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`], on a SQLite that counts runs.
+    pub unsafe fn runs_marked(&self, db: *mut sqlite3, mark: bool) -> bool {
+        let mut stmt = ptr::null_mut();
+        let mut is_marked = false;
+        loop {
+            // SAFETY: the caller's promise.
+            unsafe {
+                stmt = (self.next_stmt)(db, stmt);
+                if stmt.is_null() {
+                    return is_marked;
+                }
+                if (self.stmt_busy)(stmt) != 0 {
+                    let runs = (self.stmt_status)(stmt, STMTSTATUS_RUN, c_int::from(mark));
+                    is_marked |= runs == 0;
                 }
             }
         }

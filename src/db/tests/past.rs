@@ -93,7 +93,7 @@ fn a_pinned_connection_stays_where_it_was_opened() {
     assert_eq!(read(&mut other, 3).unwrap(), 33);
     assert_eq!(read(&mut pinned, 3).unwrap(), 3);
     fixture.server.forget_history(&fixture.db);
-    pinned.old_pages.clear();
+    pinned.old_pages = Default::default();
     let error = read(&mut pinned, 3).unwrap_err();
     assert!(error.message().contains("no longer holds"), "{error}");
 }
