@@ -74,7 +74,13 @@ impl Connection {
         }
         let keeps_locks = self.keeps_locks();
         let Err(error) = self.prepare(together, keeps_locks) else { return Ok(()) };
-        let error = if together { as_final(error) } else { error };
+        let error = match error.kind() {
+            // Overtaken. SQLite rolls back whatever the error is, unless it is plain "busy"; this one tells
+            // programs to run the transaction again.
+            ErrorKind::PosMismatch => Error::new(ErrorKind::StaleView, error.message()),
+            _ if together => as_final(error),
+            _ => error,
+        };
         if let (true, Some(membership)) = (together, &self.membership) {
             membership.abandon_round();
         }
@@ -169,8 +175,15 @@ impl Database {
     pub(super) fn after_failure(&self, error: &Error, keeps_locks: bool) -> AfterFailure {
         match error.kind() {
             // To SQLite this means "busy": it keeps the transaction, and COMMIT may be tried again.
-            ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::StaleView => AfterFailure::Nothing,
-            _ if keeps_locks && self.state().distrusted => AfterFailure::FailOnce(error.clone()),
+            ErrorKind::LeaseHeld | ErrorKind::Busy => AfterFailure::Nothing,
+            _ if keeps_locks && self.state().distrusted => {
+                let kind = match error.kind() {
+                    // It has to be one that makes SQLite drop its pages.
+                    ErrorKind::StaleView => ErrorKind::PosMismatch,
+                    kind => kind,
+                };
+                AfterFailure::FailOnce(Error::new(kind, error.message()))
+            }
             _ => AfterFailure::Discard,
         }
     }

@@ -120,6 +120,17 @@ impl Connection {
         self.database.name()
     }
 
+    /// Fails in a forked child of the process that opened the connection. Its lease, cache and threads are
+    /// the parent's, which goes on with them; a lock may be held by a thread that is not there.
+    pub fn check_process(&self) -> Result<()> {
+        if self.database.is_ours() {
+            return Ok(());
+        }
+        let text = "this connection was opened before fork(), and only the process that opened it may use \
+                    it; open the database anew in the child";
+        Err(self.database.error(ErrorKind::Forked, text))
+    }
+
     /// Has the connection refuse to write, for a reason to tell.
     pub fn make_read_only(&mut self, why: &'static str) {
         self.read_only.get_or_insert(why);

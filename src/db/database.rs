@@ -87,6 +87,8 @@ pub struct State {
     pub poll: u64,
     /// When the server last confirmed the cache's position. `None`: never in this process.
     pub confirmed: Option<sys::Tick>,
+    /// When a transaction last began, or the database was opened.
+    pub used: sys::Tick,
     /// When a poll last failed because the server was away, until one succeeds.
     pub away_since_poll: Option<sys::Tick>,
     /// The server is known to be elsewhere, or may be: poll before the next transaction.
@@ -119,7 +121,7 @@ pub struct Database {
     /// To be held by whoever asks the server for the lease or gives it back, so that no connection is
     /// refused it because another one is just giving it back.
     pub lease_turn: Arc<sys::Mutex<()>>,
-    /// The process that opened it, which a forked child is not.
+    /// Tells the process that opened it from its forked children.
     owner: u32,
     /// Keeps the temporary cache directory until the last database is closed.
     _private_dir: Option<Arc<sys::PrivateDir>>,
@@ -178,6 +180,7 @@ impl Database {
             size_beside: None,
             poll: 0,
             confirmed: None,
+            used: sys::Tick::now(),
             away_since_poll: None,
             distrusted: false,
             writer: None,
@@ -187,7 +190,7 @@ impl Database {
             settings,
             lifted: 0,
         };
-        let (state, owner) = (sys::Mutex::new(state), sys::process_id());
+        let (state, owner) = (sys::Mutex::new(state), sys::forks());
         let traffic = origin.backend().traffic(Some(&name));
         let counters = PageCounters::default();
         let lease_turn = Arc::default();
@@ -223,7 +226,7 @@ impl Database {
     /// Whether this process opened it. A forked child that closes what it inherited must not give back
     /// its parent's lease.
     pub fn is_ours(&self) -> bool {
-        self.owner == sys::process_id()
+        self.owner == sys::forks()
     }
 
     /// The way to the server.
@@ -469,7 +472,7 @@ impl Database {
             "the server no longer holds the position {pos}, which this connection is bound to; \
              close it and open the database anew"
         );
-        self.error(ErrorKind::Refused, &text)
+        self.error(ErrorKind::Gone, &text)
     }
 }
 

@@ -132,10 +132,13 @@ impl Database {
         let Err(error) = outcome else {
             return ffi::SQLITE_OK;
         };
+        // What stays so for good is told once: SQLite asks for every page.
+        let is_known = self.last_error.as_deref() == Some(error.message());
         match error.kind() {
             ErrorKind::Busy | ErrorKind::StaleView | ErrorKind::LeaseHeld => {
                 log!(Info, "{what}: {error}");
             }
+            ErrorKind::Gone | ErrorKind::Forked if is_known => log!(Debug, "{what}: {error}"),
             _ => log!(Error, "{what}: {error}"),
         }
         let rc = result_code(error.kind());
@@ -194,16 +197,29 @@ static METHODS: sqlite3_io_methods = sqlite3_io_methods {
     xUnfetch: None,
 };
 
-/// Calls `body` with the database behind `p_file`, shielded.
+/// Calls `body` with the database behind `p_file`, shielded, and not in a forked child.
 ///
 /// # Safety
 ///
 /// `p_file` must be a file that [`MainFile::open`] made and that is not closed. SQLite calls the
 /// methods of one file one at a time.
 unsafe fn with(p_file: *mut sqlite3_file, body: impl FnOnce(&mut Database) -> c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    let database = unsafe { database(p_file) };
+    shielded(ffi::SQLITE_INTERNAL, || match database.connection.check_process() {
+        Ok(()) => body(database),
+        Err(error) => database.report("after fork()", Err(error)),
+    })
+}
+
+/// The database behind `p_file`.
+///
+/// # Safety
+///
+/// As [`with`].
+unsafe fn database<'a>(p_file: *mut sqlite3_file) -> &'a mut Database {
     // SAFETY: the caller's promise: `database` is valid and, one call at a time, not borrowed.
-    let database = unsafe { &mut *(*p_file.cast::<MainFile>()).database };
-    shielded(ffi::SQLITE_INTERNAL, || body(database))
+    unsafe { &mut *(*p_file.cast::<MainFile>()).database }
 }
 
 unsafe extern "C" fn x_close(p_file: *mut sqlite3_file) -> c_int {
@@ -368,7 +384,7 @@ unsafe extern "C" fn x_file_control(
     p_arg: *mut c_void,
 ) -> c_int {
     // SAFETY: SQLite calls this with an open file of ours and the argument that belongs to `op`.
-    unsafe { with(p_file, |database| file_control::control(database, op, p_arg)) }
+    shielded(ffi::SQLITE_INTERNAL, || unsafe { file_control::control(database(p_file), op, p_arg) })
 }
 
 /// With "powersafe overwrite" SQLite journals single pages whatever this says.

@@ -48,6 +48,9 @@ pub fn run(
     let Some(ours) = name.strip_prefix("litevfs_") else {
         return Ok(Answer::NotOurs);
     };
+    if ours != "last_error" {
+        connection.check_process()?;
+    }
     match ours {
         "acquire_lease" => connection.acquire_lease().map(|()| Answer::Done),
         "release_lease" => connection.release_lease().map(|()| Answer::Done),

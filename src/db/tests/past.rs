@@ -67,7 +67,7 @@ fn what_is_not_held_is_an_error_that_says_so() {
     first.lock(Lock::Shared).unwrap();
     for _ in 0..2 {
         let error = read(&mut first, 2).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert_eq!(error.kind(), ErrorKind::Gone);
         assert!(error.message().contains("no longer holds"), "{error}");
     }
 }
