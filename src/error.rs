@@ -27,6 +27,10 @@ pub enum ErrorKind {
     StaleView,
     /// The server no longer has the position this process is at.
     PosMismatch,
+    /// The server no longer has the position that a connection is bound to for good.
+    Gone,
+    /// A forked child uses what its parent opened.
+    Forked,
     /// The query needs more requests than `litevfs_max_reqs_per_query` allows.
     RequestLimit,
     /// What is known is older than `litevfs_max_staleness` allows, and nothing newer is to be had.
@@ -37,6 +41,8 @@ pub enum ErrorKind {
     Interrupted,
     /// The server understood and refused.
     Refused,
+    /// The server refused what a transaction says: perhaps it has other pages than are known here.
+    BadContent,
     /// The server has no room.
     Full,
     /// The server's answer makes no sense.

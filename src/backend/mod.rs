@@ -142,6 +142,8 @@ pub struct Granted {
     pub pos: Option<Pos>,
 }
 
+/// The most databases of one [`Backend::changes`] call.
+pub const MAX_DATABASES_PER_REQUEST: usize = 1_000;
 /// The most pages of one [`Backend::pages`] call, and of one [`Backend::stream`] where it is no bulk.
 pub const MAX_PAGES_PER_REQUEST: u32 = 512;
 /// The most ranges of one [`Backend::stream`] call, so that they fit into a URL.
@@ -153,8 +155,9 @@ pub trait Backend: Send + Sync {
     /// Where it is, for messages.
     fn host(&self) -> &str;
 
-    /// The newest positions of databases, each with what changed since the given one. The answers are
-    /// in the order of the questions. In a `hurry` a server that is away is not waited for.
+    /// The newest positions of databases, at most [`MAX_DATABASES_PER_REQUEST`], each with what changed since
+    /// the given one. The answers are in the order of the questions. In a `hurry` a server that is away is not
+    /// waited for.
     fn changes(&self, since: &[(DbName, Pos)], hurry: bool) -> Result<Vec<Change>>;
 
     /// Pages as they were at `pos`, each asked for once, at most [`MAX_PAGES_PER_REQUEST`]. The answer

@@ -1,10 +1,11 @@
 //! Pages that a query misses: asked for with those that it will want next, and read as they come.
 
+use super::again::Again;
 use super::connection::{Connection, Phase};
 use super::database::View;
 use super::incoming::Incoming;
+use super::old_pages::OldPages;
 use super::rest::Rest;
-use super::settings::ReadSettings;
 use crate::backend::PageList;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{Bounds, Plan};
@@ -13,8 +14,6 @@ use crate::types::{PageSize, Pgno};
 use alloc::format;
 use alloc::vec::Vec;
 
-/// Bytes of an old view's pages to remember, before they are forgotten and fetched again.
-const MAX_OLD_BYTES: u32 = 2 << 20;
 /// Misses elsewhere after which an answer that is read as far as needed is given up.
 const MAX_MISSES_ELSEWHERE: u32 = 8;
 /// Bytes to ask for in bulk where the answer can't be left to be read as far as needed; and to read before
@@ -30,6 +29,10 @@ pub(super) struct Ahead {
     misses_elsewhere: u32,
     /// Bytes that the query has fetched in bulk.
     bulk_bytes: u64,
+    /// What it fetched again and again.
+    again: Again,
+    /// Whether the bound of the cache is lifted for it.
+    has_lifted: bool,
 }
 
 /// The most answers whose rest is read beside the queries: one that comes on top ends the oldest.
@@ -54,8 +57,9 @@ impl Connection {
             self.database.counters().count_hit();
             return Ok(());
         }
+        self.count_request()?;
+        self.watch_room(view, pgno);
         let plan = self.plan(view, page_size, pgno);
-        self.count_request(plan.goes_on)?;
         self.fetch(view, plan, pgno, page).map_err(|error| match error.kind() {
             ErrorKind::PosMismatch if self.is_pinned => self.database.no_longer_held(view.pos),
             _ => error,
@@ -155,13 +159,9 @@ impl Connection {
         }
     }
 
-    /// Counts a request of the running query, if it may make another one. `goes_on` says that it is a
-    /// scan that went past what bulk may bring: whoever set no limit wants it to come to its end.
-    fn count_request(&mut self, goes_on: bool) -> Result<()> {
-        let limit = match self.settings.max_reqs_per_query {
-            None if goes_on => return Ok(()),
-            limit => limit.unwrap_or(ReadSettings::DEFAULT_MAX_REQS_PER_QUERY),
-        };
+    /// Counts a request of the running query, if it may make another one.
+    fn count_request(&mut self) -> Result<()> {
+        let limit = self.settings.max_reqs_per_query;
         let is_limited = limit != 0 && self.reads_one_query() && !self.is_unlimited;
         if is_limited && self.requests >= limit {
             return Err(self.too_many_requests(limit));
@@ -183,14 +183,35 @@ impl Connection {
         self.database.error(ErrorKind::RequestLimit, &text)
     }
 
+    /// Lifts the bound of the cache when a query fetches the same pages again and again.
+    fn watch_room(&mut self, view: View, pgno: Pgno) {
+        let room_pages = self.room_pages(view);
+        self.ahead.again.is_watched |= room_pages < view.commit;
+        if self.ahead.again.is_too_often(pgno, room_pages) && !self.ahead.has_lifted {
+            log!(Info, "{}: more than {room_pages} pages at a time are needed", self.name());
+            self.ahead.has_lifted = true;
+            self.database.lift_cache_bound(true);
+        }
+        if let (true, Some(cache)) = (self.ahead.has_lifted, self.old_pages.cache()) {
+            cache.set_limits(self.database.state().limits());
+        }
+    }
+
+    /// How many pages of a view can be kept.
+    fn room_pages(&mut self, view: View) -> u32 {
+        let state = self.database.state();
+        if state.cache.pos() == view.pos {
+            return state.cache.max_pages();
+        }
+        drop(state);
+        self.old_pages.open(&self.database, self.id, view).max_pages()
+    }
+
     /// What to ask for.
     fn plan(&mut self, view: View, page_size: PageSize, pgno: Pgno) -> Plan {
+        // Half of it, so that what is there already does not leave before it is needed.
+        let room_pages = self.room_pages(view) / 2;
         let state = self.database.state();
-        let room_pages = match state.cache.pos() == view.pos {
-            // Half of it, so that what is there already does not leave before it is needed.
-            true => state.cache.max_pages() / 2,
-            false => old_pages(page_size) / 2,
-        };
         let bulk_bytes = if self.database.backend().has_bulk() {
             let left = state.settings.max_bulk_bytes.saturating_sub(self.ahead.bulk_bytes);
             if self.may_read_on() { left } else { left.min(MAX_WHOLE_BULK_BYTES) }
@@ -207,7 +228,7 @@ impl Connection {
         };
         let comes = |pgno| coming.iter().any(|pages| pages.position(pgno).is_some());
         let has = |pgno| {
-            state.has_cached(pgno, view) || self.old_pages.contains_key(&pgno) || comes(pgno)
+            state.has_cached(pgno, view) || self.old_pages.contains(pgno, view) || comes(pgno)
         };
         self.prefetch.plan(pgno, view.commit, page_size, bounds, has)
     }
@@ -258,25 +279,24 @@ impl Connection {
         if is_bulk {
             self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(page.len() as u64);
         }
-        if incoming.is_cached() {
-            return;
+        self.ahead.again.note_page(pgno);
+        if !incoming.is_cached() {
+            let view = incoming.view();
+            let cache = self.old_pages.open(&self.database, self.id, view);
+            cache.insert(pgno, view.pos.txid, page);
+            cache.flush();
         }
-        let most = PageSize::new(u32::try_from(page.len()).unwrap_or(0)).map_or(0, old_pages);
-        if self.old_pages.len() >= most as usize {
-            self.old_pages.clear();
-        }
-        self.old_pages.insert(pgno, page.into());
     }
 
-    /// Gives up what is still coming, for the query is over.
+    /// Gives up what is still coming and what was kept for the query, which is over.
     pub(super) fn stop_reading_ahead(&mut self) {
-        if let Some(incoming) = core::mem::take(&mut self.ahead).incoming {
+        let Ahead { incoming, has_lifted, .. } = core::mem::take(&mut self.ahead);
+        self.old_pages = OldPages::default();
+        if let Some(incoming) = incoming {
             incoming.close(&self.database);
         }
+        if has_lifted {
+            self.database.lift_cache_bound(false);
+        }
     }
-}
-
-/// How many pages of an old view are remembered.
-fn old_pages(page_size: PageSize) -> u32 {
-    MAX_OLD_BYTES >> page_size.bytes().trailing_zeros()
 }

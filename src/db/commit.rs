@@ -63,6 +63,7 @@ impl Connection {
             AfterFailure::Nothing => {}
             AfterFailure::Discard => {
                 transaction.discard();
+                transaction.has_ended = true;
                 return Ok(());
             }
             AfterFailure::FailOnce(error) => return Err(error),
@@ -71,18 +72,25 @@ impl Connection {
             transaction.discard();
             return Ok(());
         }
-        let Err(error) = self.prepare(together) else { return Ok(()) };
-        let error = if together { as_final(error) } else { error };
+        let keeps_locks = self.keeps_locks();
+        let Err(error) = self.prepare(together, keeps_locks) else { return Ok(()) };
+        let error = match error.kind() {
+            // Overtaken. SQLite rolls back whatever the error is, unless it is plain "busy"; this one tells
+            // programs to run the transaction again.
+            ErrorKind::PosMismatch => Error::new(ErrorKind::StaleView, error.message()),
+            _ if together => as_final(error),
+            _ => error,
+        };
         if let (true, Some(membership)) = (together, &self.membership) {
             membership.abandon_round();
         }
         if let Phase::Writing(transaction) = &mut self.phase {
-            transaction.after_failure = self.database.after_failure(&error, self.keeps_locks);
+            transaction.after_failure = self.database.after_failure(&error, keeps_locks);
         }
         Err(error)
     }
 
-    fn prepare(&mut self, together: bool) -> Result<()> {
+    fn prepare(&mut self, together: bool, keeps_locks: bool) -> Result<()> {
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
@@ -104,7 +112,8 @@ impl Connection {
                 let was_rollback = matches!(outcome, Announced::RolledBack);
                 transaction.discard();
                 // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
-                transaction.rolled_back = was_rollback && !self.keeps_locks;
+                transaction.rolled_back = was_rollback && !keeps_locks;
+                transaction.has_ended = true;
                 self.start_query();
                 Ok(())
             }
@@ -166,8 +175,15 @@ impl Database {
     pub(super) fn after_failure(&self, error: &Error, keeps_locks: bool) -> AfterFailure {
         match error.kind() {
             // To SQLite this means "busy": it keeps the transaction, and COMMIT may be tried again.
-            ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::StaleView => AfterFailure::Nothing,
-            _ if keeps_locks && self.state().distrusted => AfterFailure::FailOnce(error.clone()),
+            ErrorKind::LeaseHeld | ErrorKind::Busy => AfterFailure::Nothing,
+            _ if keeps_locks && self.state().distrusted => {
+                let kind = match error.kind() {
+                    // It has to be one that makes SQLite drop its pages.
+                    ErrorKind::StaleView => ErrorKind::PosMismatch,
+                    kind => kind,
+                };
+                AfterFailure::FailOnce(Error::new(kind, error.message()))
+            }
             _ => AfterFailure::Discard,
         }
     }

@@ -13,6 +13,7 @@
 use super::ahead::Ahead;
 use super::database::{ConfirmedView, Database, View};
 use super::group::{MemberState, Membership};
+use super::old_pages::OldPages;
 use super::rest::Rest;
 use super::settings::{ReadSettings, SharedSettings};
 use super::shown::Shown;
@@ -20,12 +21,10 @@ use super::transaction::{AfterFailure, Transaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::Prefetch;
 use crate::sys::{Tick, log::log};
-use crate::types::{DbName, Pgno, Pos};
-use alloc::collections::BTreeMap;
+use crate::types::{DbName, Pos};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 /// How long the lease is taken for refused after it was: the lock for writing follows the one for reading
 /// at once, and need not ask again.
@@ -90,7 +89,7 @@ pub struct Connection {
     /// Answers whose rest is read beside the queries.
     pub(super) rests: Vec<Rest>,
     /// Pages of a view that is older than the cache.
-    pub(super) old_pages: BTreeMap<Pgno, Vec<u8>>,
+    pub(super) old_pages: OldPages,
 }
 
 impl Connection {
@@ -116,13 +115,24 @@ impl Connection {
             prefetch: Prefetch::default(),
             ahead: Ahead::default(),
             rests: Vec::new(),
-            old_pages: BTreeMap::new(),
+            old_pages: OldPages::default(),
         }
     }
 
     /// The database's name.
     pub fn name(&self) -> &DbName {
         self.database.name()
+    }
+
+    /// Fails in a forked child of the process that opened the connection. Its lease, cache and threads are
+    /// the parent's, which goes on with them; a lock may be held by a thread that is not there.
+    pub fn check_process(&self) -> Result<()> {
+        if self.database.is_ours() {
+            return Ok(());
+        }
+        let text = "this connection was opened before fork(), and only the process that opened it may use \
+                    it; open the database anew in the child";
+        Err(self.database.error(ErrorKind::Forked, text))
     }
 
     /// Has the connection refuse to write, for a reason to tell.
@@ -205,6 +215,7 @@ impl Connection {
             dirty: None,
             size_bytes: view.size_bytes(),
             commits: 0,
+            has_ended: false,
             rolled_back: false,
             after_failure: AfterFailure::Nothing,
             staging: None,
@@ -267,7 +278,6 @@ impl Connection {
         if lock == Lock::None {
             self.phase = Phase::Unlocked;
             self.stop_reading_ahead();
-            self.old_pages.clear();
         } else {
             self.phase = Phase::Reading(view);
         }
@@ -317,8 +327,9 @@ impl Connection {
 
     /// Gives the write lease back.
     pub fn release_lease(&mut self) -> Result<()> {
+        let keeps_locks = self.keeps_locks();
         if let Phase::Writing(transaction) = &mut self.phase {
-            if !(self.keeps_locks && transaction.is_clean()) {
+            if !(keeps_locks && transaction.is_clean()) {
                 let text =
                     "a transaction is open; commit or roll back before giving the lease back";
                 return Err(self.database.error(ErrorKind::Busy, text));
@@ -365,12 +376,21 @@ impl Connection {
 
     /// Whether SQLite keeps its locks between transactions.
     pub fn keeps_locks(&self) -> bool {
-        self.keeps_locks
+        let outlived = match &self.phase {
+            Phase::Writing(transaction) => transaction.has_ended,
+            Phase::Unlocked | Phase::Reading(_) => false,
+        };
+        self.keeps_locks || outlived
     }
 
     /// Tells whether SQLite keeps its locks between transactions.
     pub fn set_keeps_locks(&mut self, keeps_locks: bool) {
         self.keeps_locks = keeps_locks;
+    }
+
+    /// Whether the number of requests that a query may make is limited.
+    pub fn has_request_limit(&self) -> bool {
+        self.settings.max_reqs_per_query != 0
     }
 
     /// Lets queries of this connection make any number of requests.
@@ -409,7 +429,6 @@ impl Connection {
         self.requests = 0;
         self.prefetch.start_query();
         self.stop_reading_ahead();
-        self.old_pages.clear();
     }
 }
 
@@ -417,6 +436,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if self.database.is_ours() {
             self.unlock(Lock::None);
+            self.stop_reading_ahead();
             self.database.release_lease(self.id);
             self.database.set_auto_lease(self.id, false);
         }

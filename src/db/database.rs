@@ -87,6 +87,8 @@ pub struct State {
     pub poll: u64,
     /// When the server last confirmed the cache's position. `None`: never in this process.
     pub confirmed: Option<sys::Tick>,
+    /// When a transaction last began, or the database was opened.
+    pub used: sys::Tick,
     /// When a poll last failed because the server was away, until one succeeds.
     pub away_since_poll: Option<sys::Tick>,
     /// The server is known to be elsewhere, or may be: poll before the next transaction.
@@ -101,6 +103,8 @@ pub struct State {
     pub keeper_runs: bool,
     /// What pragmas set.
     pub settings: SharedSettings,
+    /// How many queries have the bound of the cache lifted.
+    pub lifted: u32,
 }
 
 /// See the module.
@@ -110,12 +114,14 @@ pub struct Database {
     state: sys::Mutex<State>,
     counters: PageCounters,
     traffic: Arc<Traffic>,
+    /// Where its caches lie.
+    place: Option<CachePlace>,
     /// The position that it stays at, of a past. Then nothing below is about what is newest.
     past: Option<Pos>,
     /// To be held by whoever asks the server for the lease or gives it back, so that no connection is
     /// refused it because another one is just giving it back.
     pub lease_turn: Arc<sys::Mutex<()>>,
-    /// The process that opened it, which a forked child is not.
+    /// Tells the process that opened it from its forked children.
     owner: u32,
     /// Keeps the temporary cache directory until the last database is closed.
     _private_dir: Option<Arc<sys::PrivateDir>>,
@@ -127,6 +133,11 @@ impl State {
         let (epoch, handovers, rewrites) = (self.epoch, self.handovers, self.rewrites);
         let (poll, confirmed) = (self.poll, self.confirmed);
         Place { pos: self.cache.pos(), epoch, handovers, rewrites, poll, confirmed }
+    }
+
+    /// The bounds of the cache, as they are now.
+    pub(super) fn limits(&self) -> CacheLimits {
+        limits(self.settings, self.lifted)
     }
 
     /// Whether a page is cached for a reader of a view.
@@ -157,7 +168,7 @@ impl Database {
     ) -> Database {
         let max_bulk_bytes = origin.config().max_bulk_bytes;
         let settings = SharedSettings { max_bulk_bytes, ..SharedSettings::default() };
-        let mut cache = Cache::open(place.as_ref(), limits(settings));
+        let mut cache = Cache::open(place.as_ref(), limits(settings, 0));
         if let Some(pos) = past {
             cache.reset(pos);
         }
@@ -169,6 +180,7 @@ impl Database {
             size_beside: None,
             poll: 0,
             confirmed: None,
+            used: sys::Tick::now(),
             away_since_poll: None,
             distrusted: false,
             writer: None,
@@ -176,8 +188,9 @@ impl Database {
             auto_lease: Vec::new(),
             keeper_runs: false,
             settings,
+            lifted: 0,
         };
-        let (state, owner) = (sys::Mutex::new(state), sys::process_id());
+        let (state, owner) = (sys::Mutex::new(state), sys::forks());
         let traffic = origin.backend().traffic(Some(&name));
         let counters = PageCounters::default();
         let lease_turn = Arc::default();
@@ -188,6 +201,7 @@ impl Database {
             state,
             counters,
             traffic,
+            place,
             lease_turn,
             owner,
             _private_dir: private_dir,
@@ -212,7 +226,7 @@ impl Database {
     /// Whether this process opened it. A forked child that closes what it inherited must not give back
     /// its parent's lease.
     pub fn is_ours(&self) -> bool {
-        self.owner == sys::process_id()
+        self.owner == sys::forks()
     }
 
     /// The way to the server.
@@ -269,7 +283,33 @@ impl Database {
     pub fn set_settings(&self, settings: SharedSettings) {
         let mut state = self.state();
         state.settings = settings;
-        state.cache.set_limits(limits(settings));
+        let limits = state.limits();
+        state.cache.set_limits(limits);
+    }
+
+    /// Lifts the bound of the cache for a query, or has it hold again.
+    pub(super) fn lift_cache_bound(&self, lift: bool) {
+        let mut state = self.state();
+        state.lifted = match lift {
+            true => state.lifted.saturating_add(1),
+            false => state.lifted.saturating_sub(1),
+        };
+        let limits = state.limits();
+        state.cache.set_limits(limits);
+    }
+
+    /// An empty cache for a view that the database's has moved on from, of a connection of its own.
+    pub(super) fn cache_beside(&self, connection: u64, view: View) -> Cache {
+        let place = self.place.as_ref().map(|place| {
+            let identity = format!("{}\n{}\n{connection}", place.identity, view.pos);
+            CachePlace { dir: place.dir.clone(), identity, keep: false }
+        });
+        let mut cache = Cache::open(place.as_ref(), self.state().limits());
+        cache.reset(view.pos);
+        if let Some(page_size) = view.page_size {
+            cache.set_page_size(page_size);
+        }
+        cache
     }
 
     /// The newest position, polled when what is known is too old, and what must be known of page 1; with
@@ -432,13 +472,13 @@ impl Database {
             "the server no longer holds the position {pos}, which this connection is bound to; \
              close it and open the database anew"
         );
-        self.error(ErrorKind::Refused, &text)
+        self.error(ErrorKind::Gone, &text)
     }
 }
 
-fn limits(settings: SharedSettings) -> CacheLimits {
+fn limits(settings: SharedSettings, lifted: u32) -> CacheLimits {
     CacheLimits {
-        max_pages: settings.max_cached_pages,
+        max_pages: if lifted > 0 { CacheLimits::ALL_PAGES } else { settings.max_cached_pages },
         min_available_space: settings.min_available_space,
     }
 }

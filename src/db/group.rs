@@ -165,14 +165,14 @@ impl Membership {
                     if !has_polled && tries_left > 0 && self.begins() && database.may_poll() =>
                 {
                     has_polled = true;
-                    database.poll_together();
+                    database.poll_together(&self.databases());
                 }
                 Fit::Newest | Fit::Apart => return Ok(view),
                 Fit::Older(place) => return Ok((database.view_at(place)?, place.confirmed)),
                 Fit::Unknown if has_polled => break,
                 Fit::Unknown => {
                     has_polled = true;
-                    database.poll_now().map_err(|error| {
+                    database.poll_beside(&self.databases()).map_err(|error| {
                         let text = format!(
                             "{error}; what is cached may not be of one state with what this \
                              transaction has read of other databases"
@@ -185,6 +185,12 @@ impl Membership {
         let text = "the database moved on since this transaction began to read another one; \
                     roll back and begin again";
         Err(database.error(ErrorKind::StaleView, text))
+    }
+
+    /// The databases of the connection.
+    fn databases(&self) -> Vec<Arc<Database>> {
+        let inner = self.group.inner.lock();
+        inner.members.iter().map(|member| Arc::clone(&member.database)).collect()
     }
 
     /// Whether no other database of the connection is locked: what any of them knew of the positions of

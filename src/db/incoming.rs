@@ -35,6 +35,11 @@ impl Incoming {
         (self.view.pos, self.view.epoch) == (view.pos, view.epoch)
     }
 
+    /// The view that they are of.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
     /// How many pages will come before this one; `None` when it does not.
     pub fn distance(&self, pgno: Pgno) -> Option<usize> {
         self.stream.to_come().position(pgno)

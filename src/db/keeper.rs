@@ -31,14 +31,13 @@ enum Step {
 }
 
 impl Database {
-    /// Starts the thread, unless it runs.
+    /// Starts the thread, unless it runs. Where none is to be had, the next use of the lease tries again.
     pub(super) fn start_keeper(self: &Arc<Database>) {
         let mut state = self.state();
         if !state.keeper_runs {
-            state.keeper_runs = true;
             let database = Arc::downgrade(self);
             let pause_ms = state.lease.as_ref().map_or(LOOK_INTERVAL_MS, pause_ms);
-            sys::spawn_every(pause_ms, move || keep_lease(&database));
+            state.keeper_runs = sys::spawn_every(pause_ms, move || keep_lease(&database));
         }
     }
 

@@ -235,7 +235,9 @@ impl Database {
     /// the connection never acquired one and does not do so by itself, and after one request when
     /// another client has it.
     pub fn live_lease(self: &Arc<Database>, connection: u64) -> Result<String> {
-        if let Some(id) = self.state().live_lease_id(connection) {
+        let live = self.state().live_lease_id(connection);
+        if let Some(id) = live {
+            self.start_keeper();
             return Ok(id);
         }
         // Another connection may just be acquiring it, or giving it back.

@@ -12,6 +12,8 @@
 //! read.rs         pages for a connection, from its transaction, the cache or the backend
 //! ahead.rs        those that are missing, with what will be wanted next
 //! incoming.rs     an answer with pages, read as it comes
+//! again.rs        those that the cache is too small for
+//! old_pages.rs    those of a view that the cache has moved on from
 //! hydrate.rs      every page of the database
 //! write.rs        what SQLite writes, into the open transaction
 //! change.rs       how the open transaction differs from what is committed
@@ -30,6 +32,7 @@
 //! The lock of [`database::State`] is held for memory and file work only, never during a request: no
 //! reader waits for a reader's network.
 
+mod again;
 mod ahead;
 mod change;
 mod commit;
@@ -42,6 +45,7 @@ mod incoming;
 mod keeper;
 mod lease;
 mod make;
+mod old_pages;
 mod origin;
 mod origins;
 mod poll;

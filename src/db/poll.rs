@@ -1,4 +1,7 @@
-//! Asking for newer positions: one request for every open database of an origin.
+//! Asking for newer positions: one request for all open databases of an origin that were used of late.
+//!
+//! Those that were not ask when they are used again. Where more are in use than one request takes, it asks
+//! for the ones that were used last, and always for those that a transaction reads together.
 //!
 //! Freshness is measured from the moment a request was sent. While the server is away, what the cache
 //! holds stays readable: at the last confirmed position, with a warning in the log, and with a pause
@@ -6,18 +9,21 @@
 //! bound to that: past it every transaction polls, and fails when that brings nothing fresh enough.
 
 use super::database::{Database, State};
-use crate::backend::{Change, ChangedPages, Opening};
+use crate::backend::{Change, ChangedPages, MAX_DATABASES_PER_REQUEST, Opening};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
 use crate::types::{DbName, Pgno, Pos};
 use alloc::format;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// The shortest pause between two polls of a server that is away.
 const MIN_AWAY_PAUSE_MS: u64 = 1_000;
 /// Bytes of the pages that a database is opened with.
 const MAX_OPENING_LEN: u32 = 92 << 10;
+/// Databases that were used so long ago are asked about with others; those of the first time before.
+const RECENT_MS: [u64; 2] = [2_000, 60_000];
 /// How often a poll is made again because another one overtook it.
 const MAX_RACES: usize = 16;
 
@@ -26,7 +32,8 @@ impl Database {
     /// `max_staleness_ms`, where that is not 0.
     pub fn poll_if_due(&self, max_staleness_ms: u64) -> Result<()> {
         let is_due = {
-            let state = self.state();
+            let mut state = self.state();
+            state.used = sys::Tick::now();
             state.poll_is_due() || is_too_old(state.confirmed, max_staleness_ms)
         };
         if !is_due {
@@ -36,7 +43,7 @@ impl Database {
             let state = self.state();
             state.has_page1() && !is_too_old(state.confirmed, max_staleness_ms)
         };
-        let Err(error) = self.poll(has_other) else {
+        let Err(error) = self.poll(&[], has_other) else {
             return Ok(());
         };
         let mut state = self.state();
@@ -79,19 +86,24 @@ impl Database {
         self.error(ErrorKind::TooOld, &text)
     }
 
-    /// Polls, for this and every other open database of its origin. What is known of this one is then as
-    /// new as the server was when this began, or newer.
+    /// Polls, for this and other open databases of its origin. What is known of this one is then as new as
+    /// the server was when this began, or newer.
     pub fn poll_now(&self) -> Result<()> {
-        self.poll(false)
+        self.poll(&[], false)
     }
 
-    /// The same; in a `hurry` a server that is away is not waited for.
-    fn poll(&self, hurry: bool) -> Result<()> {
+    /// The same, certainly for those databases, too.
+    pub fn poll_beside(&self, beside: &[Arc<Database>]) -> Result<()> {
+        self.poll(beside, false)
+    }
+
+    /// Both; in a `hurry` a server that is away is not waited for.
+    fn poll(&self, beside: &[Arc<Database>], hurry: bool) -> Result<()> {
         if self.past().is_some() {
             return Ok(());
         }
         for _ in 0..MAX_RACES {
-            if self.poll_once(hurry)? {
+            if self.poll_once(beside, hurry)? {
                 return Ok(());
             }
         }
@@ -104,10 +116,10 @@ impl Database {
         self.state().away_since_poll.is_none()
     }
 
-    /// Polls, so that what is known of all open databases of its origin is of one state. Where that does
-    /// not succeed, it is as good as it was.
-    pub fn poll_together(&self) {
-        if let Err(error) = self.poll(true) {
+    /// Polls, so that what is known of this and those databases, as far as they are of its origin, is of one
+    /// state. Where that does not succeed, it is as good as it was.
+    pub fn poll_together(&self, beside: &[Arc<Database>]) {
+        if let Err(error) = self.poll(beside, true) {
             log!(Info, "{error}; going on without a common state of all databases");
             self.state().away_since_poll = Some(sys::Tick::now());
         }
@@ -115,16 +127,14 @@ impl Database {
 
     /// Whether the answer about this database could be used: not so when another poll's came first,
     /// which may have been asked earlier.
-    fn poll_once(&self, hurry: bool) -> Result<bool> {
+    fn poll_once(&self, beside: &[Arc<Database>], hurry: bool) -> Result<bool> {
         if self.state().poll == 0
             && let Some(is_used) = self.open_once(hurry)?
         {
             return Ok(is_used);
         }
         let all = self.origin().databases();
-        let others =
-            all.iter().map(|database| &**database).filter(|other| other.name() != self.name());
-        let asked: Vec<&Database> = core::iter::once(self).chain(others).collect();
+        let asked = self.to_ask(&all, beside);
         let origin = self.origin();
         let (number, since, polls) = {
             let mut together = origin.together();
@@ -149,6 +159,34 @@ impl Database {
             is_used &= applied || name != *self.name();
         }
         Ok(is_used)
+    }
+
+    /// The databases to ask about: this one, `beside`, and others of `all` that were used of late.
+    fn to_ask<'a>(
+        &'a self,
+        all: &'a [Arc<Database>],
+        beside: &[Arc<Database>],
+    ) -> Vec<&'a Database> {
+        let rank = |database: &Arc<Database>| {
+            if beside.iter().any(|other| Arc::ptr_eq(other, database)) {
+                return 0;
+            }
+            let unused_ms = database.state().used.age_ms();
+            RECENT_MS
+                .iter()
+                .take_while(|&&recent_ms| unused_ms > recent_ms)
+                .count()
+                .saturating_add(1)
+        };
+        let others = all.iter().filter(|other| other.name() != self.name());
+        let ranked: Vec<_> = others.map(|other| (rank(other), &**other)).collect();
+        let mut asked = alloc::vec![self];
+        for wanted in 0..=RECENT_MS.len() {
+            let of_rank = ranked.iter().filter(|(rank, _)| *rank == wanted);
+            let room = MAX_DATABASES_PER_REQUEST.saturating_sub(asked.len());
+            asked.extend(of_rank.map(|(_, other)| *other).take(room));
+        }
+        asked
     }
 
     /// The first poll of a database that was just opened, which brings pages, too; `None` when the server

@@ -205,7 +205,7 @@ impl Database {
 
     /// Takes in why a transaction was not applied.
     pub(super) fn note_refusal(&self, error: &Error) {
-        if error.kind() == ErrorKind::Refused {
+        if error.kind() == ErrorKind::BadContent {
             // Perhaps for a checksum: then what the cache holds is not to be trusted.
             let mut state = self.state();
             let pos = state.cache.pos();

@@ -182,8 +182,7 @@ impl Connection {
             self.database.counters().count_hit();
             return Ok(());
         }
-        if let Some(old) = self.old_pages.get(&pgno) {
-            page.copy_from_slice(old);
+        if self.old_pages.read(pgno, view, page) {
             self.database.counters().count_hit();
             return Ok(());
         }

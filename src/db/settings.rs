@@ -5,9 +5,8 @@ use crate::config::DEFAULT_MAX_BULK_BYTES;
 /// Settings of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadSettings {
-    /// Requests that reading may make in one query; 0 for any number. `None`: where nothing was set,
-    /// [`ReadSettings::DEFAULT_MAX_REQS_PER_QUERY`], and those do not count with which a scan goes on.
-    pub max_reqs_per_query: Option<u32>,
+    /// Requests that reading may make in one query; 0 for any number.
+    pub max_reqs_per_query: u32,
     /// Pages to fetch beside one that is missing.
     pub max_prefetch_pages: u32,
     /// How long ago the position may have been confirmed that a transaction begins at, in ms; 0 for any
@@ -16,8 +15,6 @@ pub struct ReadSettings {
 }
 
 impl ReadSettings {
-    /// Enough for all but look-ups all over a large database.
-    pub const DEFAULT_MAX_REQS_PER_QUERY: u32 = 64;
     /// The largest `max_reqs_per_query`.
     pub const MAX_REQS_PER_QUERY: u32 = 1_024;
     /// The largest `max_prefetch_pages`.
@@ -26,7 +23,7 @@ impl ReadSettings {
 
 impl Default for ReadSettings {
     fn default() -> ReadSettings {
-        ReadSettings { max_reqs_per_query: None, max_prefetch_pages: 32, max_staleness_ms: 0 }
+        ReadSettings { max_reqs_per_query: 0, max_prefetch_pages: 32, max_staleness_ms: 0 }
     }
 }
 

@@ -73,11 +73,13 @@ impl Connection {
     pub(super) fn end_rollback(&mut self) -> Result<()> {
         self.settle_staged();
         let failure = self.failure_elsewhere.clone();
-        let after = failure.map(|error| self.database.after_failure(&error, self.keeps_locks));
+        let keeps_locks = self.keeps_locks();
+        let after = failure.map(|error| self.database.after_failure(&error, keeps_locks));
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
         transaction.discard();
         // Were it a commit after all, that would be noticed.
-        transaction.rolled_back = !self.keeps_locks;
+        transaction.rolled_back = !keeps_locks;
+        transaction.has_ended = true;
         match after {
             Some(AfterFailure::FailOnce(error)) => {
                 transaction.after_failure = AfterFailure::Discard;
@@ -111,6 +113,7 @@ impl Connection {
         transaction.view =
             View { pos: made.pos, page_size, commit: made.commit, ..transaction.view };
         transaction.commits = transaction.commits.saturating_add(1);
+        transaction.has_ended = true;
         transaction.discard();
         // SQLite must not go on with a page 1 that says WAL: next time it reads it again.
         self.shown.is_outdated = made.shows_wal;

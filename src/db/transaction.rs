@@ -20,6 +20,9 @@ pub(super) struct Transaction {
     pub size_bytes: u64,
     /// Transactions committed under this lock.
     pub commits: u32,
+    /// Whether one has ended under this lock, committed or rolled back. If another one follows, SQLite keeps
+    /// its locks, which it does not tell of attached databases.
+    pub has_ended: bool,
     /// What was written last was taken for the end of a rollback, and forgotten.
     pub rolled_back: bool,
     /// What the next announcement means after a commit failed.

@@ -49,10 +49,12 @@ unsafe extern "C" fn x_new_connection(
 
 fn sqlite() -> Sqlite {
     Sqlite {
+        // SAFETY: it asks for nothing.
+        version: unsafe { ffi::sqlite3_libversion_number() },
         malloc: ffi::sqlite3_malloc,
         vfs_find: ffi::sqlite3_vfs_find,
         vfs_register: ffi::sqlite3_vfs_register,
-        connections: Some(ConnectionFunctions {
+        connections: ConnectionFunctions {
             uri_parameter: ffi::sqlite3_uri_parameter,
             uri_boolean: ffi::sqlite3_uri_boolean,
             file_control: ffi::sqlite3_file_control,
@@ -65,16 +67,19 @@ fn sqlite() -> Sqlite {
             next_stmt: ffi::sqlite3_next_stmt,
             stmt_busy: ffi::sqlite3_stmt_busy,
             stmt_readonly: ffi::sqlite3_stmt_readonly,
+            stmt_status: ffi::sqlite3_stmt_status,
+            get_autocommit: ffi::sqlite3_get_autocommit,
             auto_extension: ffi::sqlite3_auto_extension,
             create_function_v2: ffi::sqlite3_create_function_v2,
             create_module_v2: ffi::sqlite3_create_module_v2,
             declare_vtab: ffi::sqlite3_declare_vtab,
+            user_data: ffi::sqlite3_user_data,
             context_db_handle: ffi::sqlite3_context_db_handle,
             value_text: ffi::sqlite3_value_text,
             result_text: ffi::sqlite3_result_text,
             result_int64: ffi::sqlite3_result_int64,
             result_null: ffi::sqlite3_result_null,
             result_error: ffi::sqlite3_result_error,
-        }),
+        },
     }
 }

@@ -23,13 +23,38 @@ use crate::http::PlatformTransport;
 use crate::sys;
 use crate::vfs::{self, Sqlite};
 use alloc::boxed::Box;
+#[cfg(feature = "native")]
+use core::ffi::c_int;
+#[cfg(feature = "native")]
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Reads the environment and registers the VFS.
 fn start(sqlite: Sqlite, make_default: bool) -> Result<()> {
     sys::init_log().map_err(|text| Error::new(ErrorKind::Config, text))?;
     vfs::register(sqlite, make_default, || {
         Origins::new(Environment::from_vars(sys::env_var)?, Box::new(reach))
-    })
+    })?;
+    #[cfg(feature = "native")]
+    watch_forks();
+    Ok(())
+}
+
+/// Has children that are forked from now on know that they are. The library stays loaded, and so does what
+/// is called in them.
+#[cfg(feature = "native")]
+fn watch_forks() {
+    type Handler = Option<unsafe extern "C" fn()>;
+    unsafe extern "C" {
+        fn pthread_atfork(prepare: Handler, parent: Handler, child: Handler) -> c_int;
+    }
+    unsafe extern "C" fn x_forked() {
+        sys::note_fork();
+    }
+    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+    if !IS_WATCHED.swap(true, Relaxed) {
+        // SAFETY: a function that stays; it does nothing that a forked child may not do.
+        unsafe { pthread_atfork(None, None, Some(x_forked)) };
+    }
 }
 
 /// The client of a configuration's server.

@@ -49,6 +49,11 @@ pub struct CacheLimits {
     pub min_available_space: u64,
 }
 
+impl CacheLimits {
+    /// In place of a number of pages: all that a query needs, whatever is kept otherwise.
+    pub const ALL_PAGES: u32 = u32::MAX;
+}
+
 /// See the module.
 pub struct Cache {
     pos: Pos,

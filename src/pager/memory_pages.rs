@@ -1,13 +1,15 @@
 //! Cached pages in memory, for a platform or a moment without a usable disk.
 
 use super::block::Record;
+use super::cache::CacheLimits;
 use super::pages::Pages;
 use crate::types::{PageSize, Pgno, Pos, Txid};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
-/// Bytes of pages kept where no lower limit is set.
+/// Bytes of pages kept where no lower limit is set, and how many times as many while all are asked for.
 const MAX_BYTES: u32 = 8 << 20;
+const LIFTED: u32 = 8;
 
 struct MemoryPage {
     record: Record,
@@ -38,7 +40,11 @@ impl Pages for MemoryPages {
     }
 
     fn max_pages(&self) -> u32 {
-        if self.max_pages == 0 { self.most } else { self.max_pages.min(self.most) }
+        match self.max_pages {
+            0 => self.most,
+            CacheLimits::ALL_PAGES => self.most.saturating_mul(LIFTED),
+            max_pages => max_pages.min(self.most),
+        }
     }
 
     fn len_pages(&self) -> usize {

@@ -79,8 +79,6 @@ pub struct Plan {
     pub is_bulk: bool,
     /// Whether they are to be read only as far as they are needed.
     pub is_endless: bool,
-    /// Whether the miss ran on from what was asked for before.
-    pub goes_on: bool,
 }
 
 /// Misses that run on from each other.
@@ -135,7 +133,6 @@ struct Stretch {
     end: u32,
     is_bulk: bool,
     is_endless: bool,
-    goes_on: bool,
 }
 
 /// The most pages to ask for in one request that is no bulk, of a database with such pages.
@@ -192,8 +189,8 @@ impl Prefetch {
                 pages.push(next);
             }
         }
-        let Stretch { is_bulk, is_endless, goes_on, .. } = stretch;
-        Plan { pages, is_bulk, is_endless, goes_on }
+        let Stretch { is_bulk, is_endless, .. } = stretch;
+        Plan { pages, is_bulk, is_endless }
     }
 
     fn stretch(
@@ -222,7 +219,6 @@ impl Prefetch {
                 end: db_end,
                 is_bulk: commit > configured,
                 is_endless: false,
-                goes_on,
             };
         }
         // Whoever has the page after this one, but not the one before, comes from behind.
@@ -232,13 +228,13 @@ impl Prefetch {
             let window = window.min(max_pages_per_request(page_size));
             let first = here.saturating_sub(window).saturating_add(1).max(1);
             let end = here.saturating_add(1);
-            return Stretch { first, end, is_bulk, is_endless: false, goes_on };
+            return Stretch { first, end, is_bulk, is_endless: false };
         }
         let (low, high) = if is_bulk && !goes_on { self.scatter.span() } else { (here, u32::MAX) };
         let high = high.min(db_end).max(here.saturating_add(1));
         let first = here.min(high.saturating_sub(window).max(low)).max(1);
         let end = first.saturating_add(window).min(high);
-        Stretch { first, end, is_bulk, is_endless, goes_on }
+        Stretch { first, end, is_bulk, is_endless }
     }
 
     /// Makes the run that a miss belongs to the most recent one; whether it is one that goes on.

@@ -12,6 +12,7 @@
 //! | [`Interruptible`], [`is_interrupted`], [`pause_ms`] | waits that end when the program wants them to |
 //! | [`random_bytes`] | unpredictable bytes |
 //! | [`process_id`] | tells a forked child from its parent |
+//! | [`forks`] | likewise, for what is asked often |
 //! | [`env_var`] | an environment variable as text |
 //! | [`File`], [`PrivateDir`], [`create_dir`], [`available_space`] | cache and spill files |
 //! | [`HAS_OWN_SPACE`] | whether only this process takes space where the cache is |

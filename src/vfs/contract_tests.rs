@@ -30,6 +30,58 @@ unsafe extern "C" fn malloc(bytes: c_int) -> *mut c_void {
     unsafe { std::alloc::alloc(layout).cast() }
 }
 
+unsafe extern "C" fn uri_parameter(_: *const c_char, _: *const c_char) -> *const c_char {
+    ptr::null()
+}
+
+unsafe extern "C" fn uri_boolean(_: *const c_char, _: *const c_char, default: c_int) -> c_int {
+    default
+}
+
+unsafe extern "C" fn not_called() {
+    unreachable!("the tables are called without a connection of SQLite's");
+}
+
+/// A name without parameters, and no connection.
+fn connections() -> ConnectionFunctions {
+    macro_rules! functions {
+        ($($name:ident),*) => {
+            ConnectionFunctions {
+                uri_parameter,
+                uri_boolean,
+                is_interrupted: None,
+                // SAFETY: pointers to functions have one size, and nobody calls these.
+                $($name: unsafe {
+                    core::mem::transmute::<*const (), _>(not_called as *const ())
+                },)*
+            }
+        };
+    }
+    functions!(
+        file_control,
+        prepare_v2,
+        step,
+        column_text,
+        finalize,
+        next_stmt,
+        stmt_busy,
+        stmt_readonly,
+        stmt_status,
+        get_autocommit,
+        auto_extension,
+        create_function_v2,
+        create_module_v2,
+        declare_vtab,
+        user_data,
+        context_db_handle,
+        value_text,
+        result_text,
+        result_int64,
+        result_null,
+        result_error
+    )
+}
+
 unsafe extern "C" fn vfs_find(name: *const c_char) -> *mut sqlite3_vfs {
     if name.is_null() { DEFAULT.get() } else { REGISTERED.get().0 }
 }
@@ -55,15 +107,21 @@ unsafe extern "C" fn default_open(
     ffi::SQLITE_NOMEM
 }
 
+unsafe extern "C" fn default_last_error(_: *mut sqlite3_vfs, _: c_int, _: *mut c_char) -> c_int {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
 /// Registers the VFS over a server that has `db1` with two pages of 512 bytes.
 fn registered() -> *mut sqlite3_vfs {
     // SAFETY: all members may be zero.
     let mut default: sqlite3_vfs = unsafe { core::mem::zeroed() };
     default.xOpen = Some(default_open);
+    default.xGetLastError = Some(default_last_error);
     default.szOsFile = 100;
     DEFAULT.set(Box::into_raw(Box::new(default)));
     REGISTERED.set((ptr::null_mut(), 0));
-    let sqlite = Sqlite { malloc, vfs_find, vfs_register, connections: None };
+    let sqlite =
+        Sqlite { version: MIN_VERSION, malloc, vfs_find, vfs_register, connections: connections() };
     register(sqlite, false, || {
         let var = |name: &str| (name == "LITEFS_CLOUD_TOKEN").then(|| "token".to_string());
         Origins::new(Environment::from_vars(var)?, Box::new(reach))
@@ -152,7 +210,8 @@ impl OpenFile {
 #[test]
 fn registering_again_keeps_the_object_and_can_make_it_the_default() {
     let vfs = registered();
-    let sqlite = Sqlite { malloc, vfs_find, vfs_register, connections: None };
+    let sqlite =
+        Sqlite { version: MIN_VERSION, malloc, vfs_find, vfs_register, connections: connections() };
     register(sqlite, false, || unreachable!("it is registered already")).unwrap();
     assert_eq!(REGISTERED.get(), (vfs, 0));
     register(sqlite, true, || unreachable!("it is registered already")).unwrap();
@@ -176,20 +235,16 @@ fn an_open_that_fails_clears_the_methods() {
 }
 
 #[test]
-fn parameters_that_an_old_sqlite_can_t_tell_are_refused() {
+fn the_last_error_is_never_somebody_else_s() {
     let vfs = registered();
-    for (uri, rc) in [
-        (&b"db1\0vfs\0litevfs\0host\0http://a\0\0"[..], ffi::SQLITE_CANTOPEN),
-        (b"db1\0token\0\0\0", ffi::SQLITE_CANTOPEN),
-        (b"db1\0vfs\0host\0mode\0rwc\0\0", ffi::SQLITE_OK),
-        (b"db1\0\0", ffi::SQLITE_OK),
-    ] {
-        let name = CStr::from_bytes_until_nul(uri).unwrap();
-        // The pointer of the whole, of which the name is the beginning.
-        let mut file = OpenFile::open_at(vfs, uri.as_ptr().cast(), MAIN_DB | ffi::SQLITE_OPEN_URI);
-        assert_eq!(file.rc, rc, "{name:?} {uri:?}");
-        assert_eq!(file.methods().is_some(), rc == ffi::SQLITE_OK);
-    }
+    let mut file = OpenFile::open(vfs, Some(c"no/such name"), MAIN_DB);
+    assert_eq!((file.rc, file.methods().is_some()), (ffi::SQLITE_CANTOPEN, false));
+    // What failed on this thread, but not here.
+    std::fs::File::open("/no/such/file").unwrap_err();
+    let mut text = [c_char::MAX; 8];
+    // SAFETY: a registered VFS, and a buffer of that length.
+    let code = unsafe { (*vfs).xGetLastError.unwrap()(vfs, 8, text.as_mut_ptr()) };
+    assert_eq!((code, text[0]), (0, 0));
 }
 
 #[test]
@@ -287,7 +342,7 @@ fn pragmas_answer_and_refuse_with_a_text() {
     let vfs = registered();
     let mut file = OpenFile::open(vfs, Some(c"db1"), MAIN_DB);
     let row = |text: &str| (ffi::SQLITE_OK, Some(text.to_string()));
-    assert_eq!(file.pragma(c"litevfs_max_reqs_per_query", None), row("64"));
+    assert_eq!(file.pragma(c"litevfs_max_reqs_per_query", None), row("0"));
     assert_eq!(
         file.pragma(c"LiteVFS_Max_Reqs_Per_Query", Some(c"7")),
         (ffi::SQLITE_NOTFOUND, None)

@@ -19,6 +19,10 @@ use libsqlite3_sys::{self as ffi, sqlite3_int64};
 ///
 /// `arg` must be what SQLite documents for `op`.
 pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c_int {
+    let is_commit = matches!(op, ffi::SQLITE_FCNTL_SYNC | ffi::SQLITE_FCNTL_COMMIT_PHASETWO);
+    if is_commit && let Err(error) = database.connection.check_process() {
+        return database.report("COMMIT after fork()", Err(error));
+    }
     match op {
         // SAFETY: passed on from the caller: a string or null.
         ffi::SQLITE_FCNTL_SYNC => unsafe { prepare_commit(database, arg.cast()) },

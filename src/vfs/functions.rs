@@ -4,6 +4,10 @@
 //! To the one that loads the extension they are added then, to later ones by SQLite, which calls an
 //! automatic extension for each. That one is `entry/`'s, because only there is known how SQLite's
 //! functions reach us. A connection that can't have them opens nevertheless.
+//!
+//! A function in SQL is told a context and nothing else, and only the SQLite that it is of can be asked
+//! about that. So each SQLite of the process gets a function of its own (`x_function`), which knows it by its
+//! number.
 
 use super::registration::Registration;
 use super::sqlite::{AutoExtension, ConnectionFunctions, SqlFunction, Sqlite};
@@ -20,18 +24,38 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use libsqlite3_sys as ffi;
 use libsqlite3_sys::{sqlite3, sqlite3_context, sqlite3_value};
 
-const FUNCTIONS: [(&CStr, SqlFunction); 3] =
-    [(c"litevfs_txid", x_txid), (c"litevfs_pos", x_pos), (c"litevfs_lag_ms", x_lag_ms)];
+/// What a function tells of what the connection sees.
+type Tell = fn(Sighting) -> Value;
 
-/// Whose functions the ones in SQL call, which are told a context and nothing else. A process may have
-/// several SQLites that load one copy of the extension; the first has the functions.
-static REGISTRATION: AtomicPtr<Registration> = AtomicPtr::new(ptr::null_mut());
+static FUNCTIONS: [(&CStr, Tell); 3] = [
+    (c"litevfs_txid", |sighting| Value::count(sighting.pos.txid.0)),
+    (c"litevfs_pos", |sighting| Value::Text(sighting.pos.to_string())),
+    (c"litevfs_lag_ms", |sighting| Value::or_null(sighting.lag_ms, Value::count)),
+];
+
+/// The SQLites that one copy of the library has functions for: programs have two or three at the most.
+const MAX_SQLITES: usize = 8;
+
+/// What the functions of each call.
+static REGISTRATIONS: [AtomicPtr<Registration>; MAX_SQLITES] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; MAX_SQLITES];
+
+/// The function of each.
+static X_FUNCTIONS: [SqlFunction; MAX_SQLITES] = [
+    x_function::<0>,
+    x_function::<1>,
+    x_function::<2>,
+    x_function::<3>,
+    x_function::<4>,
+    x_function::<5>,
+    x_function::<6>,
+    x_function::<7>,
+];
 
 /// Has SQLite call `extension` for each connection that will be opened. Doing it again is fine.
 pub fn add_to_every_connection(sqlite: &Sqlite, extension: AutoExtension) {
-    let Some(connections) = &sqlite.connections else { return };
     // SAFETY: a function that stays, because the library is never unloaded.
-    let rc = unsafe { (connections.auto_extension)(Some(extension)) };
+    let rc = unsafe { (sqlite.connections.auto_extension)(Some(extension)) };
     if rc != ffi::SQLITE_OK {
         log!(Warn, "later connections go without litevfs_stats and functions: code {rc}");
     }
@@ -43,7 +67,7 @@ pub fn add_to_every_connection(sqlite: &Sqlite, extension: AutoExtension) {
 ///
 /// `db` must be an open connection of this SQLite that this thread may use.
 pub unsafe fn add_to_connection(sqlite: &Sqlite, db: *mut sqlite3) {
-    let Some(connections) = &sqlite.connections else { return };
+    let connections = &sqlite.connections;
     // SAFETY: this SQLite.
     let Some(registration) = (unsafe { registration_of(sqlite) }) else { return };
     let ours = ptr::from_ref(registration).cast_mut();
@@ -52,12 +76,14 @@ pub unsafe fn add_to_connection(sqlite: &Sqlite, db: *mut sqlite3) {
         let module = &raw const stats::MODULE;
         (connections.create_module_v2)(db, stats::NAME.as_ptr(), module, ours.cast(), None);
     }
-    let first =
-        REGISTRATION.compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire);
-    if first.is_err_and(|first| first != ours) {
+    let Some(x_function) = function_of(ours) else {
+        log!(
+            Warn,
+            "more than {MAX_SQLITES} SQLites in one process: this one goes without functions"
+        );
         return;
-    }
-    for (name, function) in FUNCTIONS {
+    };
+    for (name, tell) in &FUNCTIONS {
         // One function for any number of arguments: every connection of the process pays for each.
         // SAFETY: the caller's promise; the function is of the type SQLite calls.
         unsafe {
@@ -66,8 +92,8 @@ pub unsafe fn add_to_connection(sqlite: &Sqlite, db: *mut sqlite3) {
                 name.as_ptr(),
                 -1,
                 ffi::SQLITE_UTF8,
-                ptr::null_mut(),
-                Some(function),
+                ptr::from_ref(tell).cast_mut().cast(),
+                Some(x_function),
                 None,
                 None,
                 None,
@@ -90,54 +116,44 @@ unsafe fn registration_of(sqlite: &Sqlite) -> Option<&'static Registration> {
     is_ours.then(|| unsafe { &*vfs.pAppData.cast::<Registration>() })
 }
 
-/// The transaction that the connection sees.
-unsafe extern "C" fn x_txid(
-    context: *mut sqlite3_context,
-    argc: c_int,
-    argv: *mut *mut sqlite3_value,
-) {
-    // SAFETY: passed on as SQLite gave it.
-    unsafe { answer(context, argc, argv, |sighting| Value::count(sighting.pos.txid.0)) }
+/// The function in SQL for the SQLite of a registration; `None` when there are too many.
+fn function_of(ours: *mut Registration) -> Option<SqlFunction> {
+    let is_ours = |place: &AtomicPtr<Registration>| {
+        let taken =
+            place.compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire);
+        taken.is_ok() || taken == Err(ours)
+    };
+    let number = REGISTRATIONS.iter().position(is_ours)?;
+    X_FUNCTIONS.get(number).copied()
 }
 
-/// The same, with the checksum after it.
-unsafe extern "C" fn x_pos(
+/// What one SQLite calls for each of [`FUNCTIONS`].
+unsafe extern "C" fn x_function<const NUMBER: usize>(
     context: *mut sqlite3_context,
     argc: c_int,
     argv: *mut *mut sqlite3_value,
 ) {
     // SAFETY: passed on as SQLite gave it.
-    unsafe { answer(context, argc, argv, |sighting| Value::Text(sighting.pos.to_string())) }
-}
-
-/// How long ago that was known to be the newest.
-unsafe extern "C" fn x_lag_ms(
-    context: *mut sqlite3_context,
-    argc: c_int,
-    argv: *mut *mut sqlite3_value,
-) {
-    // SAFETY: passed on as SQLite gave it.
-    unsafe {
-        answer(context, argc, argv, |sighting| Value::or_null(sighting.lag_ms, Value::count));
-    }
+    unsafe { answer(NUMBER, context, argc, argv) }
 }
 
 /// Gives what a function finds of the schema that its argument names, `main` without one.
 ///
 /// # Safety
 ///
-/// The arguments must be those SQLite called a function with.
+/// The arguments must be those that the SQLite of that number called a function with.
 unsafe fn answer(
+    number: usize,
     context: *mut sqlite3_context,
     argc: c_int,
     argv: *mut *mut sqlite3_value,
-    tell: fn(Sighting) -> Value,
 ) {
+    let registration = REGISTRATIONS.get(number).map(|place| place.load(Ordering::Acquire));
     // SAFETY: null, or a registration that is never freed.
-    let registration = unsafe { REGISTRATION.load(Ordering::Acquire).as_ref() };
-    let connections =
-        registration.and_then(|registration| registration.sqlite.connections.as_ref());
-    let Some(sqlite) = connections else { return };
+    let Some(registration) = registration.and_then(|ours| unsafe { ours.as_ref() }) else { return };
+    let sqlite = &registration.sqlite.connections;
+    // SAFETY: the function was made with a member of `FUNCTIONS`.
+    let tell = unsafe { *(sqlite.user_data)(context).cast::<Tell>() };
     let find = || {
         if argc > 1 {
             return Value::Error(
@@ -171,7 +187,7 @@ unsafe fn look(
     sqlite: &ConnectionFunctions,
     context: *mut sqlite3_context,
     schema: &CStr,
-    tell: fn(Sighting) -> Value,
+    tell: Tell,
 ) -> Value {
     // SAFETY: the caller's promise.
     let found = unsafe {

@@ -8,7 +8,7 @@ use super::interrupt::Call;
 use super::registration::Registration;
 use super::result_code::result_code;
 use super::shield::shielded;
-use super::sqlite::Sqlite;
+use super::sqlite::{MIN_VERSION_WITH_RUNS, Sqlite};
 use crate::db::{Connection, Lock};
 use crate::error::{Error, ErrorKind};
 use crate::sys::log::log;
@@ -43,6 +43,8 @@ pub struct Database {
     /// so just now. There as long as the file is open. `None` before SQLite told, and where it is too
     /// old to tell.
     pub connection_place: Option<NonNull<*mut sqlite3>>,
+    /// Whether SQLite was found to keep its locks, which it had not told.
+    keeps_locks_unsaid: bool,
     /// What all databases share.
     pub registration: &'static Registration,
 }
@@ -82,11 +84,50 @@ impl Database {
 
     /// Whether SQLite runs a statement on the connection that may write, to this database or another.
     fn runs_a_write(&self) -> bool {
-        let (Some(functions), Some(db)) = (&self.sqlite().connections, self.sqlite3()) else {
-            return false;
-        };
+        let functions = &self.sqlite().connections;
         // SAFETY: the connection that uses the file, in a call of one of the file's methods.
-        unsafe { functions.runs_a_write(db.as_ptr()) }
+        self.sqlite3().is_some_and(|db| unsafe { functions.runs_a_write(db.as_ptr()) })
+    }
+
+    /// Marks the statements that have SQLite take its lock now, where that is of interest.
+    fn mark_lockers(&mut self) {
+        let sqlite = self.sqlite();
+        if sqlite.version >= MIN_VERSION_WITH_RUNS
+            && let Some(db) = self.sqlite3()
+            && self.connection.has_request_limit()
+        {
+            // SAFETY: the connection that uses the file, in a call of one of the file's methods.
+            unsafe { sqlite.connections.runs_marked(db.as_ptr(), true) };
+        }
+    }
+
+    /// Whether SQLite turns out to keep its locks: it tells of `PRAGMA locking_mode` without a schema only
+    /// the main database, but what had it take the lock is over, and there is no transaction.
+    fn finds_locks_kept(&mut self) -> bool {
+        let (sqlite, Some(db)) = (self.sqlite(), self.sqlite3()) else { return false };
+        if sqlite.version < MIN_VERSION_WITH_RUNS {
+            return false;
+        }
+        let functions = &sqlite.connections;
+        // SAFETY: the connection that uses the file, in a call of one of the file's methods.
+        let is_kept = unsafe {
+            (functions.get_autocommit)(db.as_ptr()) != 0
+                && !functions.runs_marked(db.as_ptr(), false)
+        };
+        if is_kept {
+            self.keeps_locks_unsaid = true;
+            self.connection.set_keeps_locks(true);
+        }
+        is_kept
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        match self.connection.read_at(offset, buf) {
+            Err(error) if error.kind() == ErrorKind::RequestLimit && self.finds_locks_kept() => {
+                self.connection.read_at(offset, buf)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Logs a failure, keeps its text, and maps it. What is no fault but a matter of waiting is not
@@ -95,6 +136,8 @@ impl Database {
         let Err(error) = outcome else {
             return ffi::SQLITE_OK;
         };
+        // What stays so for good is told once: SQLite asks for every page.
+        let is_known = self.last_error.as_deref() == Some(error.message());
         match error.kind() {
             ErrorKind::Busy
             | ErrorKind::StaleView
@@ -102,6 +145,7 @@ impl Database {
             | ErrorKind::Interrupted => {
                 log!(Info, "{what}: {error}");
             }
+            ErrorKind::Gone | ErrorKind::Forked if is_known => log!(Debug, "{what}: {error}"),
             _ => log!(Error, "{what}: {error}"),
         }
         let rc = match error.kind() {
@@ -131,6 +175,7 @@ impl MainFile {
             full_name,
             last_error: None,
             connection_place: None,
+            keeps_locks_unsaid: false,
             registration,
         });
         let base = sqlite3_file { pMethods: &raw const METHODS };
@@ -163,31 +208,46 @@ static METHODS: sqlite3_io_methods = sqlite3_io_methods {
     xUnfetch: None,
 };
 
-/// Calls `body` with the database behind `p_file`, shielded.
+/// Calls `body` with the database behind `p_file`, shielded, and not in a forked child.
 ///
 /// # Safety
 ///
 /// `p_file` must be a file that [`MainFile::open`] made and that is not closed. SQLite calls the
 /// methods of one file one at a time.
 unsafe fn with(p_file: *mut sqlite3_file, body: impl FnOnce(&mut Database) -> c_int) -> c_int {
+    let checked = |database: &mut Database| match database.connection.check_process() {
+        Ok(()) => body(database),
+        Err(error) => database.report("after fork()", Err(error)),
+    };
     // SAFETY: passed on.
-    unsafe { with_patience(p_file, 0, body) }
+    unsafe { interruptible(p_file, 0, checked) }
 }
 
-/// The same, with waits that go on for so long after an interrupt.
+/// Calls `body` with the database behind `p_file`, shielded, with waits that go on for so long after an
+/// interrupt.
 ///
 /// # Safety
 ///
 /// As [`with`].
-unsafe fn with_patience(
+unsafe fn interruptible(
     p_file: *mut sqlite3_file,
     grace_ms: u64,
     body: impl FnOnce(&mut Database) -> c_int,
 ) -> c_int {
-    // SAFETY: the caller's promise: `database` is valid and, one call at a time, not borrowed.
-    let database = unsafe { &mut *(*p_file.cast::<MainFile>()).database };
-    let call = Call::on(database.sqlite().connections.as_ref(), database.sqlite3(), grace_ms);
+    // SAFETY: the caller's promise.
+    let database = unsafe { database(p_file) };
+    let call = Call::on(Some(&database.sqlite().connections), database.sqlite3(), grace_ms);
     call.run(|| shielded(ffi::SQLITE_INTERNAL, || body(database)))
+}
+
+/// The database behind `p_file`.
+///
+/// # Safety
+///
+/// As [`with`].
+unsafe fn database<'a>(p_file: *mut sqlite3_file) -> &'a mut Database {
+    // SAFETY: the caller's promise: `database` is valid and, one call at a time, not borrowed.
+    unsafe { &mut *(*p_file.cast::<MainFile>()).database }
 }
 
 unsafe extern "C" fn x_close(p_file: *mut sqlite3_file) -> c_int {
@@ -235,7 +295,7 @@ unsafe extern "C" fn x_read(
     };
     // SAFETY: SQLite's buffer has `i_amt` bytes, which nobody else uses during the call.
     let buf = unsafe { bytes_to_fill(p_buf.cast(), len) };
-    let read = |database: &mut Database| match database.connection.read_at(offset, buf) {
+    let read = |database: &mut Database| match database.read_at(offset, buf) {
         Ok(filled) if filled == len => ffi::SQLITE_OK,
         // "If xRead() returns SQLITE_IOERR_SHORT_READ it must also fill in the unread portions of the
         // buffer with zeros" (sqlite3_io_methods). `read_at` did.
@@ -311,6 +371,9 @@ unsafe extern "C" fn x_lock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
         if asks && database.runs_a_write() {
             database.connection.expect_write();
         }
+        if lock == Lock::Shared {
+            database.mark_lockers();
+        }
         let outcome = database.connection.lock(lock);
         database.report("lock", outcome)
     };
@@ -322,6 +385,9 @@ unsafe extern "C" fn x_unlock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int
     let unlock = |database: &mut Database| {
         // While it is known who writes, and after it is known how that ended.
         database.keep_failure_elsewhere();
+        if core::mem::take(&mut database.keeps_locks_unsaid) {
+            database.connection.set_keeps_locks(false);
+        }
         database.connection.unlock(lock_of(e_lock));
         database.keep_failure_elsewhere();
         ffi::SQLITE_OK
@@ -345,17 +411,13 @@ unsafe extern "C" fn x_file_control(
     op: c_int,
     p_arg: *mut c_void,
 ) -> c_int {
+    let grace_ms = if op == ffi::SQLITE_FCNTL_COMMIT_PHASETWO { COMMIT_GRACE_MS } else { 0 };
     let control = |database: &mut Database| {
         // SAFETY: the argument that belongs to `op`.
         unsafe { file_control::control(database, op, p_arg) }
     };
     // SAFETY: SQLite calls this with an open file of ours.
-    unsafe {
-        match op {
-            ffi::SQLITE_FCNTL_COMMIT_PHASETWO => with_patience(p_file, COMMIT_GRACE_MS, control),
-            _ => with(p_file, control),
-        }
-    }
+    unsafe { interruptible(p_file, grace_ms, control) }
 }
 
 /// With "powersafe overwrite" SQLite journals single pages whatever this says.

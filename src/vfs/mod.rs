@@ -49,7 +49,7 @@ mod contract_tests;
 pub use functions::{add_to_connection, add_to_every_connection};
 pub use registration::register;
 pub use shield::shielded;
-pub use sqlite::{AutoExtension, ConnectionFunctions, Sqlite};
+pub use sqlite::{AutoExtension, ConnectionFunctions, MIN_VERSION, Malloc, Sqlite, copy_text};
 
 /// Why a transaction is refused that other VFSs' databases take part in.
 const NOT_ATOMIC: &str = "a transaction over litevfs databases and others can't be committed atomically; \

@@ -15,14 +15,10 @@ use crate::sys;
 use crate::types::Txid;
 use alloc::format;
 use alloc::string::String;
-use core::ffi::{CStr, c_char, c_int};
-use libsqlite3_sys as ffi;
+use core::ffi::{CStr, c_char};
 
 /// Separates a full name's tag from the database's name, which can't have it.
 pub const TAG_MARK: char = '@';
-
-/// The parameters that are ours alone.
-const OURS: [&CStr; 6] = [c"host", c"token", c"cluster", c"cache_dir", c"txid", c"timestamp"];
 
 /// Our parameters of a URI.
 pub struct Parameters<'a> {
@@ -40,22 +36,13 @@ impl<'a> Parameters<'a> {
     ///
     /// # Safety
     ///
-    /// `z_name` must be a string that SQLite gave to `xOpen` of a main database, with `flags`, or to
+    /// `z_name` must be a string that SQLite gave to `xOpen` of a main database, or to
     /// `xFullPathname`, and live as long as the answer.
-    pub unsafe fn read(
-        sqlite: &Sqlite,
-        z_name: *const c_char,
-        flags: c_int,
-    ) -> Result<Parameters<'a>> {
-        let is_uri = flags & ffi::SQLITE_OPEN_URI != 0;
-        // SAFETY: the caller's promise.
-        if sqlite.connections.is_none() && is_uri && unsafe { says_anything(z_name) } {
-            let text = "this SQLite is older than 3.9: the parameters of a URI can't be read";
-            return Err(Error::new(ErrorKind::Config, text));
-        }
+    pub unsafe fn read(sqlite: &Sqlite, z_name: *const c_char) -> Result<Parameters<'a>> {
+        let functions = &sqlite.connections;
         let text = |parameter: &CStr| {
             // SAFETY: the caller's promise.
-            let value = unsafe { sqlite.connections?.uri_parameter(z_name, parameter) }?;
+            let value = unsafe { functions.uri_parameter(z_name, parameter) }?;
             Some(value.to_str().map_err(|_| {
                 let name = parameter.to_string_lossy();
                 Error::new(ErrorKind::Config, format!("URI parameter {name}: it is not UTF-8"))
@@ -63,7 +50,7 @@ impl<'a> Parameters<'a> {
         };
         let boolean = |parameter: &CStr| {
             // SAFETY: the caller's promise.
-            sqlite.connections.is_some_and(|c| unsafe { c.uri_boolean(z_name, parameter) })
+            unsafe { functions.uri_boolean(z_name, parameter) }
         };
         Ok(Parameters {
             server: config::Parameters {
@@ -138,32 +125,5 @@ impl<'a> Parameters<'a> {
             Some(_) => full_name.rsplit_once(TAG_MARK).map_or(full_name, |(path, _)| path),
             None => full_name,
         }
-    }
-}
-
-/// Whether one of our parameters is behind a name, for a SQLite too old to be asked. They follow it in
-/// memory: keys and values in turn, each with its zero, up to an empty key.
-///
-/// # Safety
-///
-/// `z_name` must be a name that SQLite made of a URI.
-unsafe fn says_anything(z_name: *const c_char) -> bool {
-    let mut rest = z_name;
-    // SAFETY: the caller's promise: strings follow each other up to an empty key.
-    let mut next = || unsafe {
-        let text = CStr::from_ptr(rest).to_bytes_with_nul();
-        rest = rest.add(text.len());
-        text
-    };
-    next();
-    loop {
-        let key = next();
-        if key == b"\0" {
-            return false;
-        }
-        if OURS.iter().any(|ours| ours.to_bytes_with_nul() == key) {
-            return true;
-        }
-        next();
     }
 }

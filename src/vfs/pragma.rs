@@ -48,6 +48,9 @@ pub fn run(
     let Some(ours) = name.strip_prefix("litevfs_") else {
         return Ok(Answer::NotOurs);
     };
+    if ours != "last_error" {
+        connection.check_process()?;
+    }
     match ours {
         "acquire_lease" => connection.acquire_lease().map(|()| Answer::Done),
         "release_lease" => connection.release_lease().map(|()| Answer::Done),
@@ -164,11 +167,9 @@ fn max_reqs_per_query(
     name: &str,
     value: Option<&str>,
 ) -> Result<Answer> {
-    let setting = connection.settings().max_reqs_per_query;
-    let mut limit = setting.unwrap_or(ReadSettings::DEFAULT_MAX_REQS_PER_QUERY);
-    let answer = set_count(&mut limit, name, value, ReadSettings::MAX_REQS_PER_QUERY)?;
+    let limit = &mut connection.settings().max_reqs_per_query;
+    let answer = set_count(limit, name, value, ReadSettings::MAX_REQS_PER_QUERY)?;
     if value.is_some() {
-        connection.settings().max_reqs_per_query = Some(limit);
         connection.restore_request_limit();
     }
     Ok(answer)

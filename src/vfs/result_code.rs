@@ -21,9 +21,13 @@ pub fn result_code(kind: ErrorKind) -> c_int {
         ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::RequestLimit => ffi::SQLITE_BUSY,
         ErrorKind::StaleView => ffi::SQLITE_BUSY_SNAPSHOT,
         ErrorKind::PosMismatch => SQLITE_IOERR_POS,
-        ErrorKind::Away | ErrorKind::Refused | ErrorKind::BadAnswer | ErrorKind::Local => {
-            ffi::SQLITE_IOERR
-        }
+        ErrorKind::Away
+        | ErrorKind::Refused
+        | ErrorKind::BadContent
+        | ErrorKind::Gone
+        | ErrorKind::Forked
+        | ErrorKind::BadAnswer
+        | ErrorKind::Local => ffi::SQLITE_IOERR,
         ErrorKind::Interrupted => ffi::SQLITE_INTERRUPT,
         ErrorKind::TooOld => SQLITE_IOERR_OLD,
         ErrorKind::Full => ffi::SQLITE_FULL,

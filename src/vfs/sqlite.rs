@@ -18,18 +18,32 @@ pub type Destructor = unsafe extern "C" fn(*mut c_void);
 pub type AutoExtension =
     unsafe extern "C" fn(*mut sqlite3, *mut *mut c_char, *const sqlite3_api_routines) -> c_int;
 
-/// SQLite, as far as the VFS can't do without it.
+/// The first version that keeps an extension loaded that asks for it. An older one takes that for a failure,
+/// and unmaps the library with the VFS that it has registered.
+pub const MIN_VERSION: c_int = 3_014_000;
+
+/// A SQLite. A process may have several, each with functions, an allocator and connections of its own: what
+/// one of them gave must get to no other. So nothing of a SQLite is in a static, but in its [`Registration`],
+/// which all that it calls us with leads to.
+///
+/// [`Registration`]: super::registration::Registration
 #[derive(Clone, Copy)]
 pub struct Sqlite {
+    /// As a number: 3,040,001 is 3.40.1.
+    pub version: c_int,
     /// `sqlite3_malloc`.
-    pub malloc: unsafe extern "C" fn(c_int) -> *mut c_void,
+    pub malloc: Malloc,
     /// `sqlite3_vfs_find`.
     pub vfs_find: unsafe extern "C" fn(*const c_char) -> *mut sqlite3_vfs,
     /// `sqlite3_vfs_register`.
     pub vfs_register: unsafe extern "C" fn(*mut sqlite3_vfs, c_int) -> c_int,
-    /// What there is to do with connections; `None` where SQLite is older than 3.9.
-    pub connections: Option<ConnectionFunctions>,
+    /// What there is to do with connections.
+    pub connections: ConnectionFunctions,
 }
+
+/// `SQLITE_STMTSTATUS_RUN`, and the first version that counts that.
+const STMTSTATUS_RUN: c_int = 6;
+pub const MIN_VERSION_WITH_RUNS: c_int = 3_020_000;
 
 /// SQLite's functions about connections, their statements and what SQL can call.
 #[derive(Clone, Copy)]
@@ -54,6 +68,8 @@ pub struct ConnectionFunctions {
     pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
     pub stmt_busy: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub stmt_readonly: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
+    pub stmt_status: unsafe extern "C" fn(*mut sqlite3_stmt, c_int, c_int) -> c_int,
+    pub get_autocommit: unsafe extern "C" fn(*mut sqlite3) -> c_int,
     pub auto_extension: unsafe extern "C" fn(Option<AutoExtension>) -> c_int,
     pub create_function_v2: unsafe extern "C" fn(
         *mut sqlite3,
@@ -74,6 +90,7 @@ pub struct ConnectionFunctions {
         Option<Destructor>,
     ) -> c_int,
     pub declare_vtab: unsafe extern "C" fn(*mut sqlite3, *const c_char) -> c_int,
+    pub user_data: unsafe extern "C" fn(*mut sqlite3_context) -> *mut c_void,
     pub context_db_handle: unsafe extern "C" fn(*mut sqlite3_context) -> *mut sqlite3,
     pub value_text: unsafe extern "C" fn(*mut sqlite3_value) -> *const u8,
     pub result_text:
@@ -102,6 +119,31 @@ impl ConnectionFunctions {
                 }
                 if (self.stmt_busy)(stmt) != 0 && (self.stmt_readonly)(stmt) == 0 {
                     return true;
+                }
+            }
+        }
+    }
+
+    /// Whether a statement is running on a connection that `mark` was set on in the same run. With `mark` it
+    /// is set on those that run now. The mark is in the count of the statement's runs, which is set back to 0;
+    /// neither an address nor that count alone tells a statement from the one before it.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`], on a SQLite that counts runs.
+    pub unsafe fn runs_marked(&self, db: *mut sqlite3, mark: bool) -> bool {
+        let mut stmt = ptr::null_mut();
+        let mut is_marked = false;
+        loop {
+            // SAFETY: the caller's promise.
+            unsafe {
+                stmt = (self.next_stmt)(db, stmt);
+                if stmt.is_null() {
+                    return is_marked;
+                }
+                if (self.stmt_busy)(stmt) != 0 {
+                    let runs = (self.stmt_status)(stmt, STMTSTATUS_RUN, c_int::from(mark));
+                    is_marked |= runs == 0;
                 }
             }
         }
@@ -136,22 +178,30 @@ impl ConnectionFunctions {
     }
 }
 
+/// `sqlite3_malloc`.
+pub type Malloc = unsafe extern "C" fn(c_int) -> *mut c_void;
+
 impl Sqlite {
     /// A copy of a text that SQLite will free; null when there is no memory.
     pub fn text(&self, text: &str) -> *mut c_char {
-        let len = text.len();
-        let Ok(bytes) = c_int::try_from(len.saturating_add(1)) else {
-            return ptr::null_mut();
-        };
-        // SAFETY: the function pointer is `sqlite3_malloc`, which takes any size.
-        let copy: *mut u8 = unsafe { (self.malloc)(bytes) }.cast();
-        if !copy.is_null() {
-            // SAFETY: `copy` has room for `len` bytes and one more, and is not ours to overlap.
-            unsafe {
-                ptr::copy_nonoverlapping(text.as_ptr(), copy, len);
-                copy.add(len).write(0);
-            }
-        }
-        copy.cast()
+        copy_text(self.malloc, text)
     }
+}
+
+/// A copy of a text in memory of the SQLite whose `malloc` it is; null when there is none.
+pub fn copy_text(malloc: Malloc, text: &str) -> *mut c_char {
+    let len = text.len();
+    let Ok(bytes) = c_int::try_from(len.saturating_add(1)) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: the function pointer is `sqlite3_malloc`, which takes any size.
+    let copy: *mut u8 = unsafe { malloc(bytes) }.cast();
+    if !copy.is_null() {
+        // SAFETY: `copy` has room for `len` bytes and one more, and is not ours to overlap.
+        unsafe {
+            ptr::copy_nonoverlapping(text.as_ptr(), copy, len);
+            copy.add(len).write(0);
+        }
+    }
+    copy.cast()
 }

@@ -131,7 +131,7 @@ unsafe fn open_database(
     let origins = &registration.origins;
     // SAFETY: the caller's promise.
     let (full_name, parameters) =
-        unsafe { (CStr::from_ptr(z_name), Parameters::read(&registration.sqlite, z_name, flags)?) };
+        unsafe { (CStr::from_ptr(z_name), Parameters::read(&registration.sqlite, z_name)?) };
     let config = parameters.config(origins)?;
     let full_name = full_name.to_str().unwrap_or_default();
     let name = database_name(parameters.path(origins, &config, full_name))?;
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn x_full_pathname(
     let (registration, path) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
     shielded(ffi::SQLITE_INTERNAL, || {
         // SAFETY: as above.
-        let parameters = unsafe { Parameters::read(&registration.sqlite, z_name, 0) };
+        let parameters = unsafe { Parameters::read(&registration.sqlite, z_name) };
         let path = path.to_str().unwrap_or("?");
         let full_name = match parameters {
             Ok(parameters) => parameters.full_name(&registration.origins, path),
@@ -309,12 +309,19 @@ pub unsafe extern "C" fn x_current_time(_: *mut sqlite3_vfs, p_days: *mut f64) -
     ffi::SQLITE_OK
 }
 
+/// No error of the operating system's. SQLite asks after each failure, and some programs print the answer
+/// beside it. Our failures have none; what the default VFS would answer with is whatever failed last on this
+/// thread, here or anywhere else. What has failed says `PRAGMA litevfs_last_error`.
 pub unsafe extern "C" fn x_get_last_error(
-    p_vfs: *mut sqlite3_vfs,
+    _: *mut sqlite3_vfs,
     n_byte: c_int,
     z_msg: *mut c_char,
 ) -> c_int {
-    forward!(p_vfs.xGetLastError(n_byte, z_msg), 0)
+    if n_byte > 0 && !z_msg.is_null() {
+        // SAFETY: SQLite's place for a text of so many bytes.
+        unsafe { z_msg.write(0) };
+    }
+    0
 }
 
 pub unsafe extern "C" fn x_current_time_int64(

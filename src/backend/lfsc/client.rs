@@ -27,6 +27,9 @@ const PUSH_TIMEOUT_MS: u64 = 15_000;
 const PUSH_BYTES_PER_MS: u64 = 256;
 /// The largest answer to a poll: a list of page numbers of many databases.
 pub const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
+/// What a transaction says is refused with one of these. Its length or the token are not.
+const BAD_REQUEST: u16 = 400;
+const UNPROCESSABLE: u16 = 422;
 /// A lease is refused with this status, whatever the code.
 const CONFLICT: u16 = 409;
 /// How many other clients wait for the lease.
@@ -286,6 +289,8 @@ fn push_error(failure: Failure) -> PushError {
         PushError::Lease(failure.error)
     } else if failure.maybe_applied || kind == ErrorKind::BadAnswer {
         PushError::Unknown(failure.error)
+    } else if kind == ErrorKind::Refused && matches!(failure.status, BAD_REQUEST | UNPROCESSABLE) {
+        PushError::Failed(Error::new(ErrorKind::BadContent, failure.error.message()))
     } else {
         PushError::Failed(failure.error)
     }

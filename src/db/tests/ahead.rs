@@ -190,7 +190,7 @@ fn without_bulk_the_ordinary_windows_hold() {
         settings.max_bulk_bytes = 0;
         connection.set_shared_settings(settings);
         connection.settings().max_prefetch_pages = max_prefetch_pages;
-        connection.settings().max_reqs_per_query = Some(0);
+        connection.settings().max_reqs_per_query = 0;
         query(&mut connection, 1..=300).unwrap();
         query(&mut connection, (400..COMMIT).step_by(97)).unwrap();
         let asked = asked(&fixture);
@@ -212,7 +212,7 @@ fn the_limits_hold_for_bulk() {
 
     let fixture = large();
     let mut connection = fixture.connect();
-    connection.settings().max_reqs_per_query = Some(2);
+    connection.settings().max_reqs_per_query = 2;
     let error = query(&mut connection, 1..=COMMIT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RequestLimit);
     assert_eq!(asked(&fixture).len(), 2);
@@ -231,21 +231,24 @@ fn a_scan_past_the_bulk_bytes_goes_on_unless_a_limit_was_set() {
         let outcome = query(&mut connection, 1..=COMMIT);
         (outcome.map_err(|error| error.kind()), asked(&fixture).len())
     };
-    let (outcome, requests) = scan(None);
+    let (outcome, requests) = scan(0);
     assert_eq!(outcome, Ok(()));
     assert!(requests > 64, "{requests}: no more than anybody may make");
-    assert_eq!(scan(Some(64)), (Err(ErrorKind::RequestLimit), 64));
+    assert_eq!(scan(64), (Err(ErrorKind::RequestLimit), 64));
 }
 
 #[test]
-fn look_ups_past_the_bulk_bytes_are_limited() {
+fn look_ups_past_the_bulk_bytes_are_limited_only_if_that_was_set() {
     let fixture = large();
     let mut connection = fixture.connect();
     let mut settings = connection.shared_settings();
     settings.max_bulk_bytes = 0;
     connection.set_shared_settings(settings);
     connection.settings().max_prefetch_pages = 0;
-    let error = query(&mut connection, (1..=COMMIT).step_by(97)).unwrap_err();
+    query(&mut connection, (1..=COMMIT).step_by(97)).unwrap();
+    assert!(asked(&fixture).len() > 64);
+    connection.settings().max_reqs_per_query = 64;
+    let error = query(&mut connection, (2..=COMMIT).step_by(97)).unwrap_err();
     assert_eq!((error.kind(), asked(&fixture).len()), (ErrorKind::RequestLimit, 64));
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::db::LeaseStanding;
 use crate::db::settings::SharedSettings;
 use crate::error::ErrorKind;
+use crate::sys::VirtualTime;
 use core::sync::atomic::Ordering::Relaxed;
 
 #[test]
@@ -155,4 +156,24 @@ fn a_reader_of_an_old_view_can_not_turn_writer() {
     connection.unlock(Lock::None);
     write(&mut connection, &[(3, 33)], 3, 3).unwrap();
     assert_eq!((fixture.stored(2), fixture.stored(3)), (Some(22), Some(33)));
+}
+
+#[test]
+fn the_thread_that_prolongs_a_lease_is_started_again_where_there_was_none() {
+    let _time = VirtualTime::start();
+    let fixture = Fixture::with_database();
+    let mut connection = fixture.connect();
+    VirtualTime::refuse_next_task();
+    connection.acquire_lease().unwrap();
+    VirtualTime::advance(2_000);
+    assert_eq!(VirtualTime::due(), []);
+    // Whoever uses the lease tries again.
+    connection.lock(Lock::Shared).unwrap();
+    connection.lock(Lock::Reserved).unwrap();
+    connection.unlock(Lock::None);
+    VirtualTime::advance(2_000);
+    let owners = VirtualTime::due();
+    assert_eq!(owners.len(), 1);
+    VirtualTime::run_due(owners[0]);
+    assert_eq!(fixture.server.take_calls("refresh_lease"), 1);
 }

@@ -130,7 +130,7 @@ fn a_query_may_make_so_many_requests_and_no_more() {
     });
     let mut connection = fixture.connect();
     connection.settings().max_prefetch_pages = 0;
-    connection.settings().max_reqs_per_query = Some(5);
+    connection.settings().max_reqs_per_query = 5;
     connection.lock(Lock::Shared).unwrap();
     let outcomes: Vec<_> = (2..=8).map(|n| read(&mut connection, n * 10)).collect();
     assert!(outcomes[..5].iter().all(Result::is_ok));

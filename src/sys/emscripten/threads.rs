@@ -85,8 +85,9 @@ pub fn stop_waits_by(_: alloc::sync::Arc<core::sync::atomic::AtomicBool>) {}
 
 /// Runs `task` by a timer, after each pause of the length it answers with, until it answers `None`.
 /// Nothing may depend on it: a timer waits until the worker has nothing else to do.
-pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) {
+pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) -> bool {
     host::set_timer(first_pause_ms, Box::new(task));
+    true
 }
 
 /// Items that other platforms make on a thread before they are asked for; here, when they are.

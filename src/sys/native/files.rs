@@ -2,10 +2,15 @@
 
 use rustix::fs::{Mode, mkdir};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// Descriptors that caches leave to others.
+const DESCRIPTORS_LEFT: u64 = 64;
 
 /// A file read and written at offsets. Readable by its owner only.
 #[derive(Debug)]
@@ -16,6 +21,7 @@ impl File {
     /// in this one has it. The lock ends with the file or the process, however that ends.
     pub fn open_locked(path: &str) -> io::Result<Option<File>> {
         let file = private_options().create(true).truncate(false).open(path)?;
+        leave_descriptors(&file)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(File(file))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -145,6 +151,18 @@ fn anonymous_in(folder: &str) -> io::Result<File> {
     Ok(File(file))
 }
 
+/// Fails when a file is one of the last that the process may have open. The system hands out the lowest
+/// number that is free. What can do without a file leaves those to what can't: requests, and the program.
+fn leave_descriptors(file: &fs::File) -> io::Result<()> {
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(()) };
+    let number = u64::try_from(file.as_raw_fd()).unwrap_or(0);
+    if number < limit.saturating_sub(DESCRIPTORS_LEFT.min(limit / 4)) {
+        return Ok(());
+    }
+    let text = format!("the process has {number} files open, and its limit (ulimit -n) is {limit}");
+    Err(io::Error::other(text))
+}
+
 fn private_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
@@ -171,7 +189,6 @@ impl File {
     }
 
     fn reopened(self, options: &OpenOptions) -> File {
-        use std::os::fd::AsRawFd;
         // A file without a name has one there.
         File(options.open(format!("/proc/self/fd/{}", self.0.as_raw_fd())).unwrap())
     }

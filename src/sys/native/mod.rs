@@ -11,6 +11,8 @@ mod threads;
 mod virtual_time;
 mod watched;
 
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 pub use ahead::Ahead;
 pub use clock::{running_ms, sleep_ms, unix_ms};
 pub use files::{File, PrivateDir, available_space, create_dir};
@@ -35,6 +37,19 @@ pub fn random_bytes(bytes: &mut [u8]) -> bool {
 /// The number of this process. A forked child has another.
 pub fn process_id() -> u32 {
     std::process::id()
+}
+
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// To be called in a child that was forked.
+pub fn note_fork() {
+    FORKS.fetch_add(1, Relaxed);
+}
+
+/// Another number than in the process that this one was forked from. Asking the system for the process's id
+/// takes a good part of the time that reading a page does.
+pub fn forks() -> u32 {
+    FORKS.load(Relaxed)
 }
 
 /// An environment variable; `None` when it is not set or not UTF-8.

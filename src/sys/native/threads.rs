@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Pause between two looks at a lock that is not waited for at any length.
 const LOCK_PAUSE_MS: u64 = 2;
 
+/// Pause before a background task that panicked is run again.
+const PAUSE_AFTER_PANIC_MS: u64 = 1_000;
+
 /// A lock whose contents stay usable when a holder panicked: the shield turns the panic into an
 /// error, and the guarded states are valid between any two statements.
 #[derive(Debug, Default)]
@@ -43,10 +46,14 @@ impl<T> Mutex<T> {
 }
 
 /// Runs `task` on a background thread, after each pause of the length it answers with, until it
-/// answers `None`. Nothing may depend on it: a thread may not be had, or may be frozen for minutes.
-pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) {
+/// answers `None`. `false` when no thread is to be had. Nothing may depend on it: it may be frozen for
+/// minutes.
+pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) -> bool {
     #[cfg(test)]
-    let Some(task) = super::virtual_time::adopt(first_pause_ms, task) else { return };
+    let task = match super::virtual_time::adopt(first_pause_ms, task) {
+        Ok(task) => task,
+        Err(is_taken) => return is_taken,
+    };
     let run = move || {
         let mut pause_ms = first_pause_ms;
         loop {
@@ -54,11 +61,12 @@ pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 
             let step = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&task));
             match step {
                 Ok(Some(next_pause_ms)) => pause_ms = next_pause_ms,
-                Ok(None) | Err(_) => return,
+                Ok(None) => return,
+                Err(_) => pause_ms = PAUSE_AFTER_PANIC_MS,
             }
         }
     };
-    let _ = spawn(Box::new(run));
+    spawn(Box::new(run)).is_ok()
 }
 
 /// Does `work` on a thread of its own. Boxed, because all of what starts a thread is made anew for each type.

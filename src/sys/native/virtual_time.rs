@@ -17,6 +17,7 @@ struct Background {
 
 thread_local! {
     static NOW_MS: Cell<Option<u64>> = const { Cell::new(None) };
+    static REFUSES: Cell<bool> = const { Cell::new(false) };
     static OWNER: Cell<usize> = const { Cell::new(0) };
     static BACKGROUND: RefCell<Vec<Background>> = const { RefCell::new(Vec::new()) };
 }
@@ -42,6 +43,11 @@ impl VirtualTime {
     /// Says on whose account background tasks begin from now on, and answers on whose they did.
     pub fn set_owner(owner: usize) -> usize {
         OWNER.replace(owner)
+    }
+
+    /// Has the next background task not be taken, as where there are too many threads.
+    pub fn refuse_next_task() {
+        REFUSES.set(true);
     }
 
     /// The owners of tasks that are due.
@@ -86,11 +92,14 @@ pub fn now_ms() -> Option<u64> {
     NOW_MS.get()
 }
 
-/// Takes a background task where time is virtual, else hands it back.
-pub fn adopt<T: Fn() -> Option<u64> + Send + 'static>(pause_ms: u64, task: T) -> Option<T> {
-    let Some(now) = now_ms() else { return Some(task) };
+/// Takes a background task where time is virtual, and answers whether it did so, else hands it back.
+pub fn adopt<T: Fn() -> Option<u64> + Send + 'static>(pause_ms: u64, task: T) -> Result<T, bool> {
+    let Some(now) = now_ms() else { return Ok(task) };
+    if REFUSES.replace(false) {
+        return Err(false);
+    }
     let owner = OWNER.get();
     let background = Background { owner, due_ms: now + pause_ms, task: Box::new(task) };
     BACKGROUND.with_borrow_mut(|all| all.push(background));
-    None
+    Err(true)
 }

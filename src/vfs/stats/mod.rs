@@ -87,9 +87,7 @@ unsafe extern "C" fn x_connect(
     // SAFETY: the module was made with a registration, which is never freed.
     let registration: &'static Registration = unsafe { &*p_aux.cast() };
     shielded(ffi::SQLITE_INTERNAL, || {
-        let Some(sqlite) = &registration.sqlite.connections else {
-            return ffi::SQLITE_INTERNAL;
-        };
+        let sqlite = &registration.sqlite.connections;
         let columns: Vec<&str> = COLUMNS.iter().map(|(column, _)| *column).collect();
         let Ok(schema) = CString::new(alloc::format!("CREATE TABLE x({})", columns.join(", ")))
         else {

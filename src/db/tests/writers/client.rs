@@ -310,8 +310,8 @@ impl Client {
         };
         let fate = match error.kind() {
             _ if world(|world| world.is_doomed(machine)) => Fate::Unknown,
-            // Busy: SQLite keeps the transaction, and COMMIT may be called again.
-            ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::StaleView => Fate::Open,
+            // Plain busy: SQLite keeps the transaction, and COMMIT may be called again.
+            ErrorKind::LeaseHeld | ErrorKind::Busy => Fate::Open,
             _ => Fate::Refused,
         };
         if fate == Fate::Open && !is_calm() && chance(500) {
