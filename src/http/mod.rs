@@ -19,6 +19,7 @@ pub use emscripten::EmscriptenTransport as PlatformTransport;
 #[cfg(feature = "native")]
 pub use native::NativeTransport as PlatformTransport;
 
+use crate::peer::field;
 use crate::sys::Tick;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -57,7 +58,7 @@ pub struct Request<'a> {
     pub method: Method,
     /// Scheme, host, path and query, percent-encoded.
     pub url: String,
-    /// Header fields, without `Host` and `Content-Length`.
+    /// Header fields, without `Host`, `User-Agent` and `Content-Length`.
     pub headers: Vec<(&'static str, String)>,
     /// Body; empty for none.
     pub body: &'a [u8],
@@ -66,6 +67,19 @@ pub struct Request<'a> {
     pub timeout_ms: u64,
     /// Bytes of the largest answer to take.
     pub max_answer_len: usize,
+}
+
+impl Request<'_> {
+    /// Refuses what would get out of its line. Every transport asks before it sends anything: where the
+    /// texts are from does not matter then.
+    fn check(&self) -> Result<(), TransportError> {
+        let fields_ok = self.headers.iter().all(|(_, value)| field::is_value(value));
+        if field::is_target(&self.url) && fields_ok {
+            return Ok(());
+        }
+        let reason = "the request holds characters that can't be sent".into();
+        Err(TransportError { maybe_sent: false, retryable: false, reason })
+    }
 }
 
 /// An answer, of any status, with its body: the bytes, or a [`Body`] to read them from.

@@ -4,9 +4,6 @@
 //! (folders of such files with names like `5ed36f99.0`, with colons between); without these, the first of
 //! the places where systems keep them.
 
-use super::socket::lasting;
-use crate::http::TransportError;
-use crate::sys;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -23,14 +20,14 @@ const BUNDLES: [&str; 6] = [
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
 
-/// Reads all of them.
-pub fn load() -> Result<RootCertStore, TransportError> {
-    let named = |name: &str| sys::env_var(name).filter(|value| !value.is_empty());
+/// Reads all of them, by the variables of the environment; or says why there is none.
+pub fn load(var: impl Fn(&str) -> Option<String>) -> Result<RootCertStore, String> {
+    let named = |name: &str| var(name).filter(|value| !value.is_empty());
     let mut roots = RootCertStore::empty();
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
     let is_named = file.is_some() || folders.is_some();
     if let Some(path) = file {
-        let pem = fs::read(&path).map_err(|e| lasting(format!("SSL_CERT_FILE: {path}: {e}")))?;
+        let pem = fs::read(&path).map_err(|e| format!("SSL_CERT_FILE: {path}: {e}"))?;
         add(&mut roots, &pem);
     }
     let folders = folders.unwrap_or_default();
@@ -47,11 +44,10 @@ pub fn load() -> Result<RootCertStore, TransportError> {
     }
     match roots.is_empty() {
         false => Ok(roots),
-        true if is_named => Err(lasting("SSL_CERT_FILE and SSL_CERT_DIR name no certificates")),
-        true => Err(lasting(
-            "this machine has no certificates to trust: \
-             install its package ca-certificates, or set SSL_CERT_FILE to a file of them (PEM)",
-        )),
+        true if is_named => Err("SSL_CERT_FILE and SSL_CERT_DIR name no certificates".into()),
+        true => Err("this machine has no certificates to trust: \
+                     install its package ca-certificates, or set SSL_CERT_FILE to a file of them (PEM)"
+            .into()),
     }
 }
 
