@@ -113,8 +113,10 @@ impl ServerCertVerifier for Verifier {
 /// Whether nobody who is trusted signed a certificate, or it was not asked who did because it is a CA's.
 fn is_unknown(error: &CertificateError) -> bool {
     match error {
-        // The second one where somebody of the issuer's name is trusted.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => true,
+        // The others where somebody of the issuer's name is trusted, with another key.
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => true,
         CertificateError::Other(OtherError(error)) => {
             matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
         }
@@ -144,9 +146,7 @@ pub fn describe(error: &CertificateError) -> (&'static str, bool) {
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
             ("is not for servers, as its extended key usage says", false)
         }
-        C::UnknownIssuer | C::BadSignature => {
-            ("is signed by nobody whom this machine trusts", true)
-        }
+        C::UnknownIssuer => ("is signed by nobody whom this machine trusts", true),
         C::Revoked => ("was revoked", false),
         _ => ("can't be verified", false),
     }
