@@ -44,11 +44,7 @@ pub fn clean(text: &str, max_chars: usize) -> String {
 }
 
 fn skip_to(chars: &mut core::str::Chars<'_>, is_end: fn(char) -> bool) {
-    while let Some(c) = chars.next() {
-        if is_end(c) {
-            break;
-        }
-    }
+    let _ = chars.find(|&c| is_end(c));
 }
 
 fn is_end_of_text(c: char) -> bool {
@@ -77,25 +73,22 @@ pub const NOT_THE_SERVER: &str =
 pub fn of_a_front(status: u16) -> &'static str {
     match status {
         300..=399 => {
-            "it sends clients elsewhere, where the token is not sent after; \
-             give the URL at which the server itself answers, often the same with https://"
+            "it sends clients elsewhere, where the token does not follow; give the URL at which \
+             the server answers, often the same with https://"
         }
         401 | 403 => {
-            "it has rules of its own about who may ask; that says nothing of the token, \
-             which the server itself did not refuse"
+            "it has rules of its own about who may ask; the server itself did not refuse the token"
         }
         404 | 405 | 410 => "is a litevfs-cloud behind this URL, at this path?",
         408 | 504 => {
-            "it did not wait for the server; is that running, and is the time limit long enough \
-             (nginx: proxy_read_timeout)?"
+            "it did not wait for the server; raise its time limit (nginx: proxy_read_timeout)"
         }
         413 => {
             "it takes no upload of this size; raise its limit (nginx: client_max_body_size), \
              or make the transaction smaller"
         }
         414 | 431 => {
-            "it takes no request line or header of this length; raise its limit \
-             (nginx: large_client_header_buffers)"
+            "it takes no header of this length; raise its limit (nginx: large_client_header_buffers)"
         }
         429 => "it takes no more requests just now; slow down, or raise its limit",
         502 | 503 => {

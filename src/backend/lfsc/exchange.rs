@@ -142,7 +142,12 @@ impl Exchange {
                 self.remember_instance(&response);
                 Ok(response)
             }
-            Ok(response) => Err(self.refusal(&what, &response, &response.body)),
+            Ok(response) => Err(self.refusal(
+                &what,
+                response.status,
+                response.header("Location"),
+                &response.body,
+            )),
             Err(error) => Err(self.no_answer(&what, error)),
         };
         match &outcome {
@@ -173,7 +178,12 @@ impl Exchange {
                 let Response { status, headers, body: (body, _) } = response;
                 Ok(Response { status, headers, body })
             }
-            Ok(response) => Err(self.refusal(&what, &response, &response.body.1)),
+            Ok(response) => Err(self.refusal(
+                &what,
+                response.status,
+                response.header("Location"),
+                &response.body.1,
+            )),
             Err(error) => Err(self.no_answer(&what, error)),
         };
         match &outcome {
@@ -258,29 +268,37 @@ impl Exchange {
 
     /// What an answer that says no is about. Without an error code it is not the server's, and what it
     /// says is worth less than what its status means.
-    fn explain<B>(&self, what: &str, response: &Response<B>, told: &ErrorResponse) -> String {
-        let mut text = format!("{}: {what}: status {}", self.host(), response.status);
+    fn explain(
+        &self,
+        what: &str,
+        status: u16,
+        location: Option<&str>,
+        told: &ErrorResponse,
+    ) -> String {
+        let mut text = format!("{}: {what}: status {status}", self.host());
         let is_front = told.code.is_none();
-        let location = response.header("Location").filter(|_| is_front);
-        let location = location.map(|location| said::clean(location, 100));
+        let location = location.filter(|_| is_front).map(|location| said::clean(location, 100));
         let (before, after) = if is_front { (" (", ")") } else { (" ", "") };
         for part in [&told.code, &told.db, &told.error, &location].into_iter().flatten() {
             if !part.is_empty() {
                 let part = part.replace(self.config.token.reveal(), "(token)");
-                text.extend([before, part.as_str(), after]);
+                for piece in [before, &part, after] {
+                    text.push_str(piece);
+                }
             }
         }
         if is_front {
-            text.extend([said::NOT_THE_SERVER, said::of_a_front(response.status), self.no_host()]);
+            for piece in [said::NOT_THE_SERVER, said::of_a_front(status), self.no_host()] {
+                text.push_str(piece);
+            }
         }
         text
     }
 
     /// The failure for an answer that says no.
-    fn refusal<B>(&self, what: &str, response: &Response<B>, body: &[u8]) -> Failure {
+    fn refusal(&self, what: &str, status: u16, location: Option<&str>, body: &[u8]) -> Failure {
         let told = error_of(body);
-        let mut text = self.explain(what, response, &told);
-        let status = response.status;
+        let mut text = self.explain(what, status, location, &told);
         let (code, db) = (told.code.unwrap_or_default(), told.db);
         let fail = |kind, code, maybe_applied, text: String| Failure {
             error: Error::new(kind, text),
