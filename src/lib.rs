@@ -6,13 +6,14 @@ extern crate alloc;
 
 #[cfg(feature = "vfs")]
 pub mod backend;
+#[cfg(feature = "certificate")]
+pub mod certificate;
 #[cfg(feature = "vfs")]
 pub mod config;
 #[cfg(feature = "vfs")]
 pub mod db;
 #[cfg(any(feature = "native", feature = "emscripten"))]
 pub mod entry;
-#[cfg(feature = "vfs")]
 pub mod error;
 #[cfg(feature = "vfs")]
 pub mod http;
@@ -20,6 +21,7 @@ pub mod ltx;
 pub mod page1;
 #[cfg(feature = "vfs")]
 pub mod pager;
+pub mod peer;
 #[cfg(feature = "vfs")]
 pub mod sys;
 pub mod types;

@@ -9,6 +9,12 @@ pub(crate) fn parse(text: &str) -> Result<DateTime<Utc>, String> {
     parse_at(text, Utc::now())
 }
 
+/// Whether what a text means hangs on what time it is.
+pub(crate) fn is_relative(text: &str) -> bool {
+    let text = text.trim();
+    text == "now" || text.ends_with("ago")
+}
+
 fn parse_at(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
     let text = text.trim();
     if text == "now" {

@@ -5,11 +5,10 @@
 //! parameters are read when a database is opened; a mistake makes that fail. Either way the text names
 //! the variable or the parameter, and never holds a token.
 
-mod url;
-
-pub use url::BaseUrl;
+pub use crate::peer::BaseUrl;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::peer::field;
 use crate::types::ClusterName;
 use crate::units::{parse_bound_ms, parse_size};
 use alloc::borrow::ToOwned;
@@ -18,6 +17,7 @@ use alloc::string::String;
 use core::fmt;
 use litevfs_hot::Xxh32;
 
+const HOST_VARIABLE: &str = "LITEFS_CLOUD_HOST";
 /// The vendor's host, as in upstream. It was switched off; an own server is named with
 /// `LITEFS_CLOUD_HOST`.
 const DEFAULT_HOST: &str = "https://litefs.fly.io";
@@ -35,11 +35,7 @@ pub struct Token(String);
 
 impl Token {
     fn parse(text: &str, place: &str) -> Result<Token> {
-        let text = text.trim();
-        if text.is_empty() || text.bytes().any(|b| !(b' '..=b'~').contains(&b)) {
-            return Err(refused(place, "a token is printable ASCII without line breaks"));
-        }
-        Ok(Token(text.to_owned()))
+        field::token(text).map(|text| Token(text.to_owned())).map_err(|why| refused(place, why))
     }
 
     /// The token as it goes into the `Authorization` header.
@@ -59,6 +55,8 @@ impl fmt::Debug for Token {
 pub struct Config {
     /// Server address.
     pub base_url: BaseUrl,
+    /// Whether nobody named a server, so that it is the vendor's.
+    pub is_default_host: bool,
     /// Secret that the server knows us by.
     pub token: Token,
     /// Cluster, where the token does not decide it.
@@ -101,6 +99,7 @@ pub struct Parameters<'a> {
 #[derive(Debug, Clone)]
 pub struct Environment {
     base_url: BaseUrl,
+    is_default_host: bool,
     /// `None` when the variable is there but empty: every database brings its own.
     token: Option<Token>,
     cluster: Option<ClusterName>,
@@ -123,6 +122,7 @@ impl Environment {
                 return Err(Error::new(ErrorKind::Config, message));
             }
         };
+        let host = var(HOST_VARIABLE);
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let cluster = var("LITEFS_CLOUD_CLUSTER");
         let auto_lease = var("LITEVFS_AUTO_LEASE").map_or(Ok(false), |text| {
@@ -131,10 +131,9 @@ impl Environment {
             };
             parse_switch(&text).ok_or_else(why)
         })?;
-        let host = var("LITEFS_CLOUD_HOST");
-        let host = host.as_deref().unwrap_or(DEFAULT_HOST).trim();
         Ok(Environment {
-            base_url: BaseUrl::parse(host, "LITEFS_CLOUD_HOST")?,
+            base_url: BaseUrl::parse(host.as_deref().unwrap_or(DEFAULT_HOST), HOST_VARIABLE)?,
+            is_default_host: host.is_none(),
             token,
             cluster: parse_cluster(cluster.as_deref(), "LITEFS_CLOUD_CLUSTER")?,
             cache_dir: var("LITEVFS_CACHE_DIR"),
@@ -167,7 +166,7 @@ impl Environment {
     /// its host's, and no other host gets to know them.
     pub fn config(&self, parameters: &Parameters) -> Result<Config> {
         let base_url = match parameters.host {
-            Some(text) => BaseUrl::parse(text.trim(), "URI parameter host")?,
+            Some(text) => BaseUrl::parse(text, "URI parameter host")?,
             None => self.base_url.clone(),
         };
         let is_own_host = base_url == self.base_url;
@@ -194,8 +193,15 @@ impl Environment {
             Some(dir) => Some(dir.to_owned()),
             None => self.cache_dir.clone(),
         };
-        let (max_staleness_ms, max_bulk_bytes) = (self.max_staleness_ms, self.max_bulk_bytes);
-        Ok(Config { base_url, token, cluster, cache_dir, max_staleness_ms, max_bulk_bytes })
+        Ok(Config {
+            base_url,
+            is_default_host: is_own_host && self.is_default_host,
+            token,
+            cluster,
+            cache_dir,
+            max_staleness_ms: self.max_staleness_ms,
+            max_bulk_bytes: self.max_bulk_bytes,
+        })
     }
 }
 

@@ -38,6 +38,29 @@ fn defaults() {
 }
 
 #[test]
+fn a_host_that_nobody_named_is_known_to_be_so() {
+    let is_default = |vars: &[(&str, &str)], host| {
+        let parameters = Parameters { host, token: Some("t"), ..Parameters::default() };
+        config(vars, parameters).unwrap().is_default_host
+    };
+    assert!(is_default(&[TOKEN], None));
+    assert!(is_default(&[TOKEN], Some(DEFAULT_HOST)));
+    assert!(!is_default(&[TOKEN], Some("http://two")));
+    assert!(!is_default(&[TOKEN, ("LITEFS_CLOUD_HOST", DEFAULT_HOST)], None));
+    for empty in ["", "  "] {
+        let error = environment(&[TOKEN, ("LITEFS_CLOUD_HOST", empty)]).unwrap_err();
+        assert!(error.message().starts_with("LITEFS_CLOUD_HOST: it is empty"), "{error}");
+    }
+}
+
+#[test]
+fn the_same_host_in_other_letters_is_the_same() {
+    let vars = [TOKEN, ("LITEFS_CLOUD_HOST", "http://One.example:1")];
+    let host = Parameters { host: Some("HTTP://one.EXAMPLE:1/"), ..Parameters::default() };
+    assert_eq!(config(&vars, host).unwrap().token.reveal(), "FlyV1 secret");
+}
+
+#[test]
 fn the_largest_staleness_is_a_time_or_none() {
     let with = |value| config(&[TOKEN, ("LITEVFS_MAX_STALENESS", value)], Parameters::default());
     assert_eq!(with("5s").unwrap().max_staleness_ms, 5_000);

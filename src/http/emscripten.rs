@@ -33,6 +33,7 @@ impl Transport for EmscriptenTransport {
         &self,
         request: &Request,
     ) -> core::result::Result<Response<Box<dyn Body>>, TransportError> {
+        request.check()?;
         let mut head = format!("{}\n{}", request.method, request.url);
         for (name, value) in &request.headers {
             let _ = write!(head, "\n{name}: {value}");

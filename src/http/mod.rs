@@ -20,6 +20,7 @@ pub use emscripten::EmscriptenTransport as PlatformTransport;
 #[cfg(feature = "native")]
 pub use native::NativeTransport as PlatformTransport;
 
+use crate::peer::field;
 use crate::sys::Tick;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -58,7 +59,7 @@ pub struct Request<'a> {
     pub method: Method,
     /// Scheme, host, path and query, percent-encoded.
     pub url: String,
-    /// Header fields, without `Host` and `Content-Length`.
+    /// Header fields, without `Host`, `User-Agent` and `Content-Length`.
     pub headers: Vec<(&'static str, String)>,
     /// Body; empty for none.
     pub body: &'a [u8],
@@ -69,6 +70,19 @@ pub struct Request<'a> {
     pub max_answer_len: usize,
     /// Whether the body may take longer than `timeout_ms`: whoever reads it sees to its end.
     pub is_streamed: bool,
+}
+
+impl Request<'_> {
+    /// Refuses what would get out of its line. Every transport asks before it sends anything: where the
+    /// texts are from does not matter then.
+    fn check(&self) -> Result<(), TransportError> {
+        let fields_ok = self.headers.iter().all(|(_, value)| field::is_value(value));
+        if field::is_target(&self.url) && fields_ok {
+            return Ok(());
+        }
+        let reason = "the request holds characters that can't be sent".into();
+        Err(TransportError { maybe_sent: false, retryable: false, reason })
+    }
 }
 
 /// An answer, of any status, with its body: the bytes, or a [`Body`] to read them from.

@@ -3,12 +3,13 @@
 //! As curl reads them: small letters win over capitals, and for `http://` only `http_proxy` in small
 //! letters counts, because a CGI host lets strangers set `HTTP_PROXY`.
 
-use crate::config::BaseUrl;
 use crate::error::{Error, ErrorKind, Result};
+use crate::peer::{BaseUrl, split_authority};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 /// What a proxy's port is where nobody says.
 const DEFAULT_PORT: u16 = 8080;
@@ -53,8 +54,7 @@ fn parse(text: &str) -> Option<Proxy> {
         Some((user, address)) => (Some(user), address.split('/').next()?),
         None => (None, authority),
     };
-    let usable = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
-    if !scheme.eq_ignore_ascii_case("http") || address.is_empty() || !address.bytes().all(usable) {
+    if !scheme.eq_ignore_ascii_case("http") || split_authority(address).is_err() {
         return None;
     }
     let authorization = user.map(|user| {
@@ -100,12 +100,35 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Whether `no_proxy` lists the host: `*`, the host itself, or a domain that it is in.
+/// Whether `no_proxy` lists the host: `*`, the host itself, a domain that it is in, or a network as
+/// `10.0.0.0/8`.
 fn is_exempt(host: &str, no_proxy: &str) -> bool {
+    let address = host.parse::<IpAddr>().ok();
     no_proxy.split([',', ' ']).filter(|entry| !entry.is_empty()).any(|entry| {
+        if let Some(address) = address {
+            return entry == "*" || is_in_network(address, entry);
+        }
         let domain = entry.trim_start_matches('.');
         entry == "*" || host.eq_ignore_ascii_case(domain) || is_subdomain(host, domain)
     })
+}
+
+/// Whether an address is that of `entry`, or in the network whose number has so many bits.
+fn is_in_network(address: IpAddr, entry: &str) -> bool {
+    let (network, len) = match entry.split_once('/') {
+        Some((network, len)) => (network, len.parse().ok()),
+        None => (entry, Some(128)),
+    };
+    let network = network.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let (bits, of_network, width) = match (address, network) {
+        (IpAddr::V4(a), Ok(IpAddr::V4(n))) => (a.to_bits().into(), n.to_bits().into(), 32_u32),
+        (IpAddr::V6(a), Ok(IpAddr::V6(n))) => (a.to_bits(), n.to_bits(), 128),
+        _ => return false,
+    };
+    let Some(len): Option<u32> = len else { return false };
+    // What is not in the number is shifted out; all of it, where that is empty.
+    let different: u128 = bits ^ of_network;
+    different.checked_shr(width.saturating_sub(len)).unwrap_or(0) == 0
 }
 
 fn is_subdomain(host: &str, domain: &str) -> bool {
@@ -151,6 +174,40 @@ mod tests {
     }
 
     #[test]
+    fn no_proxy_lists_networks() {
+        let with = |no_proxy| [("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", no_proxy)];
+        for (exempt, host) in [
+            ("10.0.0.0/8", "10.255.1.2"),
+            ("10.1.2.3/8", "10.255.1.2"),
+            ("x,192.168.4.0/22", "192.168.7.255:20202"),
+            ("1.2.3.4/32", "1.2.3.4"),
+            ("1.2.3.4", "1.2.3.4"),
+            ("0.0.0.0/0", "1.2.3.4"),
+            ("fd00::/8", "[fd12::1]:1"),
+            ("2001:db8::/33", "[2001:db8:7fff::1]"),
+            ("::1/128", "[::1]"),
+            ("0:0::1", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::/0", "[::1]"),
+        ] {
+            assert!(!chosen(&format!("https://{host}"), &with(exempt)), "{exempt} {host}");
+        }
+        for (through, host) in [
+            ("10.0.0.0/8", "11.0.0.1"),
+            ("192.168.4.0/22", "192.168.8.0"),
+            ("10.0.0.0/8", "10.example"),
+            ("10.0.0.0/x", "10.0.0.1"),
+            ("10.0.0.0/", "10.0.0.1"),
+            ("0.0.0.0/0", "[::1]"),
+            ("::/0", "1.2.3.4"),
+            ("2001:db8::/33", "[2001:db8:8000::1]"),
+            (".4", "1.2.3.4"),
+        ] {
+            assert!(chosen(&format!("https://{host}"), &with(through)), "{through} {host}");
+        }
+    }
+
+    #[test]
     fn its_address_is_without_the_password() {
         let base = BaseUrl::parse("https://a", "host").unwrap();
         let var = |name: &str| {
@@ -172,7 +229,7 @@ mod tests {
     #[test]
     fn an_unusable_proxy_is_an_error_that_names_the_variable() {
         let base = BaseUrl::parse("https://a", "host").unwrap();
-        for bad in ["socks5://p:1", "http://", "http://p q", "user@"] {
+        for bad in ["socks5://p:1", "http://", "http://p q", "user@", "http://[::1]:x:1"] {
             let var = |name: &str| (name == "HTTPS_PROXY").then(|| bad.to_string());
             assert!(proxy_for(&base, var).unwrap_err().message().contains("HTTPS_PROXY"), "{bad}");
         }

@@ -6,11 +6,16 @@ The wrong clock is libfaketime's. The disk's stays right, as a bucket's would.
 
 import glob
 import json
+import os
 import re
+import subprocess
 import time
+import urllib.parse
 
-from harness import Server, check, equal, main, raw, scratch
+from harness import TOKEN, Client, Server, check, equal, main, raw, scratch
+from harness.checks import content_of
 from harness.history import History, now_ms, rfc3339, txid_of
+from harness.server import COMMAND
 
 LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")[0]
 # Merged after a second, and to be kept for an hour, or for days.
@@ -78,5 +83,29 @@ def a_clock_that_is_ahead_removes_nothing():
         equal("restore points", len(history.points()), 7)
 
 
+def a_client_whose_clock_is_wrong():
+    """So long ago is counted from the server's now, by the verbs and in a URI."""
+    with scratch() as folder, Server(folder, options=KEEP) as server:
+        history = History(server.url, "db", 4, 2, early_ms=DISK_MS)
+        time.sleep(4)
+        history.commit()
+        second_ms = history.points()[1][1]
+
+        def ago():
+            # A second after it, and three before the next, for what comes in between.
+            return f"{now_ms() - second_ms - 1000} ms ago"
+
+        for off in ("-10m", "+0", "+10m"):
+            wrong = {"LD_PRELOAD": LIBRARY, "FAKETIME": off, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+            env = {**os.environ, **wrong, "LITEFS_CLOUD_HOST": server.url, "LITEFS_CLOUD_TOKEN": TOKEN}
+            done = subprocess.run([*COMMAND, "restore", "db", "--timestamp", ago(), "--check", "--json"], env=env,
+                                  capture_output=True, text=True, timeout=60)
+            equal(f"{off}: the transaction ({done.stderr})", json.loads(done.stdout or "{}").get("txID"), txid_of(1))
+            with Client(server, folder, folder / "c", **wrong) as client:
+                client.open("db", "past", f"&timestamp={urllib.parse.quote(ago())}")
+                equal(f"{off}: the content", client.content("past"), content_of(history.copies[1].image))
+
+
 if __name__ == "__main__":
-    main(a_time_that_is_ahead_does_not_last, a_clock_that_is_ahead_removes_nothing)
+    main(a_time_that_is_ahead_does_not_last, a_clock_that_is_ahead_removes_nothing,
+         a_client_whose_clock_is_wrong)

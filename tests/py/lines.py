@@ -4,40 +4,14 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
 from harness import TOKEN, Client, Server, check, equal, main, scratch
+from harness.authority import Authority
 from harness.wire import ForwardProxy, Wire
 
 WRITES = 50
-
-
-class Authority:
-    """A CA whose certificate is in `file`."""
-
-    def __init__(self, folder, name="ca"):
-        self.folder, self.name = folder, name
-        self.file = folder / f"{name}.pem"
-        self.openssl("req", "-x509", *self.new_key(name), "-out", self.file, "-days", "2", "-subj", f"/CN={name}")
-
-    def openssl(self, *arguments):
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=self.folder)
-
-    def new_key(self, name):
-        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-                self.folder / f"{name}.key"]
-
-    def server_options(self, name, host="DNS:localhost", days=2):
-        """What makes a server of ours speak TLS with a new certificate for `host`."""
-        request, file = self.folder / f"{name}.csr", self.folder / f"{name}.crt"
-        extensions = self.folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={host}\nbasicConstraints=critical,CA:FALSE\n")
-        self.openssl("req", *self.new_key(name), "-out", request, "-subj", f"/CN={name}")
-        self.openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", f"{self.name}.key",
-                     "-CAcreateserial", "-extfile", extensions, "-days", str(days), "-out", file)
-        return ["--tls-cert", str(file), "--tls-key", str(self.folder / f"{name}.key")]
 
 
 def thread_count(client):
@@ -114,26 +88,6 @@ def sessions_are_resumed():
                         client.error("SELECT * FROM t")
                 listener.shutdown(socket.SHUT_RDWR)
             check(resumed and not resumed[0] and resumed[-1], f"{version.name}: resumed {resumed}")
-
-
-def certificates_that_do_not_hold():
-    """Wrong CA, wrong name, expired: refused before anything is sent, and the error says which it is."""
-    with scratch() as folder:
-        authority, other = Authority(folder), Authority(folder, "other")
-        cases = (("issuer", {}, other.file, "SSL_CERT_FILE"),
-                 ("name", {"host": "DNS:elsewhere.example"}, authority.file, "another host name"),
-                 ("expired", {"days": -1}, authority.file, "expired"))
-        for name, certificate, trusted, word in cases:
-            options = authority.server_options(name, **certificate)
-            with Server(folder, name, options=options) as server, \
-                    Client(f"https://localhost:{server.port}", folder, folder / "c", "db",
-                           SSL_CERT_FILE=str(trusted)) as client:
-                client.error("SELECT * FROM t")
-                error = client.last_error()
-                check(word in error and "localhost" in error, f"{name}: the message is {error}")
-        for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
-            with Client("https://localhost:1", folder, folder / "c", "db", **{variable: "/nowhere"}) as client:
-                client.error("SELECT * FROM t")
 
 
 def a_peer_that_does_not_speak_tls():
@@ -221,6 +175,6 @@ def look_ups():
 
 
 if __name__ == "__main__":
-    main(one_connection_for_all, https_keeps_connections_too, sessions_are_resumed, certificates_that_do_not_hold,
+    main(one_connection_for_all, https_keeps_connections_too, sessions_are_resumed,
          a_peer_that_does_not_speak_tls, a_server_that_was_started_anew, a_connection_that_ended_meanwhile,
          addresses_of_ipv6, proxies, look_ups)

@@ -362,7 +362,7 @@ def every_failure_says_what_to_do():
             contains(verb, refused(server, *verb, LITEFS_CLOUD_CLUSTER="../x"), "cluster")
         for verb in (["info", "no"], ["delete", "no", "--yes"], ["restore", "no", "--timestamp", "1s ago"]):
             contains(verb, refused(server, *verb), "no such database", "litevfs-cloud list")
-        contains("host", refused("localhost:20202", "list"), "http://HOST:PORT")
+        contains("host", refused("localhost:20202", "list"), "http[s]://HOST[:PORT]")
         contains("not ours", refused(Answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), "list"), "is it a")
         contains("plain", refused(server.url.replace("http:", "https:"), "list"), "http://")
         lease = take_lease(server, "db")
@@ -530,7 +530,7 @@ def https_with_its_own_authority():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         server = Answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", context)
-        contains("stranger", refused(server, "list"), "not trusted", "--ca")
+        contains("stranger", refused(server, "list"), "nobody whom this machine trusts", "--ca")
         equal("heard", server.heard, [])
         equal("with --ca", ok(server, "list", "--json", "--ca", certificate), "[]\n")
         equal("with SSL_CERT_FILE", ok(server, "list", "--json", SSL_CERT_FILE=str(certificate)), "[]\n")

@@ -2,12 +2,19 @@
 //! that say what to do.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, redirect};
+use litevfs::certificate::{self, Verifier};
+use litevfs::peer::{BaseUrl, field, said};
+use litevfs::types::ClusterName;
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,6 +27,9 @@ pub(super) type Done<T = ()> = Result<T, Box<dyn Error>>;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest wait for the answer to a call that is not long by nature.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of the longest error to read.
+const MAX_ERROR_LEN: usize = 64 << 10;
 
 /// Which server, and as whom. The environment variables are those of the extension.
 #[derive(Args)]
@@ -60,7 +70,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<HeaderValue>,
-    cluster: Option<String>,
+    cluster: Option<ClusterName>,
 }
 
 impl Client {
@@ -68,41 +78,31 @@ impl Client {
     pub(super) fn new(args: &ServerArgs) -> Done<Client> {
         // None is there by default, so that there is only one in the program.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let base = args.host.trim_end_matches('/').to_owned();
-        let url = reqwest::Url::parse(&base).ok().filter(|url| url.has_host());
-        let is_tls = match url.as_ref().map(reqwest::Url::scheme) {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(format!("--host: {base:?} is no URL: give http://HOST:PORT").into()),
-        };
+        let url = BaseUrl::parse(&args.host, "--host or LITEFS_CLOUD_HOST")?;
+        let base = url.to_string();
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
             .user_agent(concat!("litevfs-cloud/", env!("CARGO_PKG_VERSION")));
-        if !is_tls {
-            // Not even looked for: a machine without any can still speak plain HTTP.
-            http = http.tls_certs_only([]);
-        } else if let Some(path) = &args.ca {
-            let bad = |error: &dyn std::fmt::Display| format!("--ca {}: {error}", path.display());
-            let pem = std::fs::read(path).map_err(|error| bad(&error))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(&error))?;
-            if certificates.is_empty() {
-                return Err(bad(&"there is no PEM certificate in it").into());
-            }
-            http = http.tls_certs_merge(certificates);
-        }
-        let http = http.build().map_err(|error| {
-            let cause = root_cause(&error);
-            format!("no certificate authority to check {base} with ({cause}): give --ca FILE")
-        })?;
+        // Not even looked for with plain HTTP: a machine without any can still speak that.
+        http = if url.https {
+            http.tls_backend_preconfigured(tls(args.ca.as_deref())?)
+        } else {
+            http.tls_certs_only([])
+        };
+        let http = http.build().map_err(|error| format!("HTTP: {}", root_cause(&error)))?;
         let token = args.token.as_deref().filter(|token| !token.is_empty()).map(|token| {
-            let mut value = HeaderValue::from_str(token.trim())
-                .map_err(|_| "the token has characters that no token has: copy it again")?;
+            let place = |why| format!("--token or LITEFS_CLOUD_TOKEN: {why}");
+            let mut value = HeaderValue::from_str(field::token(token).map_err(place)?)?;
             value.set_sensitive(true);
-            Ok::<_, &str>(value)
+            Ok::<_, Box<dyn Error>>(value)
         });
-        let cluster = args.cluster.clone().filter(|cluster| !cluster.is_empty());
-        Ok(Client { http, base, token: token.transpose()?, cluster })
+        let cluster = args.cluster.as_deref().filter(|cluster| !cluster.is_empty());
+        let cluster = cluster.map(|cluster| {
+            let place = |why| format!("--cluster or LITEFS_CLOUD_CLUSTER: {why}");
+            cluster.parse::<ClusterName>().map_err(place)
+        });
+        Ok(Client { http, base, token: token.transpose()?, cluster: cluster.transpose()? })
     }
 
     /// A call that may take long; see [`Client::send`].
@@ -116,7 +116,7 @@ impl Client {
         if let Some(cluster) = &self.cluster
             && !query.iter().any(|(name, _)| *name == "cluster")
         {
-            request = request.query(&[("cluster", cluster)]);
+            request = request.query(&[("cluster", cluster.as_str())]);
         }
         match &self.token {
             Some(token) => request.header(AUTHORIZATION, token.clone()),
@@ -144,8 +144,10 @@ impl Client {
             return Ok(answer);
         }
         let status = answer.status();
-        let body = answer.bytes().await.unwrap_or_default();
-        Err(self.refused(status, &body).into())
+        let location = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+        let location = location.map(|to| said::clean(to, 100));
+        let body = error_body(answer).await;
+        Err(self.refused(status, location, &body).into())
     }
 
     /// Makes a short call and returns the JSON of its answer; null when that is empty.
@@ -176,10 +178,7 @@ impl Client {
             Some(rustls::Error::InvalidMessage(_)) => {
                 return format!("{base} does not speak TLS: give http:// instead of https://");
             }
-            Some(rustls::Error::InvalidCertificate(_)) => {
-                let hint = "give the authority that issued it with --ca FILE";
-                return format!("the certificate of {base} is not trusted ({cause}): {hint}");
-            }
+            Some(rustls::Error::InvalidCertificate(error)) => return wrong(base, error),
             Some(error) => return format!("no secure connection to {base}: {error}"),
         }
         if error.is_timeout() {
@@ -191,17 +190,24 @@ impl Client {
         format!("the connection to {base} broke ({cause}): try again")
     }
 
-    fn refused(&self, status: StatusCode, body: &[u8]) -> Refused {
+    fn refused(&self, status: StatusCode, location: Option<String>, body: &[u8]) -> Refused {
         #[derive(Deserialize)]
         struct Body {
             code: String,
             error: String,
         }
         let base = &self.base;
-        let Ok(Body { code, error }) = serde_json::from_slice(body) else {
-            let text = format!("{base} answered {status}: is --host a litevfs-cloud?");
+        let told = serde_json::from_slice(body).ok().filter(|told: &Body| !told.code.is_empty());
+        let Some(Body { code, error }) = told else {
+            let shown = [location.unwrap_or_default(), said::line_of(body)].join(" ");
+            let shown = shown.trim();
+            let shown = if shown.is_empty() { String::new() } else { format!(" ({shown})") };
+            let advice = said::of_a_front(status.as_u16());
+            let who = said::NOT_THE_SERVER;
+            let text = format!("{base} answered {status}{shown}{who}{advice}");
             return Refused { code: String::new(), text };
         };
+        let (code, error) = (said::clean(&code, 100), said::clean(&error, said::MAX_CHARS));
         let text = match code.as_str() {
             "EINVALIDAUTH" if self.token.is_none() => {
                 format!("{base} wants a token: set LITEFS_CLOUD_TOKEN or give --token")
@@ -218,6 +224,56 @@ impl Client {
         };
         Refused { code, text }
     }
+}
+
+/// The body of an error, as much of it as any error of the server has.
+async fn error_body(mut answer: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Ok(Some(piece))) = tokio::time::timeout(ANSWER_TIMEOUT, answer.chunk()).await {
+        body.extend_from_slice(&piece);
+        if body.len() > MAX_ERROR_LEN {
+            break;
+        }
+    }
+    body
+}
+
+/// Trusts what the system or the environment names, and the certificates of a file.
+fn tls(more: Option<&Path>) -> Done<ClientConfig> {
+    let loaded = certificate::load(|name| std::env::var(name).ok());
+    let roots = match more {
+        // That may be all there is.
+        Some(path) => with_file(loaded.unwrap_or_else(|_| RootCertStore::empty()), path)?,
+        None => loaded.map_err(|error| format!("{error}, or give --ca FILE"))?,
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::new(roots, provider.signature_verification_algorithms);
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+fn with_file(mut roots: RootCertStore, path: &Path) -> Done<RootCertStore> {
+    let bad = |error: &dyn std::fmt::Display| format!("--ca {}: {error}", path.display());
+    let pem = std::fs::read(path).map_err(|error| bad(&error))?;
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(certificate.map_err(|error| bad(&error))?).map_err(|error| bad(&error))?;
+    }
+    if roots.len() == before {
+        return Err(bad(&"there is no PEM certificate in it").into());
+    }
+    Ok(roots)
+}
+
+/// What to say of a certificate that does not count.
+fn wrong(base: &str, error: &CertificateError) -> String {
+    let (what, would_trust_help) = certificate::describe(error);
+    let hint =
+        if would_trust_help { ": give it, or the CA that signed it, with --ca FILE" } else { "" };
+    format!("the certificate of {base} {what}{hint}")
 }
 
 /// The error of TLS that an error comes from.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use litevfs::peer::field;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -24,7 +25,8 @@ pub(super) async fn under_lease<T>(
 ) -> Done<T> {
     let query = [("db", db), ("duration", DURATION_MS)];
     let lease = client.ask(Method::POST, "/lease", &query).await?;
-    let id = lease.get("id").and_then(Value::as_str).ok_or("the server granted no lease")?;
+    let id = lease.get("id").and_then(Value::as_str).filter(|id| field::is_id(id));
+    let id = id.ok_or("the server granted no usable lease")?;
     let done = tokio::select! {
         done = work(id) => done,
         lost = keep(client, db, id) => Err(lost),

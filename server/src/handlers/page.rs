@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,12 +24,18 @@ use crate::error::ApiError;
 use crate::key::DbKey;
 use crate::offload::offload;
 use crate::page_list::PageList;
-use crate::store::{Database, Error, Frames};
+use crate::store::{At, Database, Error, Frames};
 
 /// The most pages a request may ask for as JSON.
 const MAX_PAGES: u64 = 1024;
 /// A request for no more pages is one of a client that misses one, and asks for it first.
 const SMALL: u64 = 128;
+/// Pages at a position are the same for good: the position has a checksum of all of them. The asker may
+/// keep them, for a day, so that what was damaged on the way does not stay for ever. No one else may: they
+/// are for whoever has the token.
+const LASTING: HeaderValue = HeaderValue::from_static("private, max-age=86400, immutable");
+/// What the answer depends on beside the URL: the token may say which cluster is meant.
+const DEPENDS_ON: &str = "accept, authorization";
 /// The media type of page frames.
 pub(super) const FRAMES: &str = "application/vnd.litevfs.pages";
 
@@ -47,15 +53,20 @@ pub(crate) async fn pages(
         as_frames: accepts_frames(&headers),
     };
     asked.check()?;
+    let is_lasting = matches!(at, At::Pos(_));
     let (database, pos) = at_moment(&app, &key, at).await?;
-    match answer(&app, &key, database, pos, &asked).await {
+    let mut answer = match answer(&app, &key, database, pos, &asked).await {
         // This server is far behind what others did.
         Err(Error::Replaced) => {
             let database = current(&app, &key).await?;
-            Ok(answer(&app, &key, database, pos, &asked).await?)
+            answer(&app, &key, database, pos, &asked).await?
         }
-        answer => Ok(answer?),
+        answer => answer?,
+    };
+    if is_lasting {
+        answer.headers_mut().insert(CACHE_CONTROL, LASTING);
     }
+    Ok(answer)
 }
 
 /// What a request asks for.
@@ -121,8 +132,11 @@ async fn answer(
         let body = offload(len_bytes, move || json(&pgnos, &pages, len_bytes)).await?;
         ("application/json", body.into())
     };
-    let headers: [(HeaderName, String); 3] =
-        [(CONTENT_TYPE, media_type.to_owned()), (POS, pos.to_string()), (VARY, ACCEPT.to_string())];
+    let headers: [(HeaderName, String); 3] = [
+        (CONTENT_TYPE, media_type.to_owned()),
+        (POS, pos.to_string()),
+        (VARY, DEPENDS_ON.to_owned()),
+    ];
     Ok((headers, body).into_response())
 }
 

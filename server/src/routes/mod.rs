@@ -2,6 +2,7 @@
 
 mod around;
 mod body;
+mod caching;
 mod cors;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -23,39 +24,50 @@ use crate::handlers::{
 pub use around::Peer;
 pub use cors::Origins;
 
+/// Every call there is.
+fn calls() -> [(&'static str, MethodRouter<Arc<App>>); 21] {
+    [
+        (around::HEALTH, get(watch::health)),
+        ("/metrics", get(watch::metrics)),
+        ("/", get(site::index)),
+        ("/page/{file}", get(site::file)),
+        ("/status", get(status::status)),
+        ("/info", get(info::info)),
+        ("/pos", get(info::positions)),
+        ("/db/tx", post(tx::push)),
+        ("/db/group", post(group::push).get(group::outcome).delete(group::abort)),
+        ("/db/snapshot", get(snapshot::snapshot)),
+        ("/db/page", get(page::pages)),
+        ("/db/open", get(open::open)),
+        ("/db/sync", get(sync::one)),
+        ("/sync", post(sync::several)),
+        ("/db/upload", post(upload::upload)),
+        ("/db/info", get(restore::info)),
+        ("/db/restore/check", get(restore::check)),
+        ("/db/restore", post(restore::restore)),
+        ("/db", delete(restore::delete)),
+        ("/clusters", get(clusters::list).post(clusters::create).delete(clusters::delete)),
+        ("/lease", post(lease::acquire).delete(lease::release)),
+    ]
+}
+
 /// All calls, for clients and for pages of these origins.
 pub fn router(app: Arc<App>, origins: &Origins) -> Router {
-    let calls = Router::new()
-        .route(around::HEALTH, get(watch::health))
-        .route("/metrics", get(watch::metrics))
-        .route("/", get(site::index))
-        .route("/page/{file}", get(site::file))
-        .route("/status", get(status::status))
-        .route("/info", get(info::info))
-        .route("/pos", get(info::positions))
-        .route("/db/tx", post(tx::push))
-        .route("/db/group", post(group::push).get(group::outcome).delete(group::abort))
-        .route("/db/snapshot", get(snapshot::snapshot))
-        .route("/db/page", get(page::pages))
-        .route("/db/open", get(open::open))
-        .route("/db/sync", get(sync::one))
-        .route("/sync", post(sync::several))
-        .route("/db/upload", post(upload::upload))
-        .route("/db/info", get(restore::info))
-        .route("/db/restore/check", get(restore::check))
-        .route("/db/restore", post(restore::restore))
-        .route("/db", delete(restore::delete))
-        .route("/clusters", get(clusters::list).post(clusters::create).delete(clusters::delete))
-        .route("/lease", post(lease::acquire).delete(lease::release))
+    let router = calls()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let router = router
         .fallback(unknown_call)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), around::around))
         .with_state(app);
-    // Outermost, so that a page can read a refusal too.
-    match cors::layer(origins) {
-        Some(layer) => calls.layer(layer),
-        None => calls,
-    }
+    // Around the rest, so that a page can read a refusal too.
+    let router = match cors::layer(origins) {
+        Some(layer) => router.layer(layer),
+        None => router,
+    };
+    // Outermost, so that nothing is without it.
+    router.layer(middleware::map_response(caching::forbid))
 }
 
 /// What a connection too many is told; only the server's health can be asked for there.
@@ -63,6 +75,7 @@ pub fn turn_away(app: Arc<App>) -> Router {
     Router::new()
         .route(around::HEALTH, get(watch::health))
         .fallback(too_many_connections)
+        .layer(middleware::map_response(caching::forbid))
         .with_state(app)
 }
 

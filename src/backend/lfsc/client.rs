@@ -14,11 +14,12 @@ use crate::backend::{
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Method, Response, Transport};
+use crate::peer::{field, said};
 use crate::sys;
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -38,8 +39,6 @@ const LEASE_WAITERS: &str = "Lfsc-Lease-Waiters";
 const LEASE_DURATION: &str = "Lfsc-Lease-Duration";
 /// The position that an answer is from.
 const POS: &str = "Litevfs-Pos";
-/// The longest lease id to take.
-const MAX_LEASE_ID_LEN: usize = 128;
 
 /// A LiteFS Cloud server.
 pub struct LfscClient {
@@ -178,7 +177,7 @@ impl Backend for LfscClient {
             "committed" => Ok(GroupOutcome::Committed),
             "aborted" => Ok(GroupOutcome::Aborted),
             other => {
-                let shown: String = other.chars().take(40).collect();
+                let shown = said::clean(other, 40);
                 Err(self.exchange.bad_answer(WHAT, &format!("'{shown}' is no outcome")))
             }
         }
@@ -205,9 +204,7 @@ impl Backend for LfscClient {
         })?;
         let pos = answer.header(POS).and_then(|pos| pos.trim().parse().ok());
         let answer: LeaseResponse = self.exchange.json("POST /lease", &answer.body)?;
-        let usable = (1..=MAX_LEASE_ID_LEN).contains(&answer.id.len())
-            && answer.id.bytes().all(|b| b.is_ascii_graphic());
-        if !usable {
+        if !field::is_id(&answer.id) {
             return Err(self.exchange.bad_answer("POST /lease", "the lease id is unusable"));
         }
         Ok(Granted { id: answer.id, pos })

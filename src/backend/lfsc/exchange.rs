@@ -1,12 +1,13 @@
 //! One exchange with the server: URL, headers, time limits, retries; and errors that say what happened.
 
-use super::wire::error_of;
+use super::wire::{ErrorResponse, error_of};
 use crate::backend::traffic::{Ledger, Traffic};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::retry::{self, AWAY_MS, Away, Patience, is_overloaded};
 use crate::http::retry_after;
 use crate::http::{Body, Method, Request, Response, Transport, TransportError};
+use crate::peer::{field, said};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
 use alloc::borrow::ToOwned;
@@ -36,8 +37,9 @@ const HURRIED_TIMEOUT_MS: u64 = 5_000;
 const HURRIED_AWAY_MS: u64 = 400;
 /// Bytes of an error's body to read.
 const MAX_ERROR_LEN: usize = 4096;
-/// The longest instance id to repeat.
-const MAX_INSTANCE_LEN: usize = 128;
+/// What to do where nobody named a server.
+const NO_HOST: &str = "; LITEFS_CLOUD_HOST is not set, and this service, which is meant then, was \
+                       switched off: set it to the URL of your own server";
 
 /// A call of the API.
 pub struct Call<'a> {
@@ -268,7 +270,8 @@ impl Exchange {
             true => ErrorKind::Away,
             false => ErrorKind::BadAnswer,
         };
-        let text = format!("{}: {what}: {}", self.host(), error.reason);
+        let mut text = format!("{}: {what}: {}", self.host(), error.reason);
+        text.push_str(self.no_host());
         Failure {
             error: Error::new(kind, text),
             code: String::new(),
@@ -279,17 +282,43 @@ impl Exchange {
         }
     }
 
-    /// The failure for an answer that says no.
-    fn refusal<B>(&self, what: &str, answer: &Response<B>, body: &[u8]) -> Failure {
-        let (host, status) = (self.host(), answer.status);
-        let told = error_of(body);
-        let mut text = format!("{host}: {what}: status {status}");
-        for part in [&told.code, &told.db, &told.error].into_iter().flatten() {
+    fn no_host(&self) -> &'static str {
+        if self.config.is_default_host { NO_HOST } else { "" }
+    }
+
+    /// What an answer that says no is about. Without an error code it is not the server's, and what it
+    /// says is worth less than what its status means.
+    fn explain(
+        &self,
+        what: &str,
+        status: u16,
+        location: Option<&str>,
+        told: &ErrorResponse,
+    ) -> String {
+        let mut text = format!("{}: {what}: status {status}", self.host());
+        let is_front = told.code.is_none();
+        let location = location.filter(|_| is_front).map(|location| said::clean(location, 100));
+        let (before, after) = if is_front { (" (", ")") } else { (" ", "") };
+        for part in [&told.code, &told.db, &told.error, &location].into_iter().flatten() {
             if !part.is_empty() {
-                let _ = write!(text, " {part}");
+                let part = part.replace(self.config.token.reveal(), "(token)");
+                for piece in [before, &part, after] {
+                    text.push_str(piece);
+                }
             }
         }
-        let mut text = text.replace(self.config.token.reveal(), "(token)");
+        if is_front {
+            for piece in [said::NOT_THE_SERVER, said::of_a_front(status), self.no_host()] {
+                text.push_str(piece);
+            }
+        }
+        text
+    }
+
+    /// The failure for an answer that says no.
+    fn refusal<B>(&self, what: &str, answer: &Response<B>, body: &[u8]) -> Failure {
+        let (status, told) = (answer.status, error_of(body));
+        let mut text = self.explain(what, status, answer.header("Location"), &told);
         let (code, db) = (told.code.unwrap_or_default(), told.db);
         let is_refused = code == RATE_LIMIT || retry_after::told(answer).is_refused;
         let fail = |kind, code, maybe_applied, text: String| Failure {
@@ -309,10 +338,9 @@ impl Exchange {
         }
         let (kind, advice) = match (status, code.as_str()) {
             (_, "EPOSMISMATCH") => (ErrorKind::PosMismatch, "; run the transaction again"),
-            (401 | 403, _) => {
+            (401 | 403, code) if !code.is_empty() => {
                 (ErrorKind::Refused, "; check token and cluster, LITEFS_CLOUD_... or in the URI")
             }
-            (300..=399, _) => (ErrorKind::Refused, "; check LITEFS_CLOUD_HOST, or host in the URI"),
             _ => (ErrorKind::Refused, ""),
         };
         text.push_str(advice);
@@ -320,10 +348,7 @@ impl Exchange {
     }
 
     fn remember_instance<B>(&self, response: &Response<B>) {
-        let usable = |id: &&str| {
-            (1..=MAX_INSTANCE_LEN).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
-        };
-        if let Some(id) = response.header(INSTANCE_FROM_SERVER).filter(usable) {
+        if let Some(id) = response.header(INSTANCE_FROM_SERVER).filter(|id| field::is_id(id)) {
             let mut instance = self.instance.lock();
             if instance.as_deref() != Some(id) {
                 *instance = Some(id.to_owned());
@@ -431,3 +456,7 @@ fn percent_encode(text: &str, url: &mut String) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

@@ -2,8 +2,8 @@
 
 use super::named::Named;
 use crate::backend::{Change, ChangedPages, GroupTx};
+use crate::peer::said;
 use crate::types::{DbName, Pgno, Pos};
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -145,13 +145,17 @@ pub struct ErrorResponse {
     pub db: Option<String>,
 }
 
-/// An error's body, or what can be shown of a body that is not JSON.
+/// An error's body, fit to be shown; of one without a code, which is not the server's, what can be.
 pub fn error_of(body: &[u8]) -> ErrorResponse {
     let text = core::str::from_utf8(body).unwrap_or_default();
-    miniserde::json::from_str(text).unwrap_or_else(|_| {
-        let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
-        ErrorResponse { code: None, error: Some(shown.trim().to_owned()), db: None }
-    })
+    let told = miniserde::json::from_str(text).ok();
+    match told.filter(|told: &ErrorResponse| told.code.as_ref().is_some_and(|c| !c.is_empty())) {
+        Some(ErrorResponse { code, error, db }) => {
+            let clean = |text: Option<String>| text.map(|text| said::clean(&text, said::MAX_CHARS));
+            ErrorResponse { code: clean(code), error: clean(error), db: clean(db) }
+        }
+        None => ErrorResponse { code: None, error: Some(said::line_of(body)), db: None },
+    }
 }
 
 #[cfg(test)]
@@ -217,10 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn errors_that_are_not_json_are_shown_in_part() {
+    fn errors_are_shown_clean_and_in_part() {
         let text = |body| error_of(body).error.unwrap_or_default();
-        assert_eq!(text(b"<html>\r\nBad Gateway"), "<html>Bad Gateway");
+        assert_eq!(text(b"<html>\r\nBad Gateway"), "");
+        assert_eq!(text(b"no healthy upstream\n"), "no healthy upstream");
         assert_eq!(text(&[0xff, 0xfe]), "");
+        assert!(error_of(br#"{"message":"Forbidden"}"#).code.is_none());
+        assert!(error_of(br#"{"code":"","error":"x"}"#).code.is_none());
+        assert_eq!(text(br#"{"code":"EX","error":"a\u001b[2Jb\u0000\nc"}"#), "ab c");
         let error = error_of(br#"{"code":"EX","error":"why","db":"a"}"#);
         assert_eq!(
             [error.code, error.error, error.db].map(Option::unwrap),

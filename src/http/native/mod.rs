@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `dial`, `race` | addresses, and a connection to the first that answers |
 //! | `socket` | a connection on which nothing lasts past a deadline |
-//! | `tls`, `roots` | encryption, and whose certificates count |
+//! | `tls` | encryption |
 //! | `line` | a connection with what was read from it and not yet used |
 //! | `pool` | the lines that wait for the next request |
 //! | `head`, `body` | the parts of an answer |
@@ -15,8 +15,6 @@ mod head;
 mod line;
 mod pool;
 mod race;
-#[cfg(feature = "tls")]
-mod roots;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -53,6 +51,8 @@ const MAX_INTERIM_HEADS: usize = 8;
 const LEAST_PATIENCE_MS: u64 = 800;
 /// What a line takes at least of a body.
 const LEAST_BYTES_PER_MS: u64 = 64;
+/// Fronts refuse requests of nobody.
+const USER_AGENT: &str = concat!("litevfs/", env!("CARGO_PKG_VERSION"));
 /// A proxy wants to know who asks.
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
 
@@ -191,6 +191,7 @@ impl NativeTransport {
 
     /// The header of a request, its end included.
     fn head(&self, request: &Request) -> Outcome<Vec<u8>> {
+        request.check()?;
         let strange = || lasting("the request is not for this server");
         let path = request.url.strip_prefix(&self.origin).ok_or_else(strange)?;
         let mut head = String::new();
@@ -201,6 +202,7 @@ impl NativeTransport {
         head.push_str(if path.is_empty() { "/" } else { path });
         head.push_str(" HTTP/1.1");
         push_field(&mut head, "Host", &self.authority);
+        push_field(&mut head, "User-Agent", USER_AGENT);
         for (name, value) in &request.headers {
             push_field(&mut head, name, value);
         }
@@ -246,6 +248,7 @@ impl NativeTransport {
         let authority = self.server.authority();
         let mut head = format!("CONNECT {authority} HTTP/1.1");
         push_field(&mut head, "Host", &authority);
+        push_field(&mut head, "User-Agent", USER_AGENT);
         push_authorization(&mut head, proxy);
         head.push_str("\r\n\r\n");
         let mut line = Line::new(Stream::Plain(socket));

@@ -185,3 +185,26 @@ fn what_takes_too_long_fails_in_time() {
     let error = script.transport().send(&request).unwrap_err();
     assert_eq!((error.maybe_sent, error.reason.as_str()), (false, "connection refused"));
 }
+
+#[test]
+fn nothing_that_leaves_its_line_is_sent() {
+    let script = Script::new(Vec::new());
+    let transport = script.transport();
+    let request = |url: &str, value: &str| Request {
+        url: format!("{}{url}", script.base),
+        headers: vec![("Lfsc-Lease-Id", value.to_string())],
+        ..script.request(Method::Get)
+    };
+    for (url, value) in [
+        ("/db\r\nX-Evil: 1", "id"),
+        ("/d b", "id"),
+        ("/db", "id\r\nX-Evil: 1"),
+        ("/db", "id\nX-Evil: 1"),
+        ("/db", "\u{e9}"),
+    ] {
+        let error = transport.send(&request(url, value)).unwrap_err();
+        assert!(!error.retryable && !error.maybe_sent, "{url:?} {value:?}");
+        assert!(error.reason.contains("can't be sent"), "{}", error.reason);
+    }
+    assert!(script.connections().is_empty());
+}

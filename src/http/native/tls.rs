@@ -1,14 +1,14 @@
 //! TLS over a connection, as client: 1.2 and 1.3, by rustls with ring.
 
-use super::roots;
 use super::socket::{Socket, cut, describe, lasting};
+use crate::certificate::{self, Verifier};
 use crate::http::TransportError;
 use crate::sys;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::SigningKey;
-use rustls::{CertificateError, ClientConfig, ClientConnection, Error};
+use rustls::{ClientConfig, ClientConnection, Error};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const SESSIONS: usize = 256;
 
 /// What connections have in common, and the certificates that it trusts.
-static SHARED: sys::Mutex<Option<(roots::Source, Arc<ClientConfig>)>> = sys::Mutex::new(None);
+static SHARED: sys::Mutex<Option<(certificate::Source, Arc<ClientConfig>)>> = sys::Mutex::new(None);
 
 /// A connection whose handshake is over.
 pub struct Tls {
@@ -28,7 +28,7 @@ pub struct Tls {
 /// What all connections of the process have in common: also the sessions, so that another token's first
 /// connection to a server needs no new handshake. Made anew where other certificates are to be trusted.
 pub fn config() -> Result<Arc<ClientConfig>, TransportError> {
-    let source = roots::source();
+    let source = certificate::source(sys::env_var);
     let mut shared = SHARED.lock();
     if let Some((known, config)) = &*shared
         && *known == source
@@ -42,11 +42,14 @@ pub fn config() -> Result<Arc<ClientConfig>, TransportError> {
 
 /// Reads the certificates that are trusted.
 fn read_config() -> Result<Arc<ClientConfig>, TransportError> {
-    let roots = roots::load()?;
+    let roots = certificate::load(sys::env_var).map_err(lasting)?;
     let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+    let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(Arc::new(provider));
     let builder = builder.with_safe_default_protocol_versions().map_err(describe_tls)?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let verifier = Verifier::new(roots, algorithms);
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = builder.with_no_client_auth();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(Arc::new(config))
 }
@@ -129,32 +132,21 @@ impl Tls {
 
 /// What does not hold now does not hold in a second either.
 fn describe_tls(error: Error) -> TransportError {
-    use CertificateError as C;
-    let reason = match error {
-        Error::InvalidCertificate(error) => match error {
-            C::Expired | C::ExpiredContext { .. } => "has expired",
-            C::NotValidYet | C::NotValidYetContext { .. } => {
-                "is not valid yet; is the clock right?"
+    match error {
+        Error::InvalidCertificate(error) => {
+            let (what, would_trust_help) = certificate::describe(&error);
+            let mut reason = format!("the server's certificate {what}");
+            if would_trust_help {
+                reason
+                    .push_str("; to trust it, or a CA of your own, set SSL_CERT_FILE to its file");
             }
-            C::NotValidForName | C::NotValidForNameContext { .. } => "is for another host name",
-            // The second one where somebody of the issuer's name is trusted.
-            C::UnknownIssuer | C::BadSignature => {
-                "is signed by nobody whom this machine trusts; \
-                 to trust a CA of your own, set SSL_CERT_FILE to its certificate"
-            }
-            C::Revoked => "was revoked",
-            _ => "can't be verified",
-        },
+            lasting(reason)
+        }
         Error::AlertReceived(alert) => {
-            return lasting(format!("TLS: the server gave up with alert {}", u8::from(alert)));
+            lasting(format!("TLS: the server gave up with alert {}", u8::from(alert)))
         }
-        Error::PeerIncompatible(_) => {
-            return lasting("TLS: the server has no TLS 1.2 or 1.3 that suits");
-        }
-        Error::InvalidMessage(_) => {
-            return lasting("TLS: the answer is not TLS; is it an http:// server?");
-        }
-        _ => return lasting("TLS: the server's messages can't be used"),
-    };
-    lasting(format!("the server's certificate {reason}"))
+        Error::PeerIncompatible(_) => lasting("TLS: the server has no TLS 1.2 or 1.3 that suits"),
+        Error::InvalidMessage(_) => lasting("TLS: the answer is not TLS; is it an http:// server?"),
+        _ => lasting("TLS: the server's messages can't be used"),
+    }
 }

@@ -4,9 +4,6 @@
 //! (folders of such files with names like `5ed36f99.0`, with colons between); without these, the first of
 //! the places where systems keep them.
 
-use super::socket::lasting;
-use crate::http::TransportError;
-use crate::sys;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -27,9 +24,9 @@ const BUNDLES: [&str; 6] = [
 /// Where certificates are read from, and when that was written last.
 pub type Source = ([Option<String>; 2], Option<SystemTime>);
 
-/// What [`load`] would read now.
-pub fn source() -> Source {
-    let (file, folders) = (sys::env_var("SSL_CERT_FILE"), sys::env_var("SSL_CERT_DIR"));
+/// What [`load`] would read now, by the variables of the environment.
+pub fn source(var: impl Fn(&str) -> Option<String>) -> Source {
+    let (file, folders) = (var("SSL_CERT_FILE"), var("SSL_CERT_DIR"));
     let written = |path: &str| fs::metadata(path).and_then(|file| file.modified()).ok();
     let when = match &file {
         Some(path) => written(path),
@@ -38,14 +35,14 @@ pub fn source() -> Source {
     ([file, folders], when)
 }
 
-/// Reads all of them.
-pub fn load() -> Result<RootCertStore, TransportError> {
-    let named = |name: &str| sys::env_var(name).filter(|value| !value.is_empty());
+/// Reads all of them, by the variables of the environment; or says why there is none.
+pub fn load(var: impl Fn(&str) -> Option<String>) -> Result<RootCertStore, String> {
+    let named = |name: &str| var(name).filter(|value| !value.is_empty());
     let mut roots = RootCertStore::empty();
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
     let is_named = file.is_some() || folders.is_some();
     if let Some(path) = file {
-        let pem = fs::read(&path).map_err(|e| lasting(format!("SSL_CERT_FILE: {path}: {e}")))?;
+        let pem = fs::read(&path).map_err(|e| format!("SSL_CERT_FILE: {path}: {e}"))?;
         add(&mut roots, &pem);
     }
     let folders = folders.unwrap_or_default();
@@ -62,11 +59,10 @@ pub fn load() -> Result<RootCertStore, TransportError> {
     }
     match roots.is_empty() {
         false => Ok(roots),
-        true if is_named => Err(lasting("SSL_CERT_FILE and SSL_CERT_DIR name no certificates")),
-        true => Err(lasting(
-            "this machine has no certificates to trust: \
-             install its package ca-certificates, or set SSL_CERT_FILE to a file of them (PEM)",
-        )),
+        true if is_named => Err("SSL_CERT_FILE and SSL_CERT_DIR name no certificates".into()),
+        true => Err("this machine has no certificates to trust: \
+                     install its package ca-certificates, or set SSL_CERT_FILE to a file of them (PEM)"
+            .into()),
     }
 }
 
