@@ -107,7 +107,7 @@ def export_writes_through():
             if target != fifo:
                 target.symlink_to("fifo")
             read = []
-            reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()))
+            reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()), daemon=True)
             reader.start()
             ok(server, "export", "db", target)
             reader.join(LIMIT_S)
@@ -300,12 +300,12 @@ def feed(descriptor, data):
 
 def several_exports_at_once():
     """Each success leaves a whole file; one that is killed in the middle takes nothing from another."""
-    with served(5000) as (folder, server, whole):
+    with served(3000) as (folder, server, whole):
         target = folder / "target"
         command = [*COMMAND, "export", "db", target, "--force"]
         more = {"env": environment(server), "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
                 "stderr": subprocess.PIPE}
-        for _ in range(5):
+        for _ in range(3):
             running = [subprocess.Popen(command, **more) for _ in range(4)]
             for process in running:
                 _, text = process.communicate(timeout=LIMIT_S)
