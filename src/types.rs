@@ -241,13 +241,13 @@ fn parse_hex16(text: &str) -> Option<u64> {
     if digits { u64::from_str_radix(text, 16).ok() } else { None }
 }
 
-/// A database name: 1 to 256 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.
+/// A database name: 1 to 255 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DbName(String);
 
 impl DbName {
-    /// The longest name, in bytes.
-    pub const MAX_LEN: usize = 256;
+    /// The longest name, in bytes: a folder's, on every usual file system and in MinIO.
+    pub const MAX_LEN: usize = 255;
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -266,7 +266,7 @@ impl FromStr for DbName {
 
     fn from_str(text: &str) -> Result<DbName, ParseError> {
         check_name(text, DbName::MAX_LEN).map(DbName).ok_or(ParseError(
-            "a database name is 1 to 256 characters of A-Z a-z 0-9 _ . - and does not start with a dot",
+            "a database name is 1 to 255 characters of A-Z a-z 0-9 _ . - and does not start with a dot",
         ))
     }
 }
@@ -360,8 +360,9 @@ mod tests {
         for bad in ["", ".", "..", ".a", "a/b", "a b", "a\0", "\u{e4}"] {
             assert!(bad.parse::<DbName>().is_err(), "{bad}");
         }
-        assert!("x".repeat(256).parse::<DbName>().is_ok());
-        assert!("x".repeat(257).parse::<DbName>().is_err());
+        assert!("x".repeat(255).parse::<DbName>().is_ok());
+        let error = "x".repeat(256).parse::<DbName>().unwrap_err();
+        assert!(error.to_string().contains(&DbName::MAX_LEN.to_string()), "{error}");
         assert!("x".repeat(33).parse::<ClusterName>().is_err());
     }
 }

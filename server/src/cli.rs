@@ -1,6 +1,7 @@
 //! The command line: `serve` is the server, the other verbs but `token` are clients of one.
 
 mod again;
+mod check;
 mod client;
 mod clusters;
 mod export;
@@ -10,7 +11,9 @@ mod output;
 mod progress;
 mod restore;
 mod source;
+mod stop;
 mod table;
+mod target;
 mod times;
 mod token;
 mod views;
@@ -94,7 +97,11 @@ fn serve(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
 
 /// Runs a verb that asks a server. One thread will do: it waits for one thing at a time.
 fn ask(verb: impl Future<Output = client::Done>) -> client::Done {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(verb)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(verb);
+    // What still blocks is waited for no longer: the program ends.
+    runtime.shutdown_background();
+    done
 }
 
 /// Logs to stderr what `RUST_LOG` asks for: a level, or a list of `module=level`.

@@ -114,7 +114,6 @@ impl From<store::Error> for ApiError {
             Error::NoTimestamp(_) => (StatusCode::NOT_FOUND, "ENOTIMESTAMP"),
             Error::ClusterInUse => (StatusCode::CONFLICT, "ECLUSTERINUSE"),
             Error::NoPage(_) => (StatusCode::NOT_FOUND, "ENOPAGE"),
-            Error::BadName(_) => (StatusCode::BAD_REQUEST, "EBADDB"),
             Error::PosMismatch(_) => (StatusCode::CONFLICT, "EPOSMISMATCH"),
             Error::BadFormat(_) => (unprocessable, "EBADFORMAT"),
             Error::LastTxid => (unprocessable, "ELASTTXID"),

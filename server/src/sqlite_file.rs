@@ -64,6 +64,11 @@ impl SqliteFile {
         Ok(SqliteFile { page_size, claimed: size })
     }
 
+    /// The most bytes that the file's content has.
+    pub fn most_bytes(&self) -> u64 {
+        self.claimed.map_or(u64::MAX, |pages| self.page_size.bytes_of(pages))
+    }
+
     /// How many pages a file of that length holds, all of them whole and none too many.
     pub fn pages(&self, len: u64) -> Result<u64, BadFile> {
         let page_len = u64::from(self.page_size.bytes());

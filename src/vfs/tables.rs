@@ -240,9 +240,13 @@ pub unsafe extern "C" fn x_full_pathname(
             // `xOpen` will say so.
             Err(_) => path.into(),
         };
-        let room = usize::try_from(n_out).unwrap_or(0);
+        // "-journal" must fit behind it, or SQLite refuses it without a word.
+        let room = usize::try_from(n_out).unwrap_or(0).saturating_sub(8);
         if full_name.len() >= room {
-            log!(Error, "open: the database name is too long: at most {} bytes", DbName::MAX_LEN);
+            // A name too long, as the tag behind it is not: the text is the one of `xOpen`.
+            if let Err(error) = database_name(path) {
+                log!(Error, "open: {error}");
+            }
             return ffi::SQLITE_CANTOPEN;
         }
         // SAFETY: `z_out` has `n_out` bytes, which is more than the name has.

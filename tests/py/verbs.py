@@ -190,7 +190,7 @@ def import_refuses():
             (folder / name).write_bytes(content)
             contains(name, refused(server, "import", folder / name, "db"), str(folder / name), why)
         contains("missing", refused(server, "import", folder / "nothing", "db"), "No such file")
-        contains("folder", refused(server, "import", folder, "db"), "not a file")
+        contains("folder", refused(server, "import", folder, "db"), "is a folder")
         busy = sqlite3.connect(good, isolation_level=None)
         busy.execute("BEGIN EXCLUSIVE")
         contains("busy", refused(server, "import", good, "db"), "locked")
@@ -304,7 +304,7 @@ def export_replaces_nothing_unasked():
         contains("folder", refused(server, "export", "db", folder / "no" / "x"), "No such file")
         damaged = path.read_bytes()[:4096] + os.urandom(4096) + path.read_bytes()[8192:]
         (folder / "damaged").write_bytes(damaged)
-        ok(server, "import", folder / "damaged", "damaged")
+        ok(server, "import", folder / "damaged", "damaged", "--no-check")
         contains("damaged", refused(server, "export", "damaged", folder / "y"), "--no-check")
         ok(server, "export", "damaged", folder / "y", "--no-check")
         check((folder / "y").read_bytes() == damaged, "--no-check: another file came out")
@@ -391,7 +391,8 @@ def lists_and_their_json():
         contains("no database", ok(server, "list"), "import")
         path = database(folder / "file", 200)
         size = path.stat().st_size
-        equal("import", as_json(server, "import", path, "a"), {"name": "a", "txID": "0000000000000001", "bytes": size})
+        equal("import", as_json(server, "import", path, "a"), 
+              {"name": "a", "txID": "0000000000000001", "bytes": size, "damage": None})
         ok(server, "import", path, "b")
         pos = server.position("a")
         equal("list", as_json(server, "list"), [{"name": "a", "pos": pos}, {"name": "b", "pos": server.position("b")}])

@@ -210,6 +210,10 @@ fn edit(
     // A link is followed once, here: what it points to is replaced, not the link.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let failed = |what| move |source| FileError::Io { path: path.to_owned(), what, source };
+    // Before anything is made beside it: a device's name, say, is not to become a file's.
+    if target.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(failed("changing it")(io::Error::other("it is not a file: name one")));
+    }
     let _lock = lock(&target).map_err(failed("locking it"))?;
     let old = read_text(&target)?.unwrap_or_default();
     // What cannot be read cannot be changed either: the server would not take the result.

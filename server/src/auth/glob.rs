@@ -5,9 +5,6 @@ use std::str::FromStr;
 
 use litevfs::types::DbName;
 
-/// The longest pattern, in bytes.
-const MAX_LEN: usize = 256;
-
 /// A pattern for database names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob(String);
@@ -24,9 +21,9 @@ impl FromStr for Glob {
 
     fn from_str(text: &str) -> Result<Glob, &'static str> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-*?".contains(&b);
-        if text.is_empty() || text.len() > MAX_LEN || !text.bytes().all(allowed) {
+        if text.is_empty() || text.len() > DbName::MAX_LEN || !text.bytes().all(allowed) {
             return Err("a database pattern is a database name in which * stands for any \
-                        characters and ? for any one, up to 256 characters");
+                        characters and ? for any one, up to 255 characters");
         }
         Ok(Glob(text.to_owned()))
     }

@@ -1,27 +1,32 @@
 //! `litevfs-cloud export`: a database, as it is or was, as a SQLite file.
 //!
-//! The file gets its name when it is complete, checked and synced; until then it is `FILE.partial`.
+//! A file gets its name when it is complete, checked and synced: [`super::target`] says where else it goes.
 
-use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::Args;
 use litevfs::types::{DbName, Txid};
 use reqwest::{Method, Response};
-use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
+use super::check::{Finding, check, open_still};
 use super::client::{Client, Done, ServerArgs};
 use super::output;
 use super::progress::Progress;
-use super::source::beside;
-use super::table::bytes;
+use super::stop::Stop;
+use super::table;
+use super::target::Target;
 use super::times::{self, Time};
 
 /// The longest wait for the next bytes.
 const STALL_LIMIT: Duration = Duration::from_secs(120);
+/// The longest wait for whoever reads from a pipe. The server would wait no longer either.
+const READER_LIMIT: Duration = Duration::from_secs(60);
 
 /// The arguments of `export`.
 #[derive(Args)]
@@ -52,29 +57,36 @@ pub(super) struct ExportArgs {
 /// Runs the verb.
 pub(super) async fn run(args: ExportArgs) -> Done {
     let client = Client::new(&args.server)?;
-    let to_stdout = args.file.as_os_str() == "-";
-    if to_stdout && io::stdout().is_terminal() {
-        return Err("a SQLite file is not for a terminal: give a file, or pipe it".into());
-    }
-    if !to_stdout && !args.force {
-        refuse_existing(&args.file)?;
-    }
-    let answer = ask(&client, &args).await?;
-    let pos = answer.headers().get("litevfs-pos").and_then(|pos| pos.to_str().ok());
-    let pos = pos.map(str::to_owned);
-    let db = args.name.as_str();
-    let progress = Progress::new(&format!("exporting {db}"), answer.content_length(), args.verbose);
-    let len = if to_stdout {
-        receive(&client, answer, &mut io::stdout().lock(), progress).await?
-    } else {
-        to_file(&client, answer, &args, progress).await?
+    // A FIFO is waited for here, and no signal is listened to yet.
+    let target = Target::open(&args.file, args.force)?;
+    let is_stdout = matches!(target, Target::Stream { is_stdout: true, .. });
+    let done = match target {
+        // What a signal does to it is for whoever reads there to see.
+        Target::Stream { file, .. } => to_stream(&client, &args, file).await?,
+        Target::Place(place) => {
+            let mut stop = Stop::listen();
+            let mut disk = Disk(place.file());
+            let received = tokio::select! {
+                received = receive(&client, &args, &mut disk) => received?,
+                text = stop.asked() => return Err(text.into()),
+            };
+            // The place stays here: whatever this comes to, the file goes unless it takes its name.
+            let made = (place.file().try_clone()?, place.path().to_owned());
+            let is_checked = !args.no_check;
+            stop.during(move |_| finish(&made.0, &made.1, is_checked)).await?;
+            place.take()?;
+            received
+        }
     };
-    let report = json!({ "name": db, "file": args.file, "bytes": len, "pos": pos });
+    let Received { len, pos } = done;
+    let db = args.name.as_str();
+    let file = args.file.to_string_lossy();
+    let report = json!({ "name": db, "file": file, "bytes": len, "pos": pos });
     let text = || {
         let pos = pos.as_deref().unwrap_or("an unknown position");
-        format!("exported {db} to {}: {}, at {pos}\n", args.file.display(), bytes(len))
+        format!("exported {db} to {file}: {}, at {pos}\n", table::bytes(len))
     };
-    if to_stdout {
+    if is_stdout {
         return output::print_aside(args.server.json, &report, text);
     }
     output::print(args.server.json, &report, text)
@@ -88,63 +100,76 @@ async fn ask(client: &Client, args: &ExportArgs) -> Done<Response> {
     client.send(client.call(Method::GET, "/db/snapshot", &query)).await
 }
 
-/// A WAL or journal that is there would be taken for the new file's.
-fn refuse_existing(file: &Path) -> Done {
-    for (path, what) in [
-        (file.to_owned(), "is there already"),
-        (beside(file, "-wal"), "is of a database that was there"),
-        (beside(file, "-journal"), "is of a database that was there"),
-    ] {
-        if path.symlink_metadata().is_ok() {
-            let text = format!("{} {what}: give another name, or --force", path.display());
-            return Err(text.into());
-        }
+async fn to_stream(client: &Client, args: &ExportArgs, file: File) -> Done<Received> {
+    let file = Arc::new(file);
+    let received = receive(client, args, &mut Stream(Arc::clone(&file))).await?;
+    // A file behind a redirection may turn out to have no room only now; what is no file cannot be synced.
+    match file.sync_all() {
+        Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(lost(args, &error).into()),
+        _ => Ok(received),
     }
-    Ok(())
 }
 
-async fn to_file(
-    client: &Client,
-    answer: Response,
-    args: &ExportArgs,
-    progress: Progress,
-) -> Done<u64> {
-    let partial = beside(&args.file, ".partial");
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", partial.display());
-    let mut file = File::create(&partial).map_err(|error| failed(&error))?;
-    let done = async {
-        let len = receive(client, answer, &mut file, progress).await?;
-        file.sync_all().map_err(|error| failed(&error))?;
-        if !args.no_check {
-            check(&partial)?;
-        }
-        for suffix in ["-wal", "-shm", "-journal"] {
-            match fs::remove_file(beside(&args.file, suffix)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
+/// Sees to it that the file is sound, if that is wanted, and on the disk.
+fn finish(file: &File, path: &Path, is_checked: bool) -> Done {
+    if is_checked {
+        match open_still(path).and_then(|db| check(&db)) {
+            Ok(Finding::Sound) => {}
+            Ok(Finding::Damaged(problem)) => {
+                let text = format!("the database is damaged ({problem})");
+                return Err(format!("{text}: --no-check exports it as it is").into());
+            }
+            Ok(Finding::Unknown(why)) => {
+                let text = "the file is whole, but could not be checked";
+                output::warn(&format!("{text} ({why}): --no-check leaves that out"));
+            }
+            Err(error) => {
+                let text = format!("the copy cannot be checked ({error})");
+                return Err(format!("{text}: --no-check leaves that out").into());
             }
         }
-        fs::rename(&partial, &args.file)?;
-        let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-        Ok(len)
-    };
-    let done: Done<u64> = done.await;
-    if done.is_err() {
-        // Of no use to anybody.
-        let _ = fs::remove_file(&partial);
     }
-    done
+    Ok(file.sync_all()?)
 }
 
-/// Writes a body out, all of it, and says how long it was.
-async fn receive(
-    client: &Client,
-    mut answer: Response,
-    out: &mut dyn Write,
-    mut progress: Progress,
-) -> Done<u64> {
+/// Takes the bytes of a database.
+trait Sink {
+    async fn take(&mut self, piece: Bytes) -> io::Result<()>;
+}
+
+/// A file on a disk.
+struct Disk<'a>(&'a File);
+
+impl Sink for Disk<'_> {
+    async fn take(&mut self, piece: Bytes) -> io::Result<()> {
+        self.0.write_all(&piece)
+    }
+}
+
+/// A pipe or a device, which may have no room for as long as it likes.
+struct Stream(Arc<File>);
+
+impl Sink for Stream {
+    async fn take(&mut self, piece: Bytes) -> io::Result<()> {
+        let file = Arc::clone(&self.0);
+        let written = tokio::task::spawn_blocking(move || file.as_ref().write_all(&piece));
+        tokio::time::timeout(READER_LIMIT, written).await??
+    }
+}
+
+/// What came of a request.
+struct Received {
+    len: u64,
+    pos: Option<String>,
+}
+
+/// Asks for the database and writes all of it out.
+async fn receive(client: &Client, args: &ExportArgs, out: &mut impl Sink) -> Done<Received> {
+    let mut answer = ask(client, args).await?;
+    let pos = answer.headers().get("litevfs-pos").and_then(|pos| pos.to_str().ok());
+    let pos = pos.map(str::to_owned);
     let announced = answer.content_length();
+    let mut progress = Progress::new(&format!("exporting {}", args.name), announced, args.verbose);
     let mut len = 0_u64;
     loop {
         let piece = tokio::time::timeout(STALL_LIMIT, answer.chunk()).await;
@@ -152,69 +177,26 @@ async fn receive(
         let Some(piece) = piece.map_err(|error| client.broken(&error))? else {
             break;
         };
-        out.write_all(&piece).map_err(|error| format!("writing failed: {error}"))?;
-        len = len.saturating_add(piece.len() as u64);
-        progress.add(piece.len());
+        let count = piece.len();
+        out.take(piece).await.map_err(|error| lost(args, &error))?;
+        len = len.saturating_add(count as u64);
+        progress.add(count);
     }
-    out.flush()?;
     if announced.is_some_and(|announced| announced != len) {
         return Err("the server sent less than it announced: try again".into());
     }
-    Ok(len)
+    Ok(Received { len, pos })
 }
 
-/// Asks SQLite whether the file is sound, without leaving files of its own beside it.
-fn check(path: &Path) -> Done {
-    let mut uri = String::from("file:");
-    uri.extend(form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()));
-    // What a form writes as a plus sign, a URI's path does not.
-    let uri = uri.replace('+', "%20") + "?immutable=1";
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let checked = Connection::open_with_flags(uri, flags)
-        .and_then(|db| db.query_row("PRAGMA quick_check(1)", (), |row| row.get::<_, String>(0)));
-    match checked.as_deref() {
-        Ok("ok") => Ok(()),
-        Ok(problem) => {
-            let problem = problem.replace('\n', " ");
-            Err(format!("the database is damaged ({problem}): --no-check exports it as it is")
-                .into())
-        }
-        Err(error) => {
-            Err(format!("the copy cannot be checked ({error}): --no-check leaves that out").into())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_check_takes_any_path_and_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a b+c%41?d#e&f");
-        let db = Connection::open(&path).unwrap();
-        db.execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x)").unwrap();
-        db.close().unwrap();
-        check(&path).unwrap();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[4096..].fill(0xff);
-        fs::write(&path, &bytes).unwrap();
-        let error = check(&path).unwrap_err().to_string();
-        assert!(error.contains("--no-check"), "{error}");
-    }
-
-    #[test]
-    fn nothing_is_replaced_unasked() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("db");
-        refuse_existing(&file).unwrap();
-        for name in ["db-wal", "db-journal", "db"] {
-            fs::write(dir.path().join(name), "").unwrap();
-            let error = refuse_existing(&file).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("--force"), "{error}");
-            fs::remove_file(dir.path().join(name)).unwrap();
-        }
-    }
+/// What to say when bytes could not be written.
+fn lost(args: &ExportArgs, error: &io::Error) -> String {
+    use io::ErrorKind::{BrokenPipe, FileTooLarge, QuotaExceeded, StorageFull, TimedOut};
+    let advice = match error.kind() {
+        StorageFull | QuotaExceeded => ": make room there, or give a file elsewhere",
+        FileTooLarge => ": give a file on another file system",
+        BrokenPipe => ": whoever was to read it has gone",
+        TimedOut => ": whoever is to read it does not",
+        _ => "",
+    };
+    format!("{}: writing failed: {error}{advice}", args.file.display())
 }

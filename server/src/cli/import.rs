@@ -11,20 +11,25 @@ use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
 
+use super::check::Finding;
 use super::client::{Client, Done, ServerArgs};
 use super::lease::{self, under_lease};
 use super::output::{self, text_of};
 use super::progress::Progress;
 use super::source::Source;
+use super::stop::Stop;
 use super::table::bytes;
 
 /// The arguments of `import`.
 #[derive(Args)]
 pub(super) struct ImportArgs {
-    /// A SQLite file; others may be using it.
+    /// A SQLite file; others may be using it. - is standard input.
     file: PathBuf,
     /// The database, which may be new.
     name: DbName,
+    /// Leave out PRAGMA quick_check on the file.
+    #[arg(long)]
+    no_check: bool,
     /// Print the progress in lines when there is no terminal for a bar.
     #[arg(long, short)]
     verbose: bool,
@@ -36,14 +41,34 @@ pub(super) struct ImportArgs {
 pub(super) async fn run(args: ImportArgs) -> Done {
     let client = Client::new(&args.server)?;
     let db = args.name.as_str();
-    let source = Source::open(&args.file)?;
-    let answer = under_lease(&client, db, async |lease| {
+    let (path, is_checked) = (args.file.clone(), !args.no_check);
+    let mut stop = Stop::listen();
+    let source = stop.during(move |flag| Source::open(&path, is_checked, flag)).await?;
+    let answer = under_lease(&client, db, &mut stop, async |lease| {
         upload(&client, db, &source, lease, args.verbose).await
     });
     let txid = text_of(&answer.await?, "txID")?;
+    let file = args.file.to_string_lossy();
+    let problem = match &source.finding {
+        Finding::Sound => None,
+        Finding::Damaged(problem) => {
+            output::warn(&format!(
+                "{file} is damaged ({problem}), and {db} is what it is: PRAGMA integrity_check shows \
+                 more, and the sqlite3 shell's .recover saves what can be read"
+            ));
+            Some(problem)
+        }
+        Finding::Unknown(why) => {
+            output::warn(&format!(
+                "{file} could not be checked ({why}): --no-check leaves that out"
+            ));
+            None
+        }
+    };
     let len = source.len();
-    output::print(args.server.json, &json!({ "name": db, "txID": txid, "bytes": len }), || {
-        format!("imported {} as {db}: {}, transaction {txid}\n", args.file.display(), bytes(len))
+    let report = json!({ "name": db, "txID": txid, "bytes": len, "damage": problem });
+    output::print(args.server.json, &report, || {
+        format!("imported {file} as {db}: {}, transaction {txid}\n", bytes(len))
     })
 }
 

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::client::{Client, Done, Refused};
+use super::stop::Stop;
 
 /// How long the lease outlasts the last request for it.
 const DURATION_MS: &str = "30000";
@@ -21,16 +22,20 @@ pub(super) const HEADER: &str = "Lfsc-Lease-Id";
 pub(super) async fn under_lease<T>(
     client: &Client,
     db: &str,
+    stop: &mut Stop,
     work: impl AsyncFnOnce(&str) -> Done<T>,
 ) -> Done<T> {
     let query = [("db", db), ("duration", DURATION_MS)];
-    let lease = client.ask(Method::POST, "/lease", &query).await?;
+    let lease = tokio::select! {
+        lease = client.ask(Method::POST, "/lease", &query) => lease?,
+        text = stop.asked() => return Err(text.into()),
+    };
     let id = lease.get("id").and_then(Value::as_str).filter(|id| field::is_id(id));
     let id = id.ok_or("the server granted no usable lease")?;
     let done = tokio::select! {
         done = work(id) => done,
         lost = keep(client, db, id) => Err(lost),
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        text = stop.asked() => Err(text.into()),
     };
     // Otherwise it ends by itself, soon.
     let _ = client.ask(Method::DELETE, "/lease", &[("db", db), ("id", id)]).await;

@@ -12,12 +12,20 @@ const MAX_LINE: usize = 2000;
 
 /// Prints one or the other to standard output.
 pub(super) fn print(as_json: bool, json: &Value, text: impl FnOnce() -> String) -> Done {
-    Ok(write(&mut io::stdout().lock(), as_json, json, text)?)
+    let written = write(&mut io::stdout().lock(), as_json, json, text);
+    let failed = |error| format!("cannot write to standard output ({error}); nothing else failed");
+    Ok(written.map_err(failed)?)
 }
 
 /// Prints one or the other to standard error, for verbs whose standard output is taken.
 pub(super) fn print_aside(as_json: bool, json: &Value, text: impl FnOnce() -> String) -> Done {
     Ok(write(&mut io::stderr().lock(), as_json, json, text)?)
+}
+
+/// Says on standard error what a verb found that it did not fail for.
+pub(super) fn warn(text: &str) {
+    // Nobody has to read it.
+    let _ = writeln!(io::stderr(), "litevfs-cloud: warning: {text}");
 }
 
 fn write(

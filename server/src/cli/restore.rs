@@ -8,6 +8,7 @@ use serde_json::json;
 use super::client::{Client, Done, ServerArgs};
 use super::lease::{self, under_lease};
 use super::output::{self, text_of};
+use super::stop::Stop;
 use super::times::{self, Time};
 
 /// The arguments of `restore`.
@@ -57,7 +58,8 @@ pub(super) async fn run(args: RestoreArgs) -> Done {
             format!("{db} can go back to transaction {from} of {time}\n")
         });
     }
-    let answer = under_lease(&client, db, async |lease| {
+    let mut stop = Stop::listen();
+    let answer = under_lease(&client, db, &mut stop, async |lease| {
         let request = client.call(Method::POST, "/db/restore", &[("db", db), ("txid", &from)]);
         client.json(request.header(lease::HEADER, lease)).await
     });
@@ -76,7 +78,8 @@ pub(super) async fn delete(args: DeleteArgs) -> Done {
     let client = Client::new(&args.server)?;
     let db = args.name.as_str();
     output::confirm(&format!("delete {db} with all its history?"), args.yes)?;
-    under_lease(&client, db, async |lease| {
+    let mut stop = Stop::listen();
+    under_lease(&client, db, &mut stop, async |lease| {
         let request = client.call(Method::DELETE, "/db", &[("db", db)]);
         client.json(request.header(lease::HEADER, lease)).await
     })

@@ -12,6 +12,8 @@ use clap::{Args, Subcommand};
 use litevfs::types::ClusterName;
 use serde_json::{Value, json};
 
+use super::output;
+use super::table::table;
 use crate::auth::file::{self, Record, rfc3339};
 use crate::auth::{Glob, Hash, Permission, Token, new_secret};
 use crate::random;
@@ -102,18 +104,27 @@ fn create(path: &Path, args: CreateArgs, as_json: bool) -> Result<(), Box<dyn Er
     }
     let record = Record { token, name: args.name, created };
     file::add(path, &record)?;
-    let mut out = io::stdout().lock();
-    if as_json {
+    let line = if as_json {
         let mut shown = shown(&record);
         if let Some(fields) = shown.as_object_mut() {
             fields.insert("secret".into(), secret.into());
         }
-        return Ok(writeln!(out, "{shown}")?);
-    }
-    writeln!(out, "{secret}")?;
-    // Beside the secret, so that a script has nothing to cut away.
+        shown.to_string()
+    } else {
+        secret
+    };
     let id = &record.token.id;
-    writeln!(io::stderr(), "token {id} is in {}; its secret is not shown again", path.display())?;
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        // Nobody will ever see the secret.
+        file::remove(path, id)?;
+        return Err(format!("cannot write to standard output ({error}); no token was made").into());
+    }
+    if !as_json {
+        // Beside the secret, so that a script has nothing to cut away. Nobody has to read it.
+        let text = format!("token {id} is in {}; its secret is not shown again", path.display());
+        let _ = writeln!(io::stderr(), "{text}");
+    }
     Ok(())
 }
 
@@ -134,24 +145,12 @@ fn expiry(args: &CreateArgs, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>
 
 fn list(path: &Path, as_json: bool) -> Result<(), Box<dyn Error>> {
     let records = file::read(path)?;
-    let mut out = io::stdout().lock();
-    if as_json {
-        let tokens: Vec<Value> = records.iter().map(shown).collect();
-        return Ok(writeln!(out, "{}", json!({ "tokens": tokens }))?);
-    }
-    let heads = ["ID", "NAME", "CLUSTER", "DATABASES", "ACCESS", "CREATED", "EXPIRES"];
-    let rows = std::iter::once(heads.map(str::to_owned)).chain(records.iter().map(row));
-    let rows: Vec<[String; 7]> = rows.collect();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            let width = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();
-            line.push_str(&format!("{cell:width$}  "));
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
+    let tokens: Vec<Value> = records.iter().map(shown).collect();
+    output::print(as_json, &json!({ "tokens": tokens }), || {
+        let heads = ["ID", "NAME", "CLUSTER", "DATABASES", "ACCESS", "CREATED", "EXPIRES"];
+        let rows: Vec<Vec<String>> = records.iter().map(|record| row(record).to_vec()).collect();
+        table(&heads, &rows)
+    })
 }
 
 fn revoke(path: &Path, id: &str, as_json: bool) -> Result<(), Box<dyn Error>> {
@@ -159,11 +158,7 @@ fn revoke(path: &Path, id: &str, as_json: bool) -> Result<(), Box<dyn Error>> {
         let list = "`litevfs-cloud token list` shows those there are";
         return Err(format!("{} has no token with that id: {list}", path.display()).into());
     }
-    let mut out = io::stdout().lock();
-    if as_json {
-        return Ok(writeln!(out, "{}", json!({ "revoked": id }))?);
-    }
-    Ok(writeln!(out, "revoked {id}")?)
+    output::print(as_json, &json!({ "revoked": id }), || format!("revoked {id}\n"))
 }
 
 /// A token as JSON; what does not limit it is null.

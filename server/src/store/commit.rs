@@ -51,7 +51,7 @@ impl Store {
         upload: Spool,
         lease_id: Option<&str>,
     ) -> Result<Pos, Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         let scratch = self.objects.scratch().to_owned();
         let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
         let now_ms = self.time_of_next(&slot).await?;

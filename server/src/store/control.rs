@@ -41,7 +41,7 @@ impl Store {
     /// Makes the content of an earlier position the current one, as a new transaction; returns the
     /// position after it, which is the current one when nothing differs.
     pub async fn restore(&self, key: &DbKey, at: At, lease_id: Option<&str>) -> Result<Pos, Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         self.check_lease(key, &slot, lease_id).await?;
         let database = self.fresh(key).await?.ok_or(Error::NoDatabase)?;
         let point = database.restore_point(at).await?;
@@ -73,7 +73,7 @@ impl Store {
         file: Spool,
         lease_id: Option<&str>,
     ) -> Result<Pos, Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         self.check_lease(key, &slot, lease_id).await?;
         let existing = self.fresh(key).await?;
         let base = existing.as_ref().map_or(Pos::EMPTY, |database| database.pos());

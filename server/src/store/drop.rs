@@ -38,7 +38,7 @@ impl Store {
         key: &DbKey,
         lease_id: Option<&str>,
     ) -> Result<(), Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         self.check_lease(key, &slot, lease_id).await?;
         let _gate = slot.gate.lock().await;
         if mutant::is(Mutant::DropIgnoresLease) {

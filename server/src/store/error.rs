@@ -11,9 +11,6 @@ pub enum Error {
     /// No such database.
     #[error("there is no such database")]
     NoDatabase,
-    /// The store cannot hold a database of that name.
-    #[error("{0}")]
-    BadName(&'static str),
     /// The position is not held (any more), or the transaction does not follow the last one.
     #[error("position mismatch")]
     PosMismatch(Pos),

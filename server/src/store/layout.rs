@@ -55,9 +55,6 @@ use crate::key::DbKey;
 /// The folder for everything that is not a database.
 pub const PRIVATE: &str = ".litevfs-cloud";
 
-/// The longest database name in bytes: a directory's, on every usual file system.
-pub const MAX_DB_NAME: usize = 255;
-
 /// The level of snapshots.
 pub const SNAPSHOT_LEVEL: u8 = 9;
 

@@ -70,7 +70,7 @@ impl Store {
     ) -> Result<(String, Duration), Error> {
         // No longer than it must be: it goes with every commit.
         let id = random::hex::<6>()?;
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         // A commit that was let in before must not appear under a lease that is not its own.
         let _gate = slot.gate.lock().await;
         let granted = if self.objects.is_shared() {
@@ -125,7 +125,7 @@ impl Store {
         if !self.objects.is_shared() {
             return Ok(self.leases.refresh(key, id, duration, Moment::now())?);
         }
-        let (slot, duration) = (self.slot(key)?, duration.clamp(MIN_DURATION, MAX_DURATION));
+        let (slot, duration) = (self.slot(key), duration.clamp(MIN_DURATION, MAX_DURATION));
         let mut lease = slot.lease.lock().await;
         let now = Instant::now();
         let until = now.checked_add(duration).unwrap_or(now);
@@ -165,7 +165,7 @@ impl Store {
         if !self.objects.is_shared() {
             return self.leases.prolong_used(key, id, Moment::now());
         }
-        let slot = self.slot(key).ok()?;
+        let slot = self.slot(key);
         let mut lease = slot.lease.lock().await;
         let now = Instant::now();
         let ours = lease
@@ -178,7 +178,7 @@ impl Store {
 
     /// Gives a lease back. An unknown id is fine: the caller has what it wants.
     pub async fn release_lease(&self, key: &DbKey, id: &str) -> Result<(), Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         // A commit under it comes to its end first: after this, none appears.
         let _gate = slot.gate.lock().await;
         if !self.objects.is_shared() {
@@ -243,7 +243,7 @@ impl Store {
 
     /// Whether a client with that lease, or none, may write: asked early, to save it the trouble.
     pub async fn may_write(&self, key: &DbKey, id: Option<&str>) -> Result<(), Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         self.check_lease(key, &slot, id).await
     }
 
@@ -252,7 +252,7 @@ impl Store {
         if !self.objects.is_shared() {
             return self.leases.holder(key, Moment::now());
         }
-        self.slot(key).ok()?.lease.try_lock().ok()?.as_ref()?.left(Instant::now())
+        self.slot(key).lease.try_lock().ok()?.as_ref()?.left(Instant::now())
     }
 
     /// Whether a commit that carries `id`, or none, may go through.

@@ -255,7 +255,7 @@ impl Store {
 
     /// A database as this server knows it; `None` when it has no files.
     pub async fn database(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         self.open(key, &slot).await
     }
 
@@ -270,7 +270,7 @@ impl Store {
         key: &DbKey,
         max_age: Duration,
     ) -> Result<Option<Arc<Database>>, Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         let found = self.looked_at(key, &slot, max_age).await?;
         if self.resolve_if_idle(key, &slot).await {
             return self.looked_at(key, &slot, max_age).await;
@@ -351,16 +351,13 @@ impl Store {
         }
     }
 
-    fn slot(&self, key: &DbKey) -> Result<Arc<Slot>, Error> {
-        if key.db.as_str().len() > layout::MAX_DB_NAME {
-            return Err(Error::BadName("this server takes database names up to 255 characters"));
-        }
+    fn slot(&self, key: &DbKey) -> Arc<Slot> {
         let mut slots = self.slots.lock();
         if let Some(slot) = slots.slots.get(key) {
-            return Ok(Arc::clone(slot));
+            return Arc::clone(slot);
         }
         slots.prune();
-        Ok(Arc::clone(slots.slots.entry(key.clone()).or_default()))
+        Arc::clone(slots.slots.entry(key.clone()).or_default())
     }
 }
 

@@ -121,3 +121,18 @@ fn a_file_that_is_not_there_is_told() {
         assert!(error.to_string().contains("token create"), "{error}");
     }
 }
+
+#[test]
+fn what_is_no_file_is_not_made_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [&socket, &dir.path().to_owned()] {
+        let error = add(path, &record("a", "one")).unwrap_err().to_string();
+        assert!(error.contains("it is not a file"), "{error}");
+        assert!(remove(path, "a").is_err());
+    }
+    assert!(socket.metadata().is_ok_and(|metadata| !metadata.is_file()));
+    // Nor is anything made beside it.
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}

@@ -28,6 +28,10 @@ fn rows(bytes: &[u8]) -> u32 {
     db.query_row("SELECT count(*) FROM t", (), |row| row.get(0)).unwrap()
 }
 
+fn open(path: &Path) -> Done<Source> {
+    Source::open(path, true, &Flag::default())
+}
+
 fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).unwrap();
     let mut names: Vec<String> =
@@ -42,7 +46,7 @@ fn a_plain_file_is_read_as_it_is_and_cannot_change_meanwhile() {
     let path = dir.path().join("db");
     let writer = write(&path, "CREATE TABLE t (x); INSERT INTO t VALUES (1)");
     writer.busy_timeout(Duration::ZERO).unwrap();
-    let source = Source::open(&path).unwrap();
+    let source = open(&path).unwrap();
     assert!(source._lock.is_some());
     let refused = writer.execute_batch("INSERT INTO t VALUES (2)").unwrap_err();
     assert_eq!(refused.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
@@ -59,7 +63,7 @@ fn a_live_wal_is_part_of_the_content_and_stays() {
         &path,
         "PRAGMA journal_mode = wal; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2)",
     );
-    let source = Source::open(&path).unwrap();
+    let source = open(&path).unwrap();
     writer.execute_batch("INSERT INTO t VALUES (3)").unwrap();
     let bytes = read(&source);
     assert_eq!((rows(&bytes), &bytes[18..20]), (2, &[2, 2][..]));
@@ -73,7 +77,7 @@ fn a_checkpointed_wal_database_needs_no_copy_and_gets_no_other_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
     drop(write(&path, "PRAGMA journal_mode = wal; CREATE TABLE t (x)"));
-    let source = Source::open(&path).unwrap();
+    let source = open(&path).unwrap();
     assert!(source._lock.is_some());
     assert_eq!(read(&source)[18..20], [2, 2]);
     drop(source);
@@ -96,7 +100,7 @@ fn what_a_cut_off_transaction_left_is_rolled_back() {
     let cut_off = dir.path().join("cut-off");
     std::fs::copy(&path, &cut_off).unwrap();
     std::fs::copy(beside(&path, "-journal"), beside(&cut_off, "-journal")).unwrap();
-    assert_eq!(rows(&read(&Source::open(&cut_off).unwrap())), 1);
+    assert_eq!(rows(&read(&open(&cut_off).unwrap())), 1);
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn a_file_longer_than_the_database_is_copied() {
     drop(write(&path, "CREATE TABLE t (x); INSERT INTO t VALUES (1)"));
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, [whole.as_slice(), &[0; 9999]].concat()).unwrap();
-    let source = Source::open(&path).unwrap();
+    let source = open(&path).unwrap();
     assert_eq!((source.len(), rows(&read(&source))), (whole.len() as u64, 1));
     drop(source);
     assert_eq!(names(dir.path()), ["db"]);
@@ -116,7 +120,7 @@ fn a_file_longer_than_the_database_is_copied() {
 fn other_files_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
-    let refusal = || Source::open(&path).err().unwrap().to_string();
+    let refusal = || open(&path).err().unwrap().to_string();
     assert!(refusal().contains("No such file"));
     std::fs::write(&path, "").unwrap();
     assert!(refusal().contains("is empty"));
@@ -129,5 +133,37 @@ fn other_files_are_refused() {
         std::fs::write(&path, &whole[..whole.len() - missing]).unwrap();
         assert!(refusal().contains("cut short"), "{}", refusal());
     }
-    assert!(Source::open(dir.path()).err().unwrap().to_string().contains("not a file"));
+    assert!(open(dir.path()).err().unwrap().to_string().contains("a folder"));
+}
+
+#[test]
+fn a_writer_that_takes_no_lock_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    drop(write(&path, "CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(900000))"));
+    for len in [20_000, 2_000_000, 901_120] {
+        let source = open(&path).unwrap();
+        let mut pieces = source.pieces().unwrap();
+        pieces.next().unwrap().unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let before = file.metadata().unwrap().len();
+        file.set_len(len).unwrap();
+        let error = pieces.find_map(Result::err).unwrap().to_string();
+        assert!(error.contains("another program wrote to it"), "{len}: {error}");
+        file.set_len(before).unwrap();
+    }
+}
+
+#[test]
+fn what_is_wrong_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    drop(write(&path, "CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(9999))"));
+    assert_eq!(open(&path).unwrap().finding, Finding::Sound);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..8192].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(open(&path).unwrap().finding, Finding::Damaged(_)));
+    let unasked = Source::open(&path, false, &Flag::default()).unwrap();
+    assert_eq!(unasked.finding, Finding::Sound);
 }

@@ -170,7 +170,7 @@ impl Store {
 
     /// Sweeps a name up that has had more than one database.
     async fn sweep_if_due(&self, key: &DbKey) -> Result<Option<Duration>, Error> {
-        let slot = self.slot(key)?;
+        let slot = self.slot(key);
         let head = match self.found(key, &slot).await? {
             Ok(database) => database.head(),
             Err((head, Vacancy::Vacant)) => head,

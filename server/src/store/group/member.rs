@@ -77,7 +77,7 @@ impl Member {
         tx: GroupTx,
     ) -> Result<Member, Error> {
         let key = DbKey { cluster: cluster.clone(), db: tx.db };
-        let slot = store.slot(&key)?;
+        let slot = store.slot(&key);
         let scratch = store.objects.scratch().to_owned();
         let len_bytes = usize::try_from(tx.upload.len()).unwrap_or(usize::MAX);
         let now_ms = store.time_of_next(&slot).await?;

@@ -233,7 +233,7 @@ impl Chaos {
                 server.databases(&cluster()).await.ok()?.into_iter().collect();
             for db in DBS {
                 // What could not be read is left out, as if it were damaged.
-                let is_open = server.slot(&key(db)).unwrap().database.lock().await.is_some();
+                let is_open = server.slot(&key(db)).database.lock().await.is_some();
                 if is_open && !told.contains_key(&key(db).db) {
                     return None;
                 }
@@ -266,7 +266,7 @@ impl Chaos {
         loop {
             let server = self.any();
             for db in DBS {
-                server.slot(&key(db)).unwrap().look_again().await;
+                server.slot(&key(db)).look_again().await;
             }
             let Some(told) = self.look(&server).await else {
                 tokio::time::sleep(PAUSE).await;

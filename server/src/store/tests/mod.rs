@@ -94,7 +94,7 @@ fn spool(bytes: &[u8]) -> Spool {
 
 /// A database as it is this moment, whatever was looked at before.
 async fn newest(store: &Arc<Store>, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
-    store.slot(key)?.look_again().await;
+    store.slot(key).look_again().await;
     store.fresh(key).await
 }
 

@@ -57,7 +57,7 @@ fn on_a_directory_a_lease_is_given_back_after_the_commit_under_it() {
         let store = Store::open_store(taken.objects.clone(), &settings, metrics).await.unwrap();
         let key = key("db");
         let (id, _) = store.acquire_lease(&key, SECOND).await.unwrap();
-        let slot = store.slot(&key).unwrap();
+        let slot = store.slot(&key);
         let under_way = slot.gate.lock().await;
         let release = tokio::time::timeout(SECOND, store.release_lease(&key, &id));
         assert!(release.await.is_err(), "given back while a commit was under way");
@@ -107,7 +107,7 @@ fn a_file_that_is_there_is_not_refused_by_a_server_that_does_not_know_it_yet() {
                 one.release_lease(&key, &id).await.unwrap();
             }
             // What the other one knows is old: it looks before it commits, or refuses to.
-            other.slot(&key).unwrap().look_again().await;
+            other.slot(&key).look_again().await;
             let again = other.commit(&key, spool(&ltx), Some(&id)).await;
             assert!(matches!(again, Ok(held) if held == pos), "{given_back}: {again:?}");
         });
