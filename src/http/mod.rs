@@ -18,6 +18,8 @@ pub mod retry;
 pub use emscripten::EmscriptenTransport as PlatformTransport;
 #[cfg(feature = "native")]
 pub use native::NativeTransport as PlatformTransport;
+#[cfg(all(any(test, fuzzing), feature = "native"))]
+pub use native::fuzzing;
 
 use crate::sys::Tick;
 use alloc::boxed::Box;

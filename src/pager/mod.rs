@@ -20,6 +20,11 @@
 mod block;
 mod cache;
 mod dirty;
+#[cfg(all(any(test, fuzzing), feature = "native"))]
+#[allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[path = "../../tests/fuzz/oracles/pager/mod.rs"]
+pub mod fuzzing;
 mod groups;
 pub mod header;
 mod index_log;

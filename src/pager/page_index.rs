@@ -22,7 +22,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Blocks in memory, half a megabyte of them. They stand for 128 MB of 4 KB pages.
-const MAX_BLOCKS: usize = if cfg!(test) { 3 } else { 128 };
+const MAX_BLOCKS: usize = if cfg!(any(test, fuzzing)) { 3 } else { 128 };
 /// The log begins anew when it is longer by so much, and by a quarter, than what it needs.
 const LOG_SLACK: usize = 256;
 
