@@ -19,7 +19,6 @@ pub fn check(data: &[u8]) {
     {
         *place = checksum.to_be_bytes();
         decoded = files::decode(&file, version);
-        assert_ne!(decoded, Err(Error::FileChecksum), "another checksum than ours");
     }
     let detected = detect(&file);
     let Ok(content) = decoded else { return };

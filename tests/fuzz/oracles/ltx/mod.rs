@@ -7,7 +7,7 @@ mod index;
 mod lz4;
 mod roundtrip;
 
-use crate::fuzzing::{Target, with_choices};
+use crate::fuzzing::Target;
 
 /// Any file, as both versions.
 pub const DECODE: Target = Target {
@@ -42,3 +42,12 @@ pub const LZ4_FRAME: Target = Target {
 /// LZ4 blocks, and the checksums.
 pub const LZ4_BLOCK: Target =
     Target { name: "lz4_block", check: lz4::check_block, seeds: lz4::blocks };
+
+/// What seeds begin with, and the examples that follow it: most targets take their choices from the first byte.
+fn with_choices(choices: &[u8], examples: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let with = |choice: &u8| {
+        let choice = *choice;
+        examples.iter().map(move |example| [&[choice][..], example].concat())
+    };
+    choices.iter().flat_map(with).collect()
+}
