@@ -81,7 +81,7 @@ impl Asked<'_> {
     /// Every other page, or a run.
     fn list(&self) -> PageList {
         let count = 1 + u32::from(self.choice >> 3);
-        let kept = |number: &u32| count < 3 || number % 3 != 0;
+        let kept = |number: &u32| count < 3 || !number.is_multiple_of(3);
         (1..=count).filter(kept).filter_map(Pgno::new).collect()
     }
 
@@ -247,7 +247,7 @@ fn seeds() -> Vec<Vec<u8>> {
         [&[2, 8, 0, 1], &frames(2)[..], CUT, &[0, 2], &frames(2)[..]].concat(),
         [&[9, 0, 0, 0], &json[..]].concat(),
         [&[4, 0, 0, 5], &then[..], &frames(1)[..]].concat(),
-        [&[6, 0, 0, 0, 0, 0], &CUT[..], br#"  {"outcome":"aborted"}"#].concat(),
+        [&[6, 0, 0, 0, 0, 0], CUT, br#"  {"outcome":"aborted"}"#].concat(),
         [&[7, 0, 0, 0], &br#"{"id":"x"}"#[..]].concat(),
         [&[8, 0, 0, 0], &header.encode(Format::V1Raw)[..]].concat(),
         [&[0, 0, 0, 0], &b"{\"x\":"[..], &[b'['; 300]].concat(),

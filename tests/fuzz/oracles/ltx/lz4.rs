@@ -19,7 +19,7 @@ pub fn check_block(data: &[u8]) {
     let Some((&choice, block)) = data.split_first() else { return };
     let most = 512_usize << (choice & 7);
     let history_len = if choice & 8 == 0 { 0 } else { usize::from(choice >> 4) * 4369 };
-    let history: Vec<u8> = (0..history_len).map(|n| (n * 7 ^ n >> 8) as u8).collect();
+    let history: Vec<u8> = (0..history_len).map(|n| ((n * 7) ^ (n >> 8)) as u8).collect();
     let mut out = vec![0xcc; most];
     if let Ok(len) = litevfs_hot::decompress(block, &history, &mut out) {
         let plain = plain_block(block, &history, most);
