@@ -15,6 +15,17 @@ pub mod db;
 #[cfg(any(feature = "native", feature = "emscripten"))]
 pub mod entry;
 pub mod error;
+// The door of `tests/fuzz`: oracles that lie, each under this name, in the module whose private parts they look at.
+// Not in any build but those for tests and for fuzzing.
+#[cfg(all(any(test, fuzzing), feature = "native"))]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+#[path = "../tests/fuzz/oracles/mod.rs"]
+pub mod fuzzing;
 #[cfg(feature = "vfs")]
 pub mod http;
 pub mod ltx;

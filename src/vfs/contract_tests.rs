@@ -391,15 +391,17 @@ fn paths_that_do_not_fit_are_refused_not_cut() {
     let vfs = registered();
     // SAFETY: a registered VFS.
     let x_full_pathname = unsafe { (*vfs).xFullPathname.unwrap() };
-    let mut out = [c_char::MAX; 4];
+    // As long as the name, its end, and "-journal" behind it.
+    const ROOM: c_int = 12;
+    let mut out = [c_char::MAX; ROOM as usize];
     // SAFETY: a string, and a buffer of that length.
-    let rc = unsafe { x_full_pathname(vfs, c"db1".as_ptr(), 4, out.as_mut_ptr()) };
+    let rc = unsafe { x_full_pathname(vfs, c"db1".as_ptr(), ROOM, out.as_mut_ptr()) };
     assert_eq!((rc, out[3]), (ffi::SQLITE_OK, 0));
     // SAFETY: as above.
-    let rc = unsafe { x_full_pathname(vfs, c"/db2".as_ptr(), 4, out.as_mut_ptr()) };
+    let rc = unsafe { x_full_pathname(vfs, c"/db2".as_ptr(), ROOM, out.as_mut_ptr()) };
     assert_eq!((rc, out[2], out[3]), (ffi::SQLITE_OK, c_char::try_from(b'2').unwrap(), 0));
     // SAFETY: as above.
-    let rc = unsafe { x_full_pathname(vfs, c"db12".as_ptr(), 4, out.as_mut_ptr()) };
+    let rc = unsafe { x_full_pathname(vfs, c"db12".as_ptr(), ROOM, out.as_mut_ptr()) };
     assert_eq!(rc, ffi::SQLITE_CANTOPEN);
 }
 

@@ -28,8 +28,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest wait for the answer to a call that is not long by nature.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Bytes of the longest error to read.
+/// Bytes of the longest error, and of other answers, to read.
 const MAX_ERROR_LEN: usize = 64 << 10;
+const MAX_JSON_LEN: usize = 64 << 20;
 
 /// Which server, and as whom. The environment variables are those of the extension.
 #[derive(Args)]
@@ -146,7 +147,8 @@ impl Client {
         let status = answer.status();
         let location = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
         let location = location.map(|to| said::clean(to, 100));
-        let body = error_body(answer).await;
+        let body = tokio::time::timeout(ANSWER_TIMEOUT, read(answer, MAX_ERROR_LEN)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
         Err(self.refused(status, location, &body).into())
     }
 
@@ -162,7 +164,8 @@ impl Client {
 
     /// Makes a call and returns the JSON of its answer; null when that is empty.
     pub(super) async fn json(&self, request: RequestBuilder) -> Done<Value> {
-        let body = self.send(request).await?.bytes().await.map_err(|error| self.broken(&error))?;
+        let answer = self.send(request).await?;
+        let body = read(answer, MAX_JSON_LEN).await.map_err(|error| self.broken(&error))?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
@@ -226,18 +229,6 @@ impl Client {
     }
 }
 
-/// The body of an error, as much of it as any error of the server has.
-async fn error_body(mut answer: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Ok(Some(piece))) = tokio::time::timeout(ANSWER_TIMEOUT, answer.chunk()).await {
-        body.extend_from_slice(&piece);
-        if body.len() > MAX_ERROR_LEN {
-            break;
-        }
-    }
-    body
-}
-
 /// Trusts what the system or the environment names, and the certificates of a file.
 fn tls(more: Option<&Path>) -> Done<ClientConfig> {
     let loaded = certificate::load(|name| std::env::var(name).ok());
@@ -279,6 +270,17 @@ fn wrong(base: &str, error: &CertificateError) -> String {
 /// The error of TLS that an error comes from.
 pub(super) fn tls_error_of(error: &reqwest::Error) -> Option<&rustls::Error> {
     causes(error).find_map(tls_error)
+}
+
+/// The body of an answer, no more of it than so many bytes and a piece: who sends it may be anybody.
+async fn read(mut answer: Response, max_len: usize) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while body.len() < max_len
+        && let Some(piece) = answer.chunk().await?
+    {
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

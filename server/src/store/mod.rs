@@ -38,6 +38,9 @@ mod file_index;
 mod files;
 mod floors;
 mod frames;
+#[cfg(any(test, fuzzing))]
+#[path = "../../../tests/fuzz/server/memory.rs"]
+pub mod fuzzing;
 mod gauges;
 mod group;
 mod head;

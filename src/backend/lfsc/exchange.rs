@@ -1,12 +1,12 @@
 //! One exchange with the server: URL, headers, time limits, retries; and errors that say what happened.
 
-use super::wire::{ErrorResponse, error_of};
+use super::wire::{ErrorResponse, error_of, json};
 use crate::backend::traffic::{Ledger, Traffic};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::retry::{self, AWAY_MS, Away, Patience, is_overloaded};
 use crate::http::retry_after;
-use crate::http::{Body, Method, Request, Response, Transport, TransportError};
+use crate::http::{Body, MAX_ERROR_LEN, Method, Request, Response, Transport, TransportError};
 use crate::peer::{field, said};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
@@ -35,8 +35,6 @@ const CONTROL_TIMEOUT_MS: u64 = 8_000;
 /// The same, and how long a server may be away, where the call can be done without.
 const HURRIED_TIMEOUT_MS: u64 = 5_000;
 const HURRIED_AWAY_MS: u64 = 400;
-/// Bytes of an error's body to read.
-const MAX_ERROR_LEN: usize = 4096;
 /// What to do where nobody named a server.
 const NO_HOST: &str = "; LITEFS_CLOUD_HOST is not set, and this service, which is meant then, was \
                        switched off: set it to the URL of your own server";
@@ -369,10 +367,7 @@ impl Exchange {
 
     /// The answer's JSON.
     pub fn json<T: miniserde::Deserialize>(&self, what: &str, body: &[u8]) -> Result<T> {
-        core::str::from_utf8(body)
-            .ok()
-            .and_then(|text| miniserde::json::from_str(text).ok())
-            .ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
+        json(body).ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
     }
 }
 

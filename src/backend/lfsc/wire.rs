@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use miniserde::Deserialize;
 
+/// Levels of lists and objects in an answer; those of the API have five.
+const MAX_DEPTH: usize = 16;
+
 /// A position: `{"txid":"<16 hex>","postApplyChecksum":"<16 hex>"}`.
 #[derive(Deserialize)]
 struct WirePos {
@@ -145,10 +148,33 @@ pub struct ErrorResponse {
     pub db: Option<String>,
 }
 
+/// A body's JSON; `None` when it is none of that kind.
+pub fn json<T: miniserde::Deserialize>(body: &[u8]) -> Option<T> {
+    let text = core::str::from_utf8(body).ok().filter(|_| is_flat(body))?;
+    miniserde::json::from_str(text).ok()
+}
+
+/// Whether lists and objects are no deeper than those of the API. For each level that is open, the parser
+/// takes forty times the byte that opens it, also in what is ignored then.
+fn is_flat(body: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+    body.iter().all(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => depth = depth.saturating_add(1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= MAX_DEPTH
+    })
+}
+
 /// An error's body, fit to be shown; of one without a code, which is not the server's, what can be.
 pub fn error_of(body: &[u8]) -> ErrorResponse {
-    let text = core::str::from_utf8(body).unwrap_or_default();
-    let told = miniserde::json::from_str(text).ok();
+    let told = json(body);
     match told.filter(|told: &ErrorResponse| told.code.as_ref().is_some_and(|c| !c.is_empty())) {
         Some(ErrorResponse { code, error, db }) => {
             let clean = |text: Option<String>| text.map(|text| said::clean(&text, said::MAX_CHARS));

@@ -1,0 +1,111 @@
+//! What is known of each group of a page file, in memory that follows from how many were used, and not from how
+//! high their numbers are: a database may say that it is larger than any disk.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Groups that come and go together.
+const CHUNK_LEN: usize = 256;
+
+/// What is known of a group whose block need not be in memory.
+#[derive(Clone, Copy, Default)]
+pub struct Group {
+    /// What its block must have to count; 0 for a group that was never used.
+    pub version: u64,
+    /// Cached pages.
+    pub pages: u32,
+    /// Whether the version was raised since a block was written with it.
+    pub is_raised: bool,
+    /// Whether the log is still to be told.
+    pub is_touched: bool,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Groups {
+    chunks: Vec<Option<Box<[Group; CHUNK_LEN]>>>,
+    /// How many have been made.
+    len: usize,
+}
+
+impl Groups {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.chunks.clear();
+        self.len = 0;
+    }
+
+    /// How many there is room for, which is a bound of how many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A group; `None` when nothing is known of it.
+    pub fn get(&self, number: u32) -> Option<&Group> {
+        let (chunk, at) = place_of(number);
+        self.chunks.get(chunk)?.as_ref()?.get(at)
+    }
+
+    /// A group that something is known of.
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut Group> {
+        let (chunk, at) = place_of(number);
+        self.chunks.get_mut(chunk)?.as_mut()?.get_mut(at)
+    }
+
+    /// A group of which something will be known.
+    pub fn make(&mut self, number: u32) -> Option<&mut Group> {
+        let (chunk, at) = place_of(number);
+        if chunk >= self.chunks.len() {
+            self.chunks.resize_with(chunk.checked_add(1)?, || None);
+        }
+        let place = self.chunks.get_mut(chunk)?;
+        if place.is_none() {
+            self.len = self.len.saturating_add(CHUNK_LEN);
+        }
+        place.get_or_insert_with(|| Box::new([Group::default(); CHUNK_LEN])).get_mut(at)
+    }
+
+    /// The groups from that one on, with their numbers.
+    pub fn from(&self, first: u32) -> impl Iterator<Item = (u32, &Group)> {
+        let (chunk, at) = place_of(first);
+        let rest = self.chunks.get(chunk..).unwrap_or_default();
+        let begin = first.saturating_sub(u32::try_from(at).unwrap_or(0));
+        let chunks = (begin..).step_by(CHUNK_LEN).zip(rest);
+        let groups = chunks.filter_map(|(begin, chunk)| Some((begin, chunk.as_ref()?)));
+        groups
+            .flat_map(|(begin, chunk)| (begin..).zip(chunk.iter()))
+            .filter(move |&(number, _)| number >= first)
+    }
+}
+
+fn place_of(number: u32) -> (usize, usize) {
+    let number = number as usize;
+    (number / CHUNK_LEN, number % CHUNK_LEN)
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_take_the_room_of_those_that_were_used() {
+        let mut groups = Groups::default();
+        let highest = u32::MAX / 255;
+        for number in [7, 300, highest] {
+            groups.make(number).unwrap().version = u64::from(number);
+        }
+        let used = |first| -> Vec<u32> {
+            let groups = groups.from(first).filter(|(_, group)| group.version > 0);
+            groups.map(|(number, group)| u32::try_from(group.version).unwrap() - number).collect()
+        };
+        assert_eq!(
+            (used(0), used(8), used(301)),
+            (Vec::from([0; 3]), Vec::from([0; 2]), Vec::from([0]))
+        );
+        assert_eq!(groups.len(), 3 * CHUNK_LEN);
+        assert!(groups.get(100_000).is_none() && groups.get(8).is_some());
+        groups.clear();
+        assert_eq!((groups.from(0).count(), groups.len()), (0, 0));
+    }
+}
