@@ -14,7 +14,7 @@ use super::ahead::Ahead;
 use super::database::{ConfirmedView, Database, View};
 use super::group::{MemberState, Membership};
 use super::settings::{ReadSettings, SharedSettings};
-use super::shown::Shown;
+use super::shown::{Shown, check_not_cut_off};
 use super::transaction::{AfterFailure, Transaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::Prefetch;
@@ -174,6 +174,7 @@ impl Connection {
                 }
                 None => self.newest_view()?,
             };
+            check_not_cut_off(&self.database, &self.shown, view)?;
             self.view_confirmed = confirmed;
             self.phase = Phase::Reading(view);
         }
@@ -206,6 +207,7 @@ impl Connection {
             staging: None,
             prepared: None,
             is_prepared_as_it_is: false,
+            is_announced: false,
         });
         Ok(())
     }

@@ -44,6 +44,7 @@ mod head;
 mod import;
 mod incarnation;
 mod indexes;
+mod kind;
 mod layout;
 mod learned;
 mod leases;
