@@ -135,8 +135,8 @@ pub(super) fn check_not_cut_off(database: &Database, shown: &Shown, view: View) 
     if !shown.is_cut_off(view) {
         return Ok(());
     }
-    let text = "the encrypted database was restored, replaced, or is known too little of since it was read \
-                here, which SQLite would not notice; close this connection and open it again";
+    let text = "the encrypted database may have been restored or replaced since it was read here, which SQLite \
+                would not notice; close this connection and open it again";
     Err(database.error(ErrorKind::Refused, text))
 }
 
