@@ -23,6 +23,10 @@ class Connection:
     def load_extension(self, path):
         _translated(self.apsw.load_extension, path)
 
+    def backup(self, target, pages=-1, **_):
+        with target.apsw.backup("main", self.apsw, "main") as backup:
+            _translated(backup.step, pages)
+
     @property
     def in_transaction(self):
         return self.apsw.in_transaction
