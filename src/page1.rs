@@ -87,6 +87,12 @@ impl fmt::Display for Fault {
 
 impl core::error::Error for Fault {}
 
+/// Whether a codec above SQLite's files encrypted this page 1: what SQLite itself writes begins with
+/// [`MAGIC`]. One that leaves the magic readable is not recognised, and fails [`check`].
+pub fn is_encrypted(page1: &[u8]) -> bool {
+    !page1.starts_with(MAGIC)
+}
+
 /// What page 1 says about the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page1 {

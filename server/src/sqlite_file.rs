@@ -15,7 +15,7 @@ pub enum BadFile {
     /// It begins otherwise.
     #[error(
         "this is not a SQLite file: it does not begin with \"SQLite format 3\"; one that a codec encrypted \
-         can't be kept here"
+         comes in through the extension: copy it there with sqlcipher_export or SQLite's backup functions"
     )]
     Magic,
     /// SQLite could not open it.

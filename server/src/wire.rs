@@ -40,16 +40,20 @@ pub struct ChangesBody {
     pos: PosBody,
     pgnos: Option<Vec<u32>>,
     all: bool,
+    /// Beside `all`: commits alone led there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    commits: bool,
 }
 
 impl ChangesBody {
     pub(crate) fn new(pos: Pos, changes: Changes) -> ChangesBody {
+        let commits = changes == Changes::Many;
         let (pgnos, all) = match changes {
             Changes::Nothing => (None, false),
             Changes::Pages(pgnos) => (Some(pgnos.into_iter().map(Pgno::get).collect()), false),
-            Changes::All => (None, true),
+            Changes::Many | Changes::All => (None, true),
         };
-        ChangesBody { pos: pos.into(), pgnos, all }
+        ChangesBody { pos: pos.into(), pgnos, all, commits }
     }
 }
 

@@ -25,6 +25,8 @@ use traffic::Traffic;
 pub enum ChangedPages {
     /// These; empty when the position is the same.
     Some(Vec<Pgno>),
+    /// Any of them, by commits alone.
+    ByCommits,
     /// That can't be told: nothing known is good any more.
     All,
 }

@@ -28,6 +28,11 @@ use crate::types::Pgno;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 
+/// SQLite counts the first of its transactions under a lock only, and others would not notice the rest: what a
+/// codec encrypted can't be counted here.
+const NO_EXCLUSIVE_MODE: &str = "an encrypted database can't be written with locking_mode=exclusive; run \
+                                 PRAGMA locking_mode=normal, read something, and begin again";
+
 impl Connection {
     /// Takes in that SQLite is about to commit the open transaction, or has rolled it back.
     /// [`Connection::confirm_commit`] follows a commit. When another database of the SQLite connection may
@@ -58,6 +63,7 @@ impl Connection {
         }
         // As above: SQLite did not finish what it announced before.
         transaction.prepared = None;
+        transaction.is_announced = false;
         transaction.rolled_back = false;
         match core::mem::replace(&mut transaction.after_failure, AfterFailure::Discard) {
             AfterFailure::Nothing => {}
@@ -94,6 +100,20 @@ impl Connection {
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
+        let is_encrypted = transaction.is_encrypted()?;
+        if is_encrypted && together && (self.keeps_locks || transaction.commits > 0) {
+            transaction.discard();
+            return Err(self.database.error(ErrorKind::Unsupported, NO_EXCLUSIVE_MODE));
+        }
+        if is_encrypted && !together {
+            // Whether this is a commit only what follows tells. What can be told as "busy" is told now.
+            self.database.live_lease(self.id)?;
+            let base = transaction.view.pos;
+            self.database.expect_at(base).map_err(|error| self.database.fail(error))?;
+            transaction.is_announced = true;
+            transaction.after_failure = AfterFailure::Nothing;
+            return Ok(());
+        }
         match make(&self.database, transaction)? {
             Announced::Made(made) if together => {
                 let made = made.0;
@@ -139,6 +159,7 @@ impl Connection {
     /// be lost in silence.
     pub fn confirm_commit(&mut self) -> Result<()> {
         self.decide()?;
+        self.prepare_announced()?;
         self.push_prepared()?;
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
@@ -146,6 +167,27 @@ impl Connection {
         if core::mem::take(&mut transaction.rolled_back) {
             let text = "a commit was taken for a rollback; its changes are not saved";
             return Err(self.database.error(ErrorKind::Internal, text));
+        }
+        Ok(())
+    }
+
+    /// What was announced of an encrypted database turned out to be a commit, and the file has its size by now.
+    fn prepare_announced(&mut self) -> Result<()> {
+        let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
+        if !core::mem::take(&mut transaction.is_announced) {
+            return Ok(());
+        }
+        let made = match self.keeps_locks || transaction.commits > 0 {
+            true => Err(self.database.error(ErrorKind::Unsupported, NO_EXCLUSIVE_MODE)),
+            false => make(&self.database, transaction),
+        };
+        match made {
+            Ok(Announced::Made(made)) => transaction.prepared = Some(Box::new(made.0)),
+            Ok(_) => transaction.discard(),
+            Err(error) => {
+                transaction.discard();
+                return Err(as_final(error));
+            }
         }
         Ok(())
     }
@@ -222,6 +264,9 @@ impl State {
         let newest = self.cache.pos();
         if newest != made.base && newest != made.pos {
             return;
+        }
+        if made.is_encrypted {
+            self.size_beside = Some((made.pos, made.commit));
         }
         self.cache.set_page_size(made.page_size);
         self.cache.apply(made.pos, made.removed_from, &made.changed, page);

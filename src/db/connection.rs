@@ -16,7 +16,7 @@ use super::group::{MemberState, Membership};
 use super::old_pages::OldPages;
 use super::rest::Rest;
 use super::settings::{ReadSettings, SharedSettings};
-use super::shown::Shown;
+use super::shown::{Shown, check_not_cut_off};
 use super::transaction::{AfterFailure, Transaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::Prefetch;
@@ -188,6 +188,7 @@ impl Connection {
                 }
                 None => self.newest_view()?,
             };
+            check_not_cut_off(&self.database, &self.shown, view)?;
             self.view_confirmed = confirmed;
             self.phase = Phase::Reading(view);
         }
@@ -221,6 +222,7 @@ impl Connection {
             staging: None,
             prepared: None,
             is_prepared_as_it_is: false,
+            is_announced: false,
         });
         Ok(())
     }

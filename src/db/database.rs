@@ -8,6 +8,7 @@ use super::settings::SharedSettings;
 use crate::backend::traffic::Traffic;
 use crate::backend::{Backend, Page};
 use crate::error::{Error, ErrorKind, Result};
+use crate::page1;
 use crate::pager::header;
 use crate::pager::{Cache, CacheLimits, CachePlace};
 use crate::sys;
@@ -31,6 +32,10 @@ pub struct View {
     pub handovers: u64,
     /// See [`State::rewrites`].
     pub rewrites: u64,
+    /// See [`State::breaks`].
+    pub breaks: u64,
+    /// A codec encrypted the pages: page 1 says nothing.
+    pub is_encrypted: bool,
 }
 
 /// A view, and when the server confirmed that it is the newest; `None`: never in this process.
@@ -47,6 +52,8 @@ pub struct Place {
     pub handovers: u64,
     /// See [`State::rewrites`].
     pub rewrites: u64,
+    /// See [`State::breaks`].
+    pub breaks: u64,
     /// See [`State::poll`].
     pub poll: u64,
     /// See [`State::confirmed`].
@@ -58,8 +65,16 @@ const MAX_TRIES_TO_BE_FRESH: u32 = 2;
 
 impl View {
     /// Of a database without transactions.
-    pub const EMPTY: View =
-        View { pos: Pos::EMPTY, page_size: None, commit: 0, epoch: 0, handovers: 0, rewrites: 0 };
+    pub const EMPTY: View = View {
+        pos: Pos::EMPTY,
+        page_size: None,
+        commit: 0,
+        epoch: 0,
+        handovers: 0,
+        rewrites: 0,
+        breaks: 0,
+        is_encrypted: false,
+    };
 
     /// Bytes of the database file.
     pub fn size_bytes(&self) -> u64 {
@@ -80,6 +95,9 @@ pub struct State {
     /// Counts how often every page may have changed, as after an import of a file; or after a commit to a
     /// few pages.
     pub rewrites: u64,
+    /// Counts how often it was not known that commits alone led from one position to the next. A handover
+    /// may be known for that; a break never is.
+    pub breaks: u64,
     /// The size in pages at a position whose page 1 does not say it.
     pub size_beside: Option<(Pos, u32)>,
     /// The number of the poll that answered with the cache's position; commits of this process have
@@ -130,9 +148,8 @@ pub struct Database {
 impl State {
     /// Where the database is, as far as is known.
     pub fn place(&self) -> Place {
-        let (epoch, handovers, rewrites) = (self.epoch, self.handovers, self.rewrites);
-        let (poll, confirmed) = (self.poll, self.confirmed);
-        Place { pos: self.cache.pos(), epoch, handovers, rewrites, poll, confirmed }
+        let State { epoch, handovers, rewrites, breaks, poll, confirmed, .. } = *self;
+        Place { pos: self.cache.pos(), epoch, handovers, rewrites, breaks, poll, confirmed }
     }
 
     /// The bounds of the cache, as they are now.
@@ -177,6 +194,7 @@ impl Database {
             epoch: 0,
             handovers: 0,
             rewrites: 0,
+            breaks: 0,
             size_beside: None,
             poll: 0,
             confirmed: None,
@@ -349,11 +367,18 @@ impl Database {
     }
 
     /// What must be known of a place to read there.
-    pub fn view_at(&self, Place { pos, epoch, handovers, rewrites, .. }: Place) -> Result<View> {
+    pub fn view_at(&self, place: Place) -> Result<View> {
+        let Place { pos, epoch, handovers, rewrites, breaks, .. } = place;
+        let view = View { pos, epoch, handovers, rewrites, breaks, ..View::EMPTY };
         if pos.is_empty() {
-            return Ok(View { epoch, handovers, rewrites, ..View::EMPTY });
+            return Ok(view);
         }
-        let header = header::decode(&self.page1(pos)?).map_err(|error| {
+        let page1 = self.page1(pos)?;
+        if page1::is_encrypted(&page1) {
+            let (page_size, commit) = (header::page_size(&page1), self.size_beside(pos)?);
+            return Ok(View { page_size, commit, is_encrypted: true, ..view });
+        }
+        let header = header::decode(&page1).map_err(|error| {
             let host = self.backend().host();
             self.error(error.kind(), &format!("{host}: {error}; the database is damaged there"))
         })?;
@@ -361,7 +386,7 @@ impl Database {
             Some(commit) => commit,
             None => self.size_beside(pos)?,
         };
-        Ok(View { pos, page_size: Some(header.page_size), commit, epoch, handovers, rewrites })
+        Ok(View { page_size: Some(header.page_size), commit, ..view })
     }
 
     /// Page 1 at a position, as it is stored.
@@ -386,11 +411,7 @@ impl Database {
 
     /// Checks a fetched page 1, and keeps it where it is of the cache's position.
     pub fn take_page1(&self, pos: Pos, page: &[u8]) -> Result<()> {
-        let page_size = header::decode(page).map(|header| header.page_size);
-        let whole = page_size.as_ref().is_ok_and(|size| size.len_bytes() == page.len());
-        let page_size = page_size
-            .ok()
-            .filter(|_| whole)
+        let page_size = header::page_size(page)
             .ok_or_else(|| self.bad_answer("page 1 is not the first page of a SQLite database"))?;
         let mut state = self.state();
         if state.cache.pos() == pos {

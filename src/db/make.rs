@@ -5,6 +5,7 @@ use super::database::{Database, View};
 use super::transaction::Transaction;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
+use crate::page1;
 use crate::pager::header;
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
@@ -35,6 +36,8 @@ pub struct Made {
     pub file: Vec<u8>,
     /// Whether SQLite wrote a page 1 that says WAL.
     pub shows_wal: bool,
+    /// Whether a codec encrypted the pages.
+    pub is_encrypted: bool,
 }
 
 /// What SQLite announced.
@@ -54,6 +57,9 @@ pub(super) fn make<'a>(
     let Some(dirty) = &transaction.dirty else {
         return Ok(Announced::Unchanged);
     };
+    if transaction.is_encrypted()? {
+        return make_encrypted(database, transaction, dirty);
+    }
     let Some(mut page1) = page1_to_store(database, transaction, dirty)? else {
         return Ok(Announced::RolledBack);
     };
@@ -79,24 +85,52 @@ pub(super) fn make<'a>(
     let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
     let change = Change::new(database, base, page_size, commit, dirty, page1)?;
     header::check(&change.page1).map_err(named)?;
+    finish(database, change, shows_wal)
+}
+
+/// The same of a database that a codec encrypts, whose page 1 says nothing. What was announced may be the end
+/// of a rollback as well.
+fn make_encrypted<'a>(
+    database: &'a Database,
+    transaction: &'a Transaction,
+    dirty: &'a DirtyPages,
+) -> Result<Announced<'a>> {
+    let (base, page_size) = (transaction.view, dirty.page_size());
+    let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
+    if written.as_ref().is_some_and(|page1| !page1::is_encrypted(page1)) {
+        let text = "an encrypted database can't become one that is not; copy it into a new one";
+        return Err(database.error(ErrorKind::Unsupported, text));
+    }
+    let page1 = match written {
+        Some(page1) => page1,
+        None => database.page1(base.pos)?,
+    };
+    // SQLite takes what is past the end for free.
+    let commit = transaction.size_bytes.div_ceil(u64::from(page_size.bytes()));
+    let commit = u32::try_from(commit).unwrap_or(u32::MAX);
+    let page1 = Page1 { bytes: page1, only_counts: false };
+    let change = Change::new(database, base, page_size, commit, dirty, page1)?;
+    finish(database, change, false)
+}
+
+fn finish<'a>(database: &Database, change: Change<'a>, shows_wal: bool) -> Result<Announced<'a>> {
     let Packed { txid, changed, checksum, file } = pack(database, &change)?;
+    let (base, commit) = (change.base, change.commit);
     let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
         return Ok(Announced::Unchanged);
     }
-    let pos = Pos { txid, post_apply_checksum: checksum };
-    let page1 = change.page1.clone();
-    let removed_from = change.removed().next();
     let made = Made {
         base: base.pos,
-        pos,
-        page_size,
+        pos: Pos { txid, post_apply_checksum: checksum },
+        page_size: change.page_size,
         commit,
         changed,
-        removed_from,
-        page1,
+        removed_from: change.removed().next(),
+        page1: change.page1.clone(),
         file,
         shows_wal,
+        is_encrypted: page1::is_encrypted(&change.page1),
     };
     Ok(Announced::Made(Box::new((made, change))))
 }
@@ -171,6 +205,7 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
         max_txid: txid,
         timestamp_ms: sys::unix_ms(),
         pre_apply_checksum: base.pos.post_apply_checksum,
+        encrypted: page1::is_encrypted(&change.page1),
         ..ltx::Header::new(change.page_size)
     };
     let mut old_pages = old_pages(database, change)?.into_iter();

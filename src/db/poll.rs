@@ -293,7 +293,9 @@ impl State {
                 self.rewrites = self.rewrites.wrapping_add(u64::from(are_all(&pgnos)));
                 self.cache.advance(change.pos, &pgnos);
             }
-            _ => {
+            pages => {
+                let is_known = pages == ChangedPages::ByCommits && !went_back;
+                self.breaks = self.breaks.wrapping_add(u64::from(!is_known));
                 self.epoch = self.epoch.wrapping_add(u64::from(went_back));
                 self.handovers = self.handovers.wrapping_add(1);
                 self.cache.reset(change.pos);

@@ -2,13 +2,17 @@
 
 use super::connection::{Connection, Phase};
 use super::database::View;
-use super::shown::SeenPage1;
+use super::shown::{SeenPage1, check_not_cut_off};
 use crate::error::Result;
-use crate::page1::Page1;
+use crate::page1::{self, Page1};
 use crate::pager::header::{self, VERSION_LEN, VERSION_OFFSET};
 use crate::sys::log::log;
 use crate::types::{PageSize, Pgno};
 use alloc::vec;
+
+fn flip(bytes: &mut [u8]) {
+    bytes.iter_mut().for_each(|byte| *byte = !*byte);
+}
 
 impl Connection {
     /// Fills `bytes` from the database file. Answers how many bytes the file has there, at most
@@ -59,6 +63,7 @@ impl Connection {
         }
         transaction.discard();
         let (view, confirmed) = self.database.newest_view(self.settings.max_staleness_ms)?;
+        check_not_cut_off(&self.database, &self.shown, view)?;
         self.view_confirmed = confirmed;
         transaction.view = view;
         transaction.size_bytes = view.size_bytes();
@@ -80,6 +85,19 @@ impl Connection {
             Phase::Writing(transaction) => transaction.has_written(Pgno::ONE),
             Phase::Reading(_) | Phase::Unlocked => false,
         };
+        if view.is_encrypted || offset == 0 && page1::is_encrypted(bytes) {
+            // Nothing can be shown otherwise but what SQLite compares as it is. What it reads when it opens
+            // the file it does not keep.
+            if view.is_encrypted
+                && !is_written
+                && self.is_locked()
+                && self.shown.look(view, None)
+                && is_version
+            {
+                flip(bytes);
+            }
+            return Ok(());
+        }
         if !is_written {
             let page1 = match self.shown.page1_at(view) {
                 Some(page1) => page1,
@@ -93,9 +111,7 @@ impl Connection {
             if is_version && must_drop {
                 // The counter may be what it was: a restored database counts anew. Something that was
                 // never there makes SQLite drop its cached pages and read page 1.
-                for byte in &mut *bytes {
-                    *byte = !*byte;
-                }
+                flip(bytes);
             }
         }
         if !is_version {

@@ -130,6 +130,7 @@ impl State {
             return None;
         }
         let beside = self.size_beside.filter(|(pos, _)| *pos == newest).map(|(_, size)| size);
-        Some((page_size, header::decode(&page1).ok()?.size.or(beside)?))
+        let said = header::decode(&page1).ok().and_then(|page1| page1.size);
+        Some((page_size, said.or(beside)?))
     }
 }

@@ -14,9 +14,14 @@
 //! Commits count up by one a transaction on page 1 (`make.rs` sees to it in exclusive locking mode). A
 //! counter that went another way than the TXID tells of a restore by a server that does not raise the
 //! cookie itself, or of writers of another kind; for these the schema is read once too often.
+//!
+//! Of an encrypted page 1 nothing can be shown otherwise but the version bytes, and these only to a codec in
+//! SQLite's pager, which compares them as they are. One in a VFS decrypts them first, and finds the counter:
+//! that tells of commits, as long as each counts. So where it is not known that commits alone led to what is
+//! there, such a connection is cut off: it gets errors until it is closed.
 
 use super::database::{Database, View};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::ltx::page_checksum;
 use crate::page1::{HEADER_LEN, Page1};
 use crate::pager::header;
@@ -57,7 +62,9 @@ struct Sight {
     pos: Pos,
     handovers: u64,
     rewrites: u64,
-    /// `None` of an empty database.
+    breaks: u64,
+    is_encrypted: bool,
+    /// `None` of an empty database, and of an encrypted one.
     page1: Option<SeenPage1>,
 }
 
@@ -77,7 +84,15 @@ impl Shown {
         self.last.filter(|_| self.is_at(view)).and_then(|last| last.page1)
     }
 
-    /// SQLite is about to see page 1 at a view, `None` of an empty database. Answers whether it must be
+    /// Whether what SQLite has seen may be of another history than a view, and it can't be made to notice.
+    pub fn is_cut_off(&self, view: View) -> bool {
+        self.last.is_some_and(|last| {
+            let is_encrypted = last.is_encrypted || view.is_encrypted;
+            is_encrypted && !last.pos.is_empty() && last.breaks != view.breaks
+        })
+    }
+
+    /// SQLite is about to see page 1 at a view, `None` of an empty or encrypted database. Answers whether it must be
     /// made to drop what it has seen before.
     pub fn look(&mut self, view: View, page1: Option<SeenPage1>) -> bool {
         let was_outdated = core::mem::take(&mut self.is_outdated);
@@ -100,9 +115,11 @@ impl Shown {
     }
 
     /// SQLite wrote this page 1, as it is stored by now, and goes on from it at a view.
-    pub fn wrote(&mut self, view: View, page1: SeenPage1) {
-        self.last = Some(Sight::of(view, Some(page1)));
-        self.note(page1.header.schema_cookie);
+    pub fn wrote(&mut self, view: View, page1: Option<SeenPage1>) {
+        self.last = Some(Sight::of(view, page1));
+        if let Some(page1) = page1 {
+            self.note(page1.header.schema_cookie);
+        }
     }
 
     fn note(&mut self, cookie: u32) {
@@ -111,6 +128,16 @@ impl Shown {
             self.newest = shown;
         }
     }
+}
+
+/// Fails where SQLite would take what it has in memory for what is there by now.
+pub(super) fn check_not_cut_off(database: &Database, shown: &Shown, view: View) -> Result<()> {
+    if !shown.is_cut_off(view) {
+        return Ok(());
+    }
+    let text = "the encrypted database may have been restored or replaced since it was read here, which SQLite \
+                would not notice; close this connection and open it again";
+    Err(database.error(ErrorKind::Refused, text))
 }
 
 impl Database {
@@ -134,8 +161,8 @@ impl Database {
 
 impl Sight {
     fn of(view: View, page1: Option<SeenPage1>) -> Sight {
-        let View { pos, handovers, rewrites, .. } = view;
-        Sight { pos, handovers, rewrites, page1 }
+        let View { pos, handovers, rewrites, breaks, is_encrypted, .. } = view;
+        Sight { pos, handovers, rewrites, breaks, is_encrypted, page1 }
     }
 
     /// Whether commits alone lead from this page 1 to a later one, as far as can be told.
@@ -195,7 +222,7 @@ mod tests {
         assert_eq!(look(&mut shown, view(4, 1), 10, 4), 5);
         // Changed by others and by SQLite itself.
         assert_eq!(look(&mut shown, view(5, 1), 11, 5), 6);
-        shown.wrote(view(6, 1), page1(12, 6).unwrap());
+        shown.wrote(view(6, 1), page1(12, 6));
         // Restored: the counter went back.
         assert_eq!(look(&mut shown, view(7, 1), 11, 5), 8);
         // One that is new needs no shift more.
@@ -219,6 +246,26 @@ mod tests {
         let other = page1(11, 4).map(|page1| SeenPage1 { schema: Checksum(2), ..page1 });
         shown.look(rewritten(5, 2), other);
         assert_eq!(shown.shift(), 1);
+    }
+
+    #[test]
+    fn an_encrypted_database_of_another_history_is_not_shown() {
+        let at = |txid, breaks| View { breaks, is_encrypted: true, ..view(txid, breaks) };
+        let mut shown = Shown::default();
+        assert!(!shown.is_cut_off(at(1, 1)));
+        shown.look(View::EMPTY, None);
+        assert!(!shown.is_cut_off(at(1, 1)));
+        assert!(shown.look(at(1, 1), None));
+        assert!(!shown.look(at(1, 1), None));
+        assert!(!shown.is_cut_off(View { handovers: 9, rewrites: 9, ..at(5, 1) }));
+        assert!(shown.look(at(5, 1), None));
+        shown.wrote(at(6, 1), None);
+        assert!(shown.is_cut_off(at(7, 2)) && shown.is_cut_off(View { breaks: 2, ..View::EMPTY }));
+        assert_eq!(shown.shift(), 0);
+        let mut plain = Shown::default();
+        plain.look(view(3, 0), page1(9, 4));
+        assert!(!plain.is_cut_off(View { breaks: 1, ..view(3, 1) }));
+        assert!(plain.is_cut_off(at(3, 1)));
     }
 
     #[test]

@@ -110,16 +110,20 @@ impl Connection {
     pub(super) fn move_on(&mut self, made: &Made) {
         let Phase::Writing(transaction) = &mut self.phase else { return };
         let page_size = Some(made.page_size);
-        transaction.view =
-            View { pos: made.pos, page_size, commit: made.commit, ..transaction.view };
+        transaction.view = View {
+            pos: made.pos,
+            page_size,
+            commit: made.commit,
+            is_encrypted: made.is_encrypted,
+            ..transaction.view
+        };
         transaction.commits = transaction.commits.saturating_add(1);
         transaction.has_ended = true;
         transaction.discard();
         // SQLite must not go on with a page 1 that says WAL: next time it reads it again.
         self.shown.is_outdated = made.shows_wal;
-        if let Ok(page1) = SeenPage1::new(&made.page1) {
-            self.shown.wrote(transaction.view, page1);
-        }
+        let page1 = SeenPage1::new(&made.page1).ok().filter(|_| !made.is_encrypted);
+        self.shown.wrote(transaction.view, page1);
         log!(Debug, "{}: committed {}", self.database.name(), made.pos);
         self.tell_group();
         self.start_query();

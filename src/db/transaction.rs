@@ -3,7 +3,8 @@
 use super::database::View;
 use super::make::Made;
 use super::round::{Round, Staged};
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::page1;
 use crate::pager::DirtyPages;
 use crate::types::{PageSize, Pgno};
 use alloc::boxed::Box;
@@ -33,6 +34,8 @@ pub(super) struct Transaction {
     pub prepared: Option<Box<Made>>,
     /// Nothing was written since it was prepared.
     pub is_prepared_as_it_is: bool,
+    /// What is written of an encrypted database was announced, as a commit or as the end of a rollback.
+    pub is_announced: bool,
 }
 
 /// A transaction that is held back, and what it is decided with. Dropped while that is not decided, it
@@ -68,6 +71,7 @@ impl Transaction {
         self.after_failure = AfterFailure::Nothing;
         self.staging = None;
         self.prepared = None;
+        self.is_announced = false;
         self.dirty = None;
         self.size_bytes = self.view.size_bytes();
     }
@@ -88,6 +92,15 @@ impl Transaction {
     /// first page written.
     pub fn page_size(&self) -> Option<PageSize> {
         self.view.page_size.or(self.dirty.as_ref().map(|dirty| dirty.page_size()))
+    }
+
+    /// Whether a codec encrypts what is written.
+    pub fn is_encrypted(&self) -> Result<bool> {
+        if self.view.commit > 0 {
+            return Ok(self.view.is_encrypted);
+        }
+        let Some(dirty) = &self.dirty else { return Ok(false) };
+        Ok(dirty.page(Pgno::ONE)?.is_some_and(|page1| page1::is_encrypted(&page1)))
     }
 
     /// Whether a page was written since the view.

@@ -5,8 +5,10 @@
 //! in pages of the old size; `commit.rs` cuts it into new ones.
 
 use super::connection::{Connection, Phase};
+use super::database::View;
 use super::transaction::Transaction;
 use crate::error::{ErrorKind, Result};
+use crate::page1;
 use crate::pager::{DirtyPages, header};
 use crate::types::{PageSize, Pgno};
 use alloc::borrow::Cow;
@@ -19,6 +21,15 @@ impl Connection {
     /// Writes into the database file of the open transaction.
     pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let page_size = self.page_size_for_write(bytes.len())?;
+        if let Phase::Writing(Transaction { view: View { is_encrypted: true, .. }, .. }) =
+            self.phase
+            && (bytes.len() != page_size.len_bytes()
+                || page_size.page_at(offset).is_none_or(|(_, within)| within != 0))
+        {
+            let text =
+                "the page size of an encrypted database can't be changed; copy it into a new one";
+            return Err(self.database.error(ErrorKind::Unsupported, text));
+        }
         if let Phase::Writing(Transaction { dirty: None, .. }) = self.phase {
             // In exclusive locking mode no lock is asked for any more when the lease may be gone.
             self.database.live_lease(self.id)?;
@@ -46,7 +57,8 @@ impl Connection {
     fn as_stored<'a>(&self, offset: u64, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let shift = self.shown.shift();
         let mut bytes = Cow::Borrowed(bytes);
-        if shift != 0 && header::has_cookie(offset, bytes.len()) {
+        let is_encrypted = offset == 0 && page1::is_encrypted(&bytes);
+        if shift != 0 && !is_encrypted && header::has_cookie(offset, bytes.len()) {
             header::shift_cookie(bytes.to_mut(), offset, shift.wrapping_neg());
         }
         bytes

@@ -3,7 +3,7 @@
 //! | offset | size | header field |
 //! | --- | --- | --- |
 //! | 0 | 4 | magic `LTX1` |
-//! | 4 | 4 | flags: bit 0 LZ4 (v1 only), bit 1 no database checksums (v3 only) |
+//! | 4 | 4 | flags: bit 0 LZ4 (v1 only), bit 1 no database checksums (v3 only), bit 31 encrypted (v1 only, of LiteVFS) |
 //! | 8 | 4 | page size, bytes |
 //! | 12 | 4 | commit, pages |
 //! | 16 | 8 | min TXID |
@@ -34,6 +34,7 @@ pub const TRAILER_LEN: usize = 16;
 const MAGIC: [u8; 4] = *b"LTX1";
 const FLAG_LZ4: u32 = 1 << 0;
 const FLAG_NO_CHECKSUM: u32 = 1 << 1;
+const FLAG_ENCRYPTED: u32 = 1 << 31;
 const RESERVED_LEN: usize = 20;
 
 /// What an LTX file says about itself before its pages.
@@ -61,6 +62,8 @@ pub struct Header {
     pub node_id: u64,
     /// The file has no database checksums: pre-apply and post-apply are zero (v3 only).
     pub no_checksum: bool,
+    /// A codec encrypted the pages, so page 1 says nothing (v1 only; a client that uploads tells it so).
+    pub encrypted: bool,
 }
 
 impl Header {
@@ -78,6 +81,7 @@ impl Header {
             wal_salt: [0; 2],
             node_id: 0,
             no_checksum: false,
+            encrypted: false,
         }
     }
 
@@ -113,10 +117,12 @@ impl Header {
     pub fn encode(&self, format: Format) -> [u8; HEADER_LEN] {
         let lz4 = if format == Format::V1Lz4 { FLAG_LZ4 } else { 0 };
         let no_checksum = if self.no_checksum { FLAG_NO_CHECKSUM } else { 0 };
+        let is_v1 = format.version() == Version::V1;
+        let encrypted = if self.encrypted && is_v1 { FLAG_ENCRYPTED } else { 0 };
         let [salt_1, salt_2] = self.wal_salt;
         let fields: [&[u8]; 13] = [
             &MAGIC,
-            &(lz4 | no_checksum).to_be_bytes(),
+            &(lz4 | no_checksum | encrypted).to_be_bytes(),
             &self.page_size.bytes().to_be_bytes(),
             &self.commit.to_be_bytes(),
             &self.min_txid.0.to_be_bytes(),
@@ -142,7 +148,7 @@ impl Header {
         }
         let flags = input.read_u32()?;
         let known = match version {
-            Version::V1 => FLAG_LZ4,
+            Version::V1 => FLAG_LZ4 | FLAG_ENCRYPTED,
             Version::V3 => FLAG_NO_CHECKSUM,
         };
         if flags & !known != 0 {
@@ -160,6 +166,7 @@ impl Header {
             wal_salt: [input.read_u32()?, input.read_u32()?],
             node_id: input.read_u64()?,
             no_checksum: flags & FLAG_NO_CHECKSUM != 0,
+            encrypted: flags & FLAG_ENCRYPTED != 0,
         };
         if input.read_array()? != [0; RESERVED_LEN] {
             return Err(Error::ReservedBytesSet);
@@ -204,6 +211,7 @@ mod tests {
             wal_salt: [6, 7],
             node_id: 8,
             no_checksum: false,
+            encrypted: false,
         }
     }
 
@@ -222,6 +230,17 @@ mod tests {
         let bytes = none.encode(Format::V3Block);
         assert_eq!(Header::decode(&bytes, Version::V3), Ok((none, false)));
         assert_eq!(Header::decode(&bytes, Version::V1), Err(Error::BadHeaderFlags));
+    }
+
+    #[test]
+    fn encrypted_is_told_in_uploads_only() {
+        let encrypted = Header { encrypted: true, ..header() };
+        let bytes = encrypted.encode(Format::V1Lz4);
+        assert_eq!(bytes[4..8], [0x80, 0, 0, 1]);
+        assert_eq!(Header::decode(&bytes, Version::V1), Ok((encrypted, true)));
+        assert_eq!(Header::decode(&bytes, Version::V3), Err(Error::BadHeaderFlags));
+        let stored = encrypted.encode(Format::V3Block);
+        assert_eq!(Header::decode(&stored, Version::V3), Ok((header(), false)));
     }
 
     #[test]

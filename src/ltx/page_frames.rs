@@ -110,6 +110,7 @@ mod tests {
             wal_salt: [0; 2],
             node_id: 0,
             no_checksum: false,
+            encrypted: false,
         };
         let mut encoder = Encoder::new(Vec::new(), format, header).unwrap();
         for &pgno in pgnos {

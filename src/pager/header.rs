@@ -3,6 +3,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::page1::{self, FORMAT_VERSIONS, Fault, Page1, SCHEMA_COOKIE};
+use crate::types::PageSize;
 use core::ops::Range;
 
 /// Where the fields begin that SQLite compares to find its cached pages stale, and how many bytes.
@@ -26,12 +27,23 @@ pub fn check(page1: &[u8]) -> Result<()> {
     page1::check(page1).map_err(|fault| error(&fault))
 }
 
+/// The size of the pages: as page 1 says, or, where it is encrypted, as it has. `None` when it is no
+/// whole page.
+pub fn page_size(page1: &[u8]) -> Option<PageSize> {
+    let len = u32::try_from(page1.len()).ok().and_then(PageSize::new);
+    if page1::is_encrypted(page1) {
+        return len;
+    }
+    len.filter(|&len| Page1::decode(page1).is_ok_and(|page1| page1.page_size == len))
+}
+
 fn error(fault: &Fault) -> Error {
     Error::new(
         ErrorKind::Corrupt,
         alloc::format!(
             "page 1 {fault}, so it is no page that SQLite could open a database with; \
-             what a codec encrypted can't be kept here"
+             a codec must encrypt all of page 1 (no plaintext header), and from the first transaction of a \
+             database on"
         ),
     )
 }

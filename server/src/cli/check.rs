@@ -1,7 +1,10 @@
 //! `PRAGMA quick_check`: what SQLite finds wrong in a database, short of comparing indexes with tables.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
+use litevfs::page1;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// The most that is told of one database.
@@ -28,6 +31,13 @@ pub(super) fn open_still(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(uri, flags)
+}
+
+/// Whether a codec encrypted the database of a file, so that only who has the key can check it.
+pub(super) fn is_encrypted(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(page1::MAGIC.len() as u64).read_to_end(&mut start)?;
+    Ok(page1::is_encrypted(&start))
 }
 
 /// Checks the database of a connection.
@@ -75,5 +85,9 @@ mod tests {
             panic!("nothing was found");
         };
         assert!(!text.contains('\n'), "{text}");
+        assert!(!is_encrypted(&path).unwrap());
+        bytes[..16].fill(0xff);
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(is_encrypted(&path).unwrap());
     }
 }

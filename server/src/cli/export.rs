@@ -14,7 +14,7 @@ use litevfs::types::{DbName, Txid};
 use reqwest::{Method, Response};
 use serde_json::json;
 
-use super::check::{Finding, check, open_still};
+use super::check::{Finding, check, is_encrypted, open_still};
 use super::client::{Client, Done, ServerArgs};
 use super::output;
 use super::progress::Progress;
@@ -112,7 +112,7 @@ async fn to_stream(client: &Client, args: &ExportArgs, file: File) -> Done<Recei
 
 /// Sees to it that the file is sound, if that is wanted, and on the disk.
 fn finish(file: &File, path: &Path, is_checked: bool) -> Done {
-    if is_checked {
+    if is_checked && !is_encrypted(path)? {
         match open_still(path).and_then(|db| check(&db)) {
             Ok(Finding::Sound) => {}
             Ok(Finding::Damaged(problem)) => {

@@ -17,6 +17,7 @@ use super::file_index::FileIndex;
 use super::files::{Files, LtxFile};
 use super::group::doubt::PATIENCE;
 use super::head::Head;
+use super::kind::check_kind;
 use super::layout::Tag;
 use super::look::complete_span;
 use super::rules;
@@ -369,7 +370,7 @@ async fn check(database: Option<&Database>, sound: &Sound) -> Result<(), Error> 
     let after = sound.checksums.iter().copied();
     let checksum = before.into_iter().chain(after).fold(start, Checksum::toggle);
     if checksum == index.post_apply_checksum() {
-        return Ok(());
+        return check_kind(database, sound).await;
     }
     let claimed = index.post_apply_checksum();
     Err(Error::BadChecksum(format!(
@@ -421,6 +422,9 @@ impl Database {
             let view = self.view(None).await?;
             for batch in unknown.chunks(CHECKSUM_BATCH) {
                 let pages = self.pages_of(&view, batch).await?;
+                if let (Some(&Pgno::ONE), Some(page1)) = (batch.first(), pages.first()) {
+                    self.note_page1(page1);
+                }
                 let len_bytes = view.page_size.len_bytes().saturating_mul(pages.len());
                 let pgnos = batch.to_vec();
                 let work = move || -> Vec<Checksum> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use litevfs::ltx::{Header, page_checksum};
-use litevfs::page1::{Page1, differ_in_counts_only};
+use litevfs::page1::{Page1, differ_in_counts_only, is_encrypted};
 use litevfs::types::{ClusterName, Pgno, Pos};
 
 use super::base::Base;
@@ -28,12 +28,13 @@ const BATCH: usize = 256;
 pub(super) struct Target<'a> {
     view: &'a View,
     page1: Option<Vec<u8>>,
+    is_break: bool,
 }
 
 impl Target<'_> {
     /// A view as it is.
     pub(super) fn of(view: &View) -> Target<'_> {
-        Target { view, page1: None }
+        Target { view, page1: None, is_break: false }
     }
 }
 
@@ -48,8 +49,13 @@ impl Store {
         let (now, then) = (database.view(None).await?, database.view(Some(point.pos)).await?);
         let mut differing = database.differing(&now, &then).await?;
         let (old, mut page1) = (database.page1(&now).await?, database.page1(&then).await?);
-        let only_counts =
-            differing.iter().all(|&pgno| pgno == Pgno::ONE) && differ_in_counts_only(&old, &page1);
+        // In an encrypted one nothing can be counted: clients are told of the break instead.
+        let is_break = is_encrypted(&page1);
+        let is_same = match is_break {
+            true => old == page1,
+            false => differ_in_counts_only(&old, &page1),
+        };
+        let only_counts = is_same && differing.iter().all(|&pgno| pgno == Pgno::ONE);
         if only_counts && now.commit == then.commit {
             return Ok(now.pos);
         }
@@ -59,7 +65,7 @@ impl Store {
         if differing.first() != Some(&Pgno::ONE) {
             differing.insert(0, Pgno::ONE);
         }
-        let to = Target { view: &then, page1: Some(page1) };
+        let to = Target { view: &then, page1: Some(page1), is_break };
         let at_ms = self.time_of_next(&slot).await?;
         let sound = self.sound_from_view(&database, &now, to, differing, at_ms).await?;
         let _gate = slot.gate.lock().await;
@@ -103,7 +109,7 @@ impl Store {
         pgnos: Vec<Pgno>,
         timestamp_ms: u64,
     ) -> Result<Sound, Error> {
-        let Target { view: then, page1 } = to;
+        let Target { view: then, page1, is_break } = to;
         let txid = now.pos.txid.next().ok_or(Error::LastTxid)?;
         let header = Header {
             commit: then.commit,
@@ -126,6 +132,7 @@ impl Store {
             client_timestamp_ms: timestamp_ms,
             span: 0,
             group: None,
+            is_break,
         };
         let stored = layout::stored_header(&header, &marks, pgnos.iter().copied());
         let failed = |error: litevfs::ltx::StreamError<std::io::Error>| match error {
@@ -133,16 +140,19 @@ impl Store {
             litevfs::ltx::StreamError::Ltx(error) => Error::corrupt(&database.db, error),
         };
         let mut writer = Writer::new(stored, self.scratch()).map_err(failed)?;
-        let mut checksums = Vec::with_capacity(pgnos.len());
+        let (mut checksums, mut encrypted) = (Vec::with_capacity(pgnos.len()), None);
         for batch in pgnos.chunks(BATCH) {
             for (&pgno, data) in batch.iter().zip(database.pages_of(then, batch).await?) {
                 let data = page1.as_ref().filter(|_| pgno == Pgno::ONE).unwrap_or(&data);
                 checksums.push(page_checksum(pgno, data));
+                if pgno == Pgno::ONE {
+                    encrypted = Some(is_encrypted(data));
+                }
                 writer.page(pgno, data).map_err(failed)?;
             }
         }
         let (index, file) = writer.finish().map_err(failed)?;
-        Ok(convert::Sound { header, index, checksums, file })
+        Ok(convert::Sound { header, index, checksums, file, encrypted })
     }
 
     /// Makes a transaction that changes nothing: it has page 1 as it is. Whatever commit was under way
@@ -204,12 +214,6 @@ impl Store {
 }
 
 impl Database {
-    /// Page 1 of a view.
-    async fn page1(&self, view: &View) -> Result<Vec<u8>, Error> {
-        let pages = self.pages_of(view, &[Pgno::ONE]).await?;
-        pages.into_iter().next().ok_or(Error::NoPage(Pgno::ONE))
-    }
-
     /// The pages of a view that another one lacks, or has otherwise.
     async fn differing(&self, now: &View, then: &View) -> Result<Vec<Pgno>, Error> {
         let mut differing = Vec::new();

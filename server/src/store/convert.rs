@@ -39,6 +39,8 @@ pub(super) struct Sound {
     /// The checksums of its pages.
     pub(super) checksums: Vec<Checksum>,
     pub(super) file: Arc<Spool>,
+    /// Whether its page 1 is encrypted, if it has one.
+    pub(super) encrypted: Option<bool>,
 }
 
 /// What is known of an upload after it was read once.
@@ -158,6 +160,7 @@ fn store_form(
         client_timestamp_ms: header.timestamp_ms,
         span: span(&header),
         group,
+        is_break: false,
     };
     let guard = Header { max_txid: header.min_txid, timestamp_ms: now_ms, ..header };
     let stored = layout::stored_header(&guard, &marks, pgnos.iter().copied());
@@ -167,7 +170,8 @@ fn store_form(
         writer.page(pgno, &data)?;
     }
     let (index, file) = writer.finish()?;
-    Ok(Sound { header, index, checksums, file })
+    let encrypted = index.find(Pgno::ONE).map(|_| header.encrypted);
+    Ok(Sound { header, index, checksums, file, encrypted })
 }
 
 /// Writes a file in the form in which it is stored.

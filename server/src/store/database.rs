@@ -43,7 +43,9 @@ pub enum Changes {
     Nothing,
     /// These pages, ascending.
     Pages(Vec<Pgno>),
-    /// That cannot be told, or it is too much to tell.
+    /// Too many to tell, or pages are gone; by commits alone.
+    Many,
+    /// That cannot be told, or it was not by commits alone, and the pages do not say so.
     All,
 }
 
@@ -101,6 +103,8 @@ pub(super) struct State {
     reshaped: Option<LtxFile>,
     /// Checksums of pages as they are now.
     checksums: HashMap<Pgno, Checksum>,
+    /// Whether it is encrypted, once page 1 was looked at. It stays so.
+    pub(super) encrypted: Option<bool>,
     /// The groups that it took in last.
     pub(super) together: Together,
 }
@@ -131,6 +135,7 @@ impl State {
             plan: None,
             reshaped,
             checksums: HashMap::new(),
+            encrypted: None,
             together: Together::default(),
         }
     }
@@ -395,22 +400,25 @@ impl Database {
         if then.post_apply_checksum() != since.post_apply_checksum {
             return Ok((pos, Changes::All));
         }
-        let (mut commit, mut changed) = (then.commit, Vec::new());
+        let (mut commit, mut changed, mut is_told) = (then.commit, Vec::new(), true);
         for file in cover {
             let index = self.index(&file).await?;
-            // Pages that went away, for good or not, are not worth telling; those of another size
-            // have nothing to do with these.
-            let shrank = index.commit < commit || index.page_size != then.page_size;
-            if shrank || changed.len().saturating_add(index.len()) > MAX_CHANGED.saturating_mul(8) {
+            // Pages of another size have nothing to do with these.
+            if index.marks.is_break || index.page_size != then.page_size {
                 return Ok((pos, Changes::All));
             }
+            // Pages that went away, for good or not, are not worth telling.
+            is_told &= index.commit >= commit
+                && changed.len().saturating_add(index.len()) <= MAX_CHANGED.saturating_mul(8);
             commit = index.commit;
-            changed.extend(index.pgnos());
+            if is_told {
+                changed.extend(index.pgnos());
+            }
         }
         changed.sort_unstable();
         changed.dedup();
-        let told = changed.len() <= MAX_CHANGED;
-        Ok((pos, if told { Changes::Pages(changed) } else { Changes::All }))
+        is_told &= changed.len() <= MAX_CHANGED;
+        Ok((pos, if is_told { Changes::Pages(changed) } else { Changes::Many }))
     }
 
     pub(super) async fn index(&self, file: &LtxFile) -> Result<Arc<FileIndex>, Error> {

@@ -244,6 +244,7 @@ impl Store {
             client_timestamp_ms: header.timestamp_ms,
             span: 0,
             group: None,
+            is_break: false,
         };
         let stored = layout::stored_header(&header, &marks, std::iter::empty());
         let made = Writer::new(stored, self.scratch()).and_then(Writer::finish);

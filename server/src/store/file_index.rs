@@ -175,6 +175,7 @@ mod tests {
             client_timestamp_ms: 4,
             span: 0,
             group: None,
+            is_break: false,
         };
         layout::stored_header(&header, &marks, pgnos.iter().filter_map(|&pgno| Pgno::new(pgno)))
     }

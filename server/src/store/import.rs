@@ -79,6 +79,7 @@ fn encode(
         client_timestamp_ms: header.timestamp_ms,
         span: 0,
         group: None,
+        is_break: false,
     };
     let lock_pgno = shape.page_size.lock_pgno();
     let pgnos = (1..=shape.commit).filter_map(Pgno::new).filter(|&pgno| pgno != lock_pgno);
@@ -87,7 +88,7 @@ fn encode(
     let again = file.reader().map_err(StreamError::Io)?;
     each_page(again, shape, start, |pgno, data| writer.page(pgno, data))?;
     let (index, file) = writer.finish()?;
-    Ok(Sound { header, index, checksums, file })
+    Ok(Sound { header, index, checksums, file, encrypted: Some(false) })
 }
 
 /// Reads the pages in order, but for the lock page. The first begins with `start`.

@@ -34,7 +34,7 @@
 //! | timestamp | the client's clock | the server's, never before that of the file before |
 //! | node id | the client's, or zero | the post-apply checksum |
 //! | WAL offset | of the client's WAL | bit 62 set; below, the pre-apply checksum's low 62 bits (note) |
-//! | WAL size | of the client's WAL | the upload's timestamp << 16, plus max TXID - min TXID of the upload; or bit 62 set, and below the first 62 bits of the id of the group |
+//! | WAL size | of the client's WAL | bit 61 set after a break; the upload's timestamp << 16, plus max TXID - min TXID of the upload; or bit 62 set, and below the first 62 bits of the id of the group |
 //! | WAL salts | of the client's WAL | the seal: a CRC-64 of the header without them, and of the page numbers |
 //!
 //! Note: before the first transaction there is no checksum; of a first upload the high bits of the span
@@ -64,6 +64,8 @@ const LINK_FLAG: u64 = 1 << 62;
 const LINK_MASK: u64 = LINK_FLAG.wrapping_sub(1);
 /// Set in the WAL size of a file that belongs to a group; what is below names it.
 const GROUP_FLAG: u64 = LINK_FLAG;
+/// Set in the WAL size of a file with a break, which is no group's.
+const BREAK_FLAG: u64 = 1 << 61;
 /// The bits of the WAL size that tell the span of an upload.
 const SPAN_BITS: u32 = 16;
 /// The most transactions that an upload may span, beyond the first, unless it is a database's first.
@@ -222,6 +224,9 @@ pub struct Marks {
     pub span: u64,
     /// The group it belongs to, and with which it counts or does not.
     pub group: Option<Tag>,
+    /// What SQLite has in memory of the database before is no good after it, and neither change counter nor
+    /// schema cookie says so: an encrypted database was restored.
+    pub is_break: bool,
 }
 
 /// Stands for a group in the header of a file: the first 62 bits of its id.
@@ -241,12 +246,15 @@ pub fn stored_header(header: &Header, marks: &Marks, pgnos: impl Iterator<Item =
         Txid(1) => marks.span >> SPAN_BITS,
         _ => marks.pre_apply_checksum.0,
     };
-    let timestamp = marks.client_timestamp_ms.checked_shl(SPAN_BITS).unwrap_or(0) & LINK_MASK;
-    let upload = timestamp | (marks.span & MAX_SPAN);
+    let timestamp = marks.client_timestamp_ms.checked_shl(SPAN_BITS).unwrap_or(0);
+    let timestamp = timestamp & BREAK_FLAG.wrapping_sub(1);
+    let is_break = if marks.is_break { BREAK_FLAG } else { 0 };
+    let upload = is_break | timestamp | (marks.span & MAX_SPAN);
     let mut stored = Header {
         pre_apply_checksum: Checksum::NONE,
         node_id: marks.post_apply_checksum.0,
         no_checksum: true,
+        encrypted: false,
         wal_offset: LINK_FLAG | (link & LINK_MASK),
         wal_size: marks.group.map_or(upload, |Tag(tag)| GROUP_FLAG | tag),
         wal_salt: [0; 2],
@@ -282,6 +290,7 @@ pub fn marks(
             client_timestamp_ms: header.timestamp_ms,
             span: 0,
             group: None,
+            is_break: false,
         });
     }
     let post_apply_checksum = Checksum(header.node_id);
@@ -302,9 +311,10 @@ pub fn marks(
         // The bit that did not fit is known: a set checksum has the flag, and no other bit above.
         pre_apply_checksum: Checksum(pre_apply),
         post_apply_checksum,
-        client_timestamp_ms: upload >> SPAN_BITS,
+        client_timestamp_ms: (upload & !BREAK_FLAG) >> SPAN_BITS,
         span: high_span | (upload & MAX_SPAN),
         group,
+        is_break: upload & BREAK_FLAG != 0,
     })
 }
 
@@ -372,6 +382,7 @@ mod tests {
             wal_salt: [1, 2],
             node_id: 9,
             no_checksum: false,
+            encrypted: true,
         }
     }
 
@@ -388,12 +399,19 @@ mod tests {
             client_timestamp_ms: 1_700_000_000_123,
             span: 255,
             group: None,
+            is_break: false,
         };
         let stored = stored_header(&header(), &marks_in, pgnos(&[1, 3]));
         assert!(stored.validate(ltx::Version::V3).is_ok());
         let out = marks(&stored, Checksum::NONE, pgnos(&[1, 3])).unwrap();
         assert!(out.follows(before) && !out.follows(Checksum(Checksum::FLAG | 6)));
         assert_eq!(out.post_apply_checksum, marks_in.post_apply_checksum);
+        assert_eq!((out.client_timestamp_ms, out.span), (1_700_000_000_123, 255));
+        let of_break = Marks { is_break: true, ..marks_in };
+        let stored_break = stored_header(&header(), &of_break, pgnos(&[1, 3]));
+        assert!(stored_break.validate(ltx::Version::V3).is_ok());
+        let out = marks(&stored_break, Checksum::NONE, pgnos(&[1, 3])).unwrap();
+        assert!(out.is_break && !marks_in.is_break);
         assert_eq!((out.client_timestamp_ms, out.span), (1_700_000_000_123, 255));
         let first = Header { min_txid: Txid(1), max_txid: Txid(1), ..header() };
         let old = Marks { pre_apply_checksum: Checksum::NONE, span: 0x12_3456_789a, ..marks_in };

@@ -47,6 +47,7 @@ mod head;
 mod import;
 mod incarnation;
 mod indexes;
+mod kind;
 mod layout;
 mod learned;
 mod leases;

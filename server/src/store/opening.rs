@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use litevfs::ltx::{decode_page_frame, inner_page_frame};
+use litevfs::page1::is_encrypted;
 use litevfs::types::{PageSize, Pgno, Pos};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -88,7 +89,7 @@ impl Store {
         let wanted = |pgno: &Pgno| match &changes {
             Changes::Nothing => false,
             Changes::Pages(pgnos) => pgnos.binary_search(pgno).is_ok(),
-            Changes::All => true,
+            Changes::Many | Changes::All => true,
         };
         if changes == Changes::Nothing || database.summary().commit == 0 {
             return Ok((pos, changes, Vec::new()));
@@ -229,6 +230,9 @@ impl<'a> Walk<'a> {
         while !level.is_empty() {
             let mut next = Vec::new();
             for found in self.take_all(level).await? {
+                if found.pgno == Pgno::ONE && is_encrypted(&found.page) {
+                    return Ok(roots);
+                }
                 if found.pgno == Pgno::ONE {
                     usable = usable_len(&found.page, self.page_size);
                 }

@@ -1,9 +1,12 @@
 //! What page 1 of an upload says about the database: held against what the LTX header says, and against
 //! what SQLite demands.
 //!
-//! A client that gets page 1 and the header apart (by half a change of the page size, for one), or that
-//! sends what a codec encrypted, would leave a database that nobody can open; the checksums do not notice,
-//! because they are right for the pages as they are.
+//! A client that gets page 1 and the header apart (by half a change of the page size, for one) would leave
+//! a database that nobody can open; the checksums do not notice, because they are right for the pages as they
+//! are.
+//!
+//! Of what a codec encrypted page 1 says nothing, and anything could pass for it. So the header must say that
+//! it is encrypted, which the extension does, and a database is so from its first transaction to its last.
 //!
 //! An import and a restore put a page 1 in the place of another one that SQLite has not made it from. Each
 //! connection that has the database open must notice that its pages and its schema are old. SQLite goes by
@@ -14,6 +17,13 @@ use litevfs::page1::{self, Page1};
 
 /// What is wrong with page 1 of an upload; `None` when SQLite could open the database with it.
 pub(super) fn disagreement(page1: &[u8], header: &Header) -> Option<String> {
+    if header.encrypted {
+        return (!page1::is_encrypted(page1)).then(|| {
+            "the LTX header says that the database is encrypted, but page 1 begins as SQLite's own: have \
+             the codec encrypt all of it"
+                .to_owned()
+        });
+    }
     let Page1 { page_size, size, .. } = match Page1::decode(page1) {
         Ok(page1) => page1,
         Err(fault @ page1::Fault::PageSize) => {
@@ -47,9 +57,19 @@ pub(super) fn disagreement(page1: &[u8], header: &Header) -> Option<String> {
 
 fn not_sqlite(fault: page1::Fault) -> String {
     format!(
-        "page 1 {fault}, so SQLite could not open the database with it: a database that a codec \
-         encrypted can't be kept here"
+        "page 1 {fault}, so SQLite could not open the database with it: write a database that a codec \
+         encrypts through the extension, which says so in the LTX header"
     )
+}
+
+/// What is wrong with a transaction whose page 1 is encrypted, or not, on top of another.
+pub(super) fn change_of_kind(before: bool, after: bool) -> Option<String> {
+    let (is, becomes) = match (before, after) {
+        (true, false) => ("is encrypted", "one that is not"),
+        (false, true) => ("is not encrypted", "one that is"),
+        _ => return None,
+    };
+    Some(format!("the database {is} and can't become {becomes}: copy it into a new one"))
 }
 
 /// Makes a page 1 the successor of another one, for a database of so many pages.
@@ -80,6 +100,7 @@ fn past(a: u32, b: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use litevfs::types::PageSize;
 
     fn page1(counter: u32, cookie: u32) -> Vec<u8> {
         let mut page = vec![0; 512];
@@ -102,6 +123,20 @@ mod tests {
             assert_eq!((after.change_counter, after.schema_cookie), counts);
             assert_eq!(after.size, Some(4));
         }
+    }
+
+    #[test]
+    fn encrypted_is_what_both_say() {
+        let header = Header { commit: 9, ..Header::new(PageSize::new(512).unwrap()) };
+        let encrypted = Header { encrypted: true, ..header };
+        let text = |page: &[u8], header| disagreement(page, header).unwrap_or_default();
+        assert_eq!(text(&page1(7, 3), &header), "");
+        assert_eq!(text(&[7; 512], &encrypted), "");
+        assert!(text(&[7; 512], &header).contains("codec"));
+        assert!(text(&page1(7, 3), &encrypted).contains("codec"));
+        assert!(change_of_kind(true, true).is_none() && change_of_kind(false, false).is_none());
+        assert!(change_of_kind(true, false).is_some_and(|text| text.contains("is encrypted")));
+        assert!(change_of_kind(false, true).is_some_and(|text| text.contains("is not encrypted")));
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct WireChange {
     pos: WirePos,
     pgnos: Option<Vec<u32>>,
     all: Option<bool>,
+    /// Beside `all`: commits alone led there.
+    commits: Option<bool>,
 }
 
 impl SyncResponse {
@@ -76,7 +78,9 @@ impl WireChange {
     /// What it says of a database that was asked about from `since` on; `None` when it makes no sense.
     pub fn change(&self, since: Pos) -> Option<Change> {
         let pos = self.pos.pos()?;
-        let pages = if self.all == Some(true) || since.is_empty() && pos != since {
+        let pages = if self.all == Some(true) && self.commits == Some(true) {
+            ChangedPages::ByCommits
+        } else if self.all == Some(true) || since.is_empty() && pos != since {
             ChangedPages::All
         } else {
             let pgnos = self.pgnos.as_deref().unwrap_or_default();

@@ -178,7 +178,7 @@ impl Backend for MemoryBackend {
             fits
         };
         let changed = |(pgno, _): &Page| match &change.pages {
-            ChangedPages::All => true,
+            ChangedPages::All | ChangedPages::ByCommits => true,
             ChangedPages::Some(changed) => changed.contains(pgno),
         };
         let pages = pages.into_iter().filter(changed).take_while(fits).collect();

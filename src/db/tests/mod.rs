@@ -3,6 +3,7 @@
 mod ahead;
 mod auto_lease;
 mod commits;
+mod encrypted;
 mod groups;
 mod leases;
 mod page1;

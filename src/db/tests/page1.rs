@@ -26,7 +26,8 @@ fn write_page1(connection: &mut Connection, page1: &[u8]) -> Result<()> {
 #[test]
 fn what_sqlite_could_not_open_is_not_committed() {
     for at in [0, 18, 21, 44, 56, 100] {
-        for is_new in [false, true] {
+        // A first page 1 that begins otherwise is a codec's.
+        for is_new in [false, true].into_iter().filter(|is_new| at > 0 || !is_new) {
             let fixture = if is_new { Fixture::new() } else { Fixture::with_database() };
             let before = fixture.server.newest(&fixture.db);
             let mut page1 = page(1, 1, 2, if is_new { 1 } else { 3 });

@@ -2,17 +2,18 @@
 
 Requests and answers are pickled: ("open", name, uri), ("sql", name, sql, parameters),
 ("content", name), ("restore", name, path), ("copy", name, target, pages), ("deserialize", name, image),
-("close", name). Not a test.
+("close", name). SQLITE_MODULE names another module with a SQLite of its own. Not a test.
 """
 
+import importlib
 import os
 import pickle
-import sqlite3
 import sys
 
 import checks
 
 EXT = os.environ["EXT"]
+sqlite3 = importlib.import_module(os.environ.get("SQLITE_MODULE", "sqlite3"))
 
 
 def load_extension():

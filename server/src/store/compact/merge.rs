@@ -83,6 +83,7 @@ fn header(view: &View, pgnos: &[Pgno], level: u8) -> Result<Header, Error> {
         client_timestamp_ms: 0,
         span: 0,
         group: None,
+        is_break: view.layers().iter().any(|layer| layer.index.marks.is_break),
     };
     Ok(layout::stored_header(&header, &marks, pgnos.iter().copied()))
 }

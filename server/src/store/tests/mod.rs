@@ -2,6 +2,7 @@
 
 mod chaos;
 pub mod clock;
+mod encrypted;
 mod ends;
 mod explore;
 mod faulty;
