@@ -100,6 +100,9 @@ impl Connection {
 
     /// Waits for a page that is in the rest of an earlier answer; `false` when it is not.
     fn await_rest(&mut self, view: View, pgno: Pgno, page: &mut [u8]) -> bool {
+        if self.rests.is_empty() {
+            return false;
+        }
         let prefetch = &mut self.prefetch;
         self.rests.retain(|rest| {
             if let Some((pages, took_ms)) = rest.outcome() {
@@ -108,8 +111,9 @@ impl Connection {
             }
             rest.is_of(view)
         });
-        self.rests.iter().any(|rest| rest.wait_for(pgno))
-            && self.database.state().read_cached(pgno, view, page)
+        let _ = self.rests.iter().any(|rest| rest.wait_for(pgno));
+        // It may also have come just now.
+        self.database.state().read_cached(pgno, view, page)
     }
 
     /// Takes in what is left of an answer: at once, where that is there, else beside the queries.

@@ -234,6 +234,23 @@ unsafe fn interruptible(
     grace_ms: u64,
     body: impl FnOnce(&mut Database) -> c_int,
 ) -> c_int {
+    let mut body = Some(body);
+    let mut once =
+        |database: &mut Database| body.take().map_or(ffi::SQLITE_INTERNAL, |body| body(database));
+    // SAFETY: passed on.
+    unsafe { interruptible_any(p_file, grace_ms, &mut once) }
+}
+
+/// The same for all bodies, because a shield is made anew for each type.
+///
+/// # Safety
+///
+/// As [`with`].
+unsafe fn interruptible_any(
+    p_file: *mut sqlite3_file,
+    grace_ms: u64,
+    body: &mut dyn FnMut(&mut Database) -> c_int,
+) -> c_int {
     // SAFETY: the caller's promise.
     let database = unsafe { database(p_file) };
     let call = Call::on(Some(&database.sqlite().connections), database.sqlite3(), grace_ms);

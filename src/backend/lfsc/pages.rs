@@ -287,9 +287,26 @@ impl Arriving {
             [_, _, _, _, _, flags, a, b, c, d, frame @ ..] if flags & 3 != 0 => {
                 frame.len() >= u32::from_be_bytes([*a, *b, *c, *d]) as usize
             }
+            [_, _, _, _, _, _, frame @ ..] => has_lz4_frame(frame),
             _ => false,
         }
     }
+}
+
+/// Whether bytes begin with all of an LZ4 frame, as far as the lengths of its blocks tell.
+fn has_lz4_frame(bytes: &[u8]) -> bool {
+    let [_, _, _, _, flags, _, rest @ ..] = bytes else { return false };
+    let has = |bit: u8| usize::from(flags >> bit & 1);
+    let mut rest = rest.get(has(3).saturating_mul(8).saturating_add(1)..).unwrap_or_default();
+    while let Some((len, block)) = rest.split_first_chunk() {
+        let len = (u32::from_le_bytes(*len) & 0x7fff_ffff) as usize;
+        if len == 0 {
+            return block.len() >= has(2).saturating_mul(4);
+        }
+        let checksum_len = has(4).saturating_mul(4);
+        rest = block.get(len.saturating_add(checksum_len)..).unwrap_or_default();
+    }
+    false
 }
 
 impl ltx::Read for Arriving {
