@@ -150,8 +150,13 @@ pub struct ErrorResponse {
 
 /// A body's JSON; `None` when it is none of that kind.
 pub fn json<T: miniserde::Deserialize>(body: &[u8]) -> Option<T> {
-    let text = core::str::from_utf8(body).ok().filter(|_| is_flat(body))?;
-    miniserde::json::from_str(text).ok()
+    miniserde::json::from_str(flat_text(body)?).ok()
+}
+
+/// A body's text; `None` when it is none, or too deep.
+#[inline(never)]
+fn flat_text(body: &[u8]) -> Option<&str> {
+    core::str::from_utf8(body).ok().filter(|_| is_flat(body))
 }
 
 /// Whether lists and objects are no deeper than those of the API. For each level that is open, the parser
@@ -176,7 +181,9 @@ fn is_flat(body: &[u8]) -> bool {
 pub fn error_of(body: &[u8]) -> ErrorResponse {
     json(body).unwrap_or_else(|| {
         // As far as it is text: it may be cut within a character.
-        let text = body.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let end =
+            core::str::from_utf8(body).map_or_else(|bad| bad.valid_up_to(), |text| text.len());
+        let text = core::str::from_utf8(body.get(..end).unwrap_or_default()).unwrap_or_default();
         let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
         ErrorResponse { code: None, error: Some(shown.trim().to_owned()), db: None }
     })
