@@ -65,16 +65,25 @@ impl Groups {
         place.get_or_insert_with(|| Box::new([Group::default(); CHUNK_LEN])).get_mut(at)
     }
 
-    /// The groups from that one on, with their numbers.
-    pub fn from(&self, first: u32) -> impl Iterator<Item = (u32, &Group)> {
-        let (chunk, at) = place_of(first);
-        let rest = self.chunks.get(chunk..).unwrap_or_default();
-        let begin = first.saturating_sub(u32::try_from(at).unwrap_or(0));
-        let chunks = (begin..).step_by(CHUNK_LEN).zip(rest);
-        let groups = chunks.filter_map(|(begin, chunk)| Some((begin, chunk.as_ref()?)));
-        groups
-            .flat_map(|(begin, chunk)| (begin..).zip(chunk.iter()))
-            .filter(move |&(number, _)| number >= first)
+    /// The first group from that one on that was used.
+    pub fn next(&self, first: u32) -> Option<(u32, &Group)> {
+        let mut number = first;
+        loop {
+            let (chunk, _) = place_of(number);
+            match self.chunks.get(chunk)? {
+                None => {
+                    let next = chunk.checked_add(1)?.checked_mul(CHUNK_LEN)?;
+                    number = u32::try_from(next).ok()?;
+                }
+                Some(_) => {
+                    let group = self.get(number)?;
+                    if group.version > 0 || group.pages > 0 {
+                        return Some((number, group));
+                    }
+                    number = number.checked_add(1)?;
+                }
+            }
+        }
     }
 }
 
@@ -95,17 +104,14 @@ mod tests {
         for number in [7, 300, highest] {
             groups.make(number).unwrap().version = u64::from(number);
         }
-        let used = |first| -> Vec<u32> {
-            let groups = groups.from(first).filter(|(_, group)| group.version > 0);
-            groups.map(|(number, group)| u32::try_from(group.version).unwrap() - number).collect()
-        };
-        assert_eq!(
-            (used(0), used(8), used(301)),
-            (Vec::from([0; 3]), Vec::from([0; 2]), Vec::from([0]))
-        );
+        let next = |first| groups.next(first).map(|(number, group)| (number, group.version));
+        let found = |number: u32| Some((number, u64::from(number)));
+        assert_eq!([next(0), next(7)], [found(7); 2]);
+        assert_eq!([next(8), next(301)], [found(300), found(highest)]);
+        assert_eq!(next(highest + 1), None);
         assert_eq!(groups.len(), 3 * CHUNK_LEN);
         assert!(groups.get(100_000).is_none() && groups.get(8).is_some());
         groups.clear();
-        assert_eq!((groups.from(0).count(), groups.len()), (0, 0));
+        assert!(groups.next(0).is_none() && groups.len() == 0);
     }
 }

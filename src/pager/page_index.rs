@@ -82,7 +82,7 @@ impl PageIndex {
                 (group.version, group.pages) = (entry.version, entry.pages);
             }
         }
-        self.len_pages = self.groups.from(0).map(|(_, group)| group.pages as usize).sum();
+        self.len_pages = self.used().iter().map(|group| group.pages as usize).sum();
     }
 
     /// Forgets everything; further pages are of that size.
@@ -125,8 +125,24 @@ impl PageIndex {
 
     /// The first group from that one on of which pages are held.
     pub fn next_with_pages(&self, first: u32) -> Option<u32> {
-        let mut groups = self.groups.from(first).filter(|(_, group)| group.pages > 0);
-        groups.next().map(|(number, _)| number)
+        let mut first = first;
+        loop {
+            let (number, group) = self.groups.next(first)?;
+            if group.pages > 0 {
+                return Some(number);
+            }
+            first = number.checked_add(1)?;
+        }
+    }
+
+    /// What the log says of the groups that were used.
+    fn used(&self) -> Vec<GroupEntry> {
+        let (mut used, mut first) = (Vec::new(), 0_u32);
+        while let Some((number, group)) = self.groups.next(first) {
+            used.push(entry_of(number, group));
+            first = number.saturating_add(1);
+        }
+        used
     }
 
     /// Whether the file did not take something.
@@ -257,27 +273,24 @@ impl PageIndex {
                 group.is_touched = false;
             }
         }
-        let (true, Some(log), Some(page_size)) = (is_news, &mut self.log, self.page_size) else {
+        let (true, Some(page_size)) = (is_news, self.page_size) else {
             return;
         };
-        let entry_of = |(number, group): (u32, &Group)| GroupEntry {
-            group: number,
-            pages: group.pages,
-            version: group.version,
+        let Some(mut log) = self.log.take() else {
+            return;
         };
         let room = self.groups.len().saturating_add(self.groups.len() / 4);
         let is_written = if log.len() > room.saturating_add(LOG_SLACK) || log.len() == 0 {
-            let all = self.groups.from(0).filter(|(_, group)| group.version > 0);
-            let groups = all.map(entry_of).collect();
-            log.rewrite(&Said { page_size, generation: self.generation, pos, groups })
+            let (generation, groups) = (self.generation, self.used());
+            log.rewrite(&Said { page_size, generation, pos, groups })
         } else {
-            let known = |number: u32| Some((number, self.groups.get(number)?));
-            let groups: Vec<_> = touched.into_iter().filter_map(known).map(entry_of).collect();
+            let known = |number: u32| Some(entry_of(number, self.groups.get(number)?));
+            let groups: Vec<_> = touched.into_iter().filter_map(known).collect();
             log.append(&groups, pos)
         };
-        if !is_written {
-            // What is there is still true; what comes is not recorded any more.
-            self.log = None;
+        // Where it is not, what is there is still true; what comes is not recorded any more.
+        if is_written {
+            self.log = Some(log);
         }
     }
 
@@ -292,4 +305,8 @@ impl PageIndex {
         }
         self.blocks = blocks;
     }
+}
+
+fn entry_of(group: u32, known: &Group) -> GroupEntry {
+    GroupEntry { group, pages: known.pages, version: known.version }
 }

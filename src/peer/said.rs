@@ -61,7 +61,8 @@ pub fn is_hidden(c: char) -> bool {
 /// What may be shown of a body that is not the server's JSON: a line of text, never a page of HTML.
 pub fn line_of(body: &[u8]) -> String {
     // As far as it is text: it may be cut within a character.
-    let text = body.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let end = core::str::from_utf8(body).map_or_else(|bad| bad.valid_up_to(), str::len);
+    let text = core::str::from_utf8(body.get(..end).unwrap_or_default()).unwrap_or_default();
     if text.contains('<') { String::new() } else { clean(text, 100) }
 }
 

@@ -39,6 +39,7 @@ mod files;
 mod floors;
 mod frames;
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used)]
 #[path = "../../../tests/fuzz/server/memory.rs"]
 pub mod fuzzing;
 mod gauges;

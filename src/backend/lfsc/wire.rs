@@ -154,8 +154,13 @@ pub struct ErrorResponse {
 
 /// A body's JSON; `None` when it is none of that kind.
 pub fn json<T: miniserde::Deserialize>(body: &[u8]) -> Option<T> {
-    let text = core::str::from_utf8(body).ok().filter(|_| is_flat(body))?;
-    miniserde::json::from_str(text).ok()
+    miniserde::json::from_str(flat_text(body)?).ok()
+}
+
+/// A body's text; `None` when it is none, or too deep.
+#[inline(never)]
+fn flat_text(body: &[u8]) -> Option<&str> {
+    core::str::from_utf8(body).ok().filter(|_| is_flat(body))
 }
 
 /// Whether lists and objects are no deeper than those of the API. For each level that is open, the parser
