@@ -85,6 +85,7 @@ async fn start(
         tokio::time::sleep(config.net.stop_delay).await;
     };
     net::serve(net, drained).await;
+    taken.stop().await;
     Ok(taken)
 }
 

@@ -79,6 +79,13 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// Ends its use, as far as that can be done while threads that wait for a disk go on.
+    pub async fn stop(&self) {
+        if let Some(dir) = &self.dir {
+            dir.stop().await;
+        }
+    }
+
     /// Gives it back when the process ends, and no sooner: threads that wait for a disk may go on until
     /// then, and must not write to a directory that another process has.
     pub fn keep_until_exit(self) {

@@ -18,7 +18,7 @@
 //! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
-//! | `location`, `local` | which store: a directory or a bucket |
+//! | `location`, `local`, `marker`, `unsynced` | which store: a directory or a bucket; what of a directory is durable |
 
 mod base;
 mod blocks;
@@ -50,6 +50,7 @@ mod leases;
 pub mod local;
 pub mod location;
 mod look;
+mod marker;
 mod moment;
 mod mutant;
 mod objects;
@@ -67,6 +68,7 @@ mod sweep;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]
 mod tests;
+mod unsynced;
 mod view;
 
 use std::collections::{HashMap, HashSet};

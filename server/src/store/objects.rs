@@ -32,6 +32,7 @@ use super::incarnation::{Incarnation, IncarnationId};
 use super::layout::{self, Shape};
 use super::record::Kept;
 use super::rules;
+use super::unsynced::Unsynced;
 use crate::key::DbKey;
 use crate::metrics::Metrics;
 
@@ -54,6 +55,8 @@ pub struct Objects {
     pub(super) dir: Option<PathBuf>,
     /// Held while a small object of a directory is written over another: see [`direct::swap`].
     pub(super) swaps: Arc<Mutex<()>>,
+    /// What is being made in a directory, or was left unfinished.
+    pub(super) unsynced: Arc<Unsynced>,
     blocks: Option<Arc<Blocks>>,
     metrics: Metrics,
 }
@@ -74,6 +77,7 @@ impl Objects {
             scratch: scratch.to_owned(),
             dir: Some(dir.to_owned()),
             swaps: Arc::default(),
+            unsynced: Arc::default(),
             blocks: None,
             metrics,
         }
@@ -95,6 +99,7 @@ impl Objects {
             scratch: scratch.to_owned(),
             dir: None,
             swaps: Arc::default(),
+            unsynced: Arc::default(),
             blocks: blocks.map(Arc::new),
             metrics,
         }
@@ -211,7 +216,8 @@ impl Objects {
     /// Writes an object that nothing needs, for the time that the store gives it; returns where.
     pub(super) async fn touch(&self) -> Result<Path, Error> {
         let path = layout::touched();
-        self.timed("put", self.store.put(&path, Bytes::new().into())).await?;
+        let put = self.timed("put", self.store.put(&path, Bytes::new().into()));
+        self.making(None, async { Ok::<_, Error>(put.await?) }).await?;
         Ok(path)
     }
 
@@ -223,12 +229,36 @@ impl Objects {
         self.patiently(|| self.read_record(path)).await
     }
 
+    /// Makes something in a folder that is there, or, where folders may be missing, anywhere. An answer
+    /// that is no error says that in a directory all of it is synced.
+    pub(super) async fn making<T, E: From<io::Error>>(
+        &self,
+        folder: Option<&Path>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        if self.is_shared() {
+            return work.await;
+        }
+        let making = self.unsynced.begin(folder.cloned())?;
+        let made = work.await?;
+        making.done();
+        Ok(made)
+    }
+
     /// Makes sure that what is to be seen in a folder outlasts a power cut.
     ///
     /// In a directory, a file or folder is seen as soon as it is made, which is before it is synced;
     /// when that sync fails, or another commit's waits, it is seen all the same. Whoever builds on
     /// what is seen must therefore call this first.
     pub async fn settle(&self, folder: &Path) -> Result<(), Error> {
+        if self.is_shared() || !self.unsynced.speaks_of(folder) {
+            return Ok(());
+        }
+        self.sync_folder(folder).await
+    }
+
+    /// The same, also when nothing was made there: what was removed is to be gone for good.
+    pub async fn sync_folder(&self, folder: &Path) -> Result<(), Error> {
         let Some(dir) = self.dir.clone() else {
             return Ok(());
         };
