@@ -11,9 +11,10 @@ use crate::auth::{Auth, Caller, Permission, Token};
 use crate::error::ApiError;
 use crate::health::Health;
 use crate::key::DbKey;
-use crate::limits::Limits;
+use crate::limits::{Asker, Limits};
 use crate::metrics::Metrics;
 use crate::store::{At, Store};
+use crate::turns::Turns;
 use crate::wire::parse_time_ms;
 
 /// The client's LiteFS cluster.
@@ -27,6 +28,8 @@ pub struct App {
     pub auth: Auth,
     /// How much at a time.
     pub limits: Limits,
+    /// Whose work is done when.
+    pub turns: Turns,
     /// What was done.
     pub metrics: Metrics,
     /// Whether whoever can connect may see that.
@@ -119,6 +122,11 @@ impl Access {
             return Err(ApiError::forbidden(text));
         }
         Ok(())
+    }
+
+    /// Whose requests this one is counted among, as far as a token tells.
+    pub(crate) fn asker(&self) -> Asker {
+        self.token().map_or(Asker::Peer(None), |token| Asker::Token(Arc::clone(&token.id)))
     }
 
     fn token(&self) -> Option<&Token> {

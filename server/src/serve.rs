@@ -19,6 +19,7 @@ use crate::random;
 use crate::routes::{router, turn_away};
 use crate::store::location::Taken;
 use crate::store::{Error, Store};
+use crate::turns::Turns;
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -57,6 +58,7 @@ async fn start(
         store,
         auth: config.auth,
         limits: Limits::new(config.net.max_requests, config.net.rate),
+        turns: Turns::new(),
         metrics,
         metrics_public: config.net.metrics_public,
         health: Health::default(),
@@ -74,6 +76,7 @@ async fn start(
         listener,
         tls: config.net.tls,
         max_connections: config.net.max_connections,
+        max_from_one: config.net.max_from_one,
         metrics: app.metrics.clone(),
         calls: router(Arc::clone(&app), &config.net.origins),
         turn_away: turn_away(Arc::clone(&app)),

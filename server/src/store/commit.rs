@@ -53,7 +53,7 @@ impl Store {
     ) -> Result<Pos, Error> {
         let slot = self.slot(key)?;
         let scratch = self.objects.scratch().to_owned();
-        let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
+        let len_bytes = upload.len_of_work();
         let now_ms = self.time_of_next(&slot).await?;
         let converted =
             offload(len_bytes, move || convert::convert(&upload, &scratch, now_ms, None));

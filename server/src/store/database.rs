@@ -33,6 +33,9 @@ use super::view::View;
 const MAX_CHANGED: usize = 10_000;
 /// How often the list of files is read again because one of them is gone.
 pub(super) const RELOADS: usize = 4;
+/// Bytes that an open database takes without its files, and what a file takes in its list, about.
+const DATABASE_BYTES: usize = 1536;
+const FILE_BYTES: usize = 100;
 /// Checksums of current pages that are remembered, at most.
 const MAX_CHECKSUMS: usize = 1 << 13;
 
@@ -251,6 +254,24 @@ impl Database {
             replaced: AtomicBool::new(false),
             learned: Mutex::default(),
         }
+    }
+
+    /// Bytes of memory it takes, about.
+    pub(super) fn memory(&self) -> usize {
+        let state = self.state.read();
+        let files = state.files.len().saturating_add(state.dead.capacity());
+        let plan = state.plan.as_ref().map_or(0, |plan| plan.len());
+        let learned = self.learned.lock().capacity();
+        let parts = [
+            DATABASE_BYTES,
+            files.saturating_mul(FILE_BYTES),
+            plan.saturating_mul(size_of::<LtxFile>()),
+            // A hash table has an eighth of its places free, and a byte more for each.
+            state.checksums.capacity().saturating_mul(size_of::<(Pgno, Checksum)>() + 4),
+            learned.saturating_mul(size_of::<(Pgno, u32)>() + 2),
+            state.together.memory(),
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
     }
 
     /// Keeps this server from removing the files of a view while what is returned lives.

@@ -27,6 +27,11 @@ impl Learned {
         }
     }
 
+    /// How many pages there is room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// The pages asked for most, if more than once.
     pub(super) fn most(&self) -> Vec<Pgno> {
         let again = self.0.iter().filter(|&(_, &count)| count > 1);

@@ -46,6 +46,8 @@ pub struct Settings {
     pub disk_cache: u64,
     /// The most bytes of memory for page indexes, about.
     pub index_memory: u64,
+    /// The most bytes of memory for what is known of open databases, about.
+    pub database_memory: u64,
     /// When files are merged, and for how long they stay.
     pub schedule: Schedule,
 }

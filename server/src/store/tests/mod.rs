@@ -45,7 +45,8 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn settings(location: Location, schedule: Schedule) -> Settings {
-    Settings { location, scratch: None, disk_cache: 0, index_memory: 1 << 20, schedule }
+    let (index_memory, database_memory) = (1 << 20, 1 << 20);
+    Settings { location, scratch: None, disk_cache: 0, index_memory, database_memory, schedule }
 }
 
 /// All pages of a database at a position.
