@@ -27,9 +27,9 @@ impl Learned {
         }
     }
 
-    /// How many pages there is room for.
-    pub(super) fn capacity(&self) -> usize {
-        self.0.capacity()
+    /// Bytes of memory it takes, about.
+    pub(super) fn memory(&self) -> usize {
+        self.0.capacity().saturating_mul(size_of::<(Pgno, u32)>() + 2)
     }
 
     /// The pages asked for most, if more than once.

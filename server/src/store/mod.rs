@@ -15,7 +15,7 @@
 //! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
 //! | `head`, `incarnation` | which life of a name is the living one |
 //! | `rules`, `clock`, `moment`, `dates`, `mutant` | what may be created, removed and acknowledged; and what rests on time |
-//! | `slots`, `database`, `open`, `look` | what is known of the databases, and how it is learnt |
+//! | `slots`, `database`, `state`, `open`, `look` | what is known of the databases, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
 //! | `location`, `local`, `marker`, `unsynced` | which store: a directory or a bucket; what of a directory is durable |
@@ -65,6 +65,7 @@ mod rules;
 mod same;
 mod slots;
 mod snapshot;
+mod state;
 mod sweep;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]

@@ -317,3 +317,24 @@ impl Store {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_database_is_due_once_and_the_earliest_first() {
+        let key = |db: &str| DbKey { cluster: "c".parse().unwrap(), db: db.parse().unwrap() };
+        let (mut due, now, second) = (Due::default(), Instant::now(), Duration::from_secs(1));
+        assert!(due.add(&key("a"), now + second * 2) && due.add(&key("b"), now + second));
+        assert!(!due.add(&key("b"), now + second * 3), "it is due before");
+        assert!(due.add(&key("a"), now) && due.add(&key("c"), now));
+        assert_eq!(due.take(now), Ok(key("a")));
+        assert_eq!(due.take(now), Ok(key("c")));
+        assert_eq!(due.take(now), Err(Some(now + second)));
+        assert_eq!(due.take(now + second), Ok(key("b")));
+        assert_eq!(due.take(now + second * 9), Err(None));
+        assert!(due.times.is_empty() && due.order.is_empty());
+    }
+}

@@ -163,13 +163,13 @@ impl Store {
         let mut parts: BTreeMap<DbName, Part> = BTreeMap::new();
         let (mut wanted, mut max_age) = (dbs, FRESH);
         for _ in 0..ROUNDS {
-            let again = wanted.into_iter().map(|db| {
+            // Made as they are run: each takes some KB while it is there.
+            let again = stream::iter(wanted).map(|db| {
                 let since = since(&db);
                 self.part(DbKey { cluster: cluster.clone(), db }, since, scope, max_age).boxed()
             });
             let at_once = if self.objects.is_shared() { SHARED_PARALLEL } else { PARALLEL };
-            let again = stream::iter(again.collect::<Vec<_>>()).buffered(at_once);
-            parts.extend(again.try_collect::<Vec<_>>().await?);
+            parts.extend(again.buffered(at_once).try_collect::<Vec<_>>().await?);
             wanted = behind(&parts, scope);
             if wanted.is_empty() {
                 return Ok(parts);

@@ -1,5 +1,6 @@
 //! Several servers on one store that fails, against a model of what every position holds.
 
+mod bounds;
 mod chaos;
 pub mod clock;
 mod ends;
