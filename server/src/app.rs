@@ -11,10 +11,11 @@ use crate::auth::{Auth, Caller, Permission, Token};
 use crate::error::ApiError;
 use crate::health::Health;
 use crate::key::DbKey;
-use crate::limits::Limits;
+use crate::limits::{Asker, Limits};
 use crate::metrics::Metrics;
 use crate::regrant::Grants;
 use crate::store::{At, Store};
+use crate::turns::Turns;
 use crate::wire::parse_time_ms;
 
 /// The client's LiteFS cluster.
@@ -30,6 +31,8 @@ pub struct App {
     pub limits: Limits,
     /// Which leases were granted to requests by name.
     pub grants: Grants,
+    /// Whose work is done when.
+    pub turns: Turns,
     /// What was done.
     pub metrics: Metrics,
     /// Whether whoever can connect may see that.
@@ -122,6 +125,11 @@ impl Access {
             return Err(ApiError::forbidden(text));
         }
         Ok(())
+    }
+
+    /// Whose requests this one is counted among, as far as a token tells.
+    pub(crate) fn asker(&self) -> Asker {
+        self.token().map_or(Asker::Peer(None), |token| Asker::Token(Arc::clone(&token.id)))
     }
 
     fn token(&self) -> Option<&Token> {

@@ -1,6 +1,9 @@
 //! Reads as much of SQLite's b-tree pages as it takes to find the pages that lead to all others.
 //!
-//! Pages come from clients, so anything may be in them: whatever makes no sense is passed over.
+//! Pages come from clients, so anything may be in them: whatever makes no sense is passed over. A page
+//! counts as many cells as fit into it, and one that several pointers lead to once.
+
+use std::collections::HashSet;
 
 use litevfs::types::{PageSize, Pgno};
 
@@ -11,6 +14,8 @@ const RESERVED_AT: usize = 20;
 /// Bytes of an inner page's header, and of a leaf's.
 const INNER_LEN: usize = 12;
 const LEAF_LEN: usize = 8;
+/// Bytes that a cell takes at least, with its pointer.
+const MIN_CELL_LEN: usize = 6;
 /// Which column of the schema's rows is the root page.
 const ROOT_PAGE: usize = 3;
 
@@ -61,7 +66,9 @@ impl<'a> BtreePage<'a> {
         };
         let cells = usize::from(u16::from_be_bytes(field(header, 3)?));
         let right = if len == INNER_LEN { number(header, LEAF_LEN) } else { None };
-        Some(BtreePage { kind, page, pointers_at: header_at.checked_add(len)?, cells, right })
+        let room = page.len().saturating_sub(LEAF_LEN) / MIN_CELL_LEN;
+        let (pointers_at, cells) = (header_at.checked_add(len)?, cells.min(room));
+        Some(BtreePage { kind, page, pointers_at, cells, right })
     }
 
     /// What it is.
@@ -71,8 +78,10 @@ impl<'a> BtreePage<'a> {
 
     fn cells(self) -> impl Iterator<Item = &'a [u8]> {
         let pointers = self.page.get(self.pointers_at..).unwrap_or_default().as_chunks::<2>().0;
+        let mut seen = HashSet::new();
+        let first = move |pointer: &&[u8; 2]| seen.insert(**pointer);
         let cell = move |&pointer| self.page.get(usize::from(u16::from_be_bytes(pointer))..);
-        pointers.iter().take(self.cells).filter_map(cell)
+        pointers.iter().take(self.cells).filter(first).filter_map(cell)
     }
 
     /// The pages that an inner page leads to, in the order of their keys.
@@ -218,6 +227,28 @@ mod tests {
             let page = BtreePage::new(leaf, &pages[leaf.get() as usize - 1]).unwrap();
             assert_eq!((page.kind(), page.children().count()), (Kind::LeafTable, 0));
         }
+    }
+
+    #[test]
+    fn a_cell_counts_once_however_many_pointers_lead_to_it() {
+        for (kind, header_len) in [(5, INNER_LEN), (13, LEAF_LEN)] {
+            let mut page = vec![0; 65_536];
+            page[0] = kind;
+            page[3..5].copy_from_slice(&u16::MAX.to_be_bytes());
+            page[8..12].copy_from_slice(&9_u32.to_be_bytes());
+            page[header_len..60_000].fill(0xee);
+            let page = BtreePage::new(Pgno::new(2).unwrap(), &page).unwrap();
+            assert_eq!(page.cells().count(), 1);
+            assert!(page.children().count() <= 2);
+        }
+        let mut page = vec![0; 512];
+        page[0] = 13;
+        page[3..5].copy_from_slice(&u16::MAX.to_be_bytes());
+        for (place, pointer) in page[LEAF_LEN..].chunks_mut(2).enumerate() {
+            pointer.copy_from_slice(&(place as u16).to_be_bytes());
+        }
+        let page = BtreePage::new(Pgno::new(2).unwrap(), &page).unwrap();
+        assert_eq!(page.cells().count(), (512 - LEAF_LEN) / MIN_CELL_LEN);
     }
 
     #[test]

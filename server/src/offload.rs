@@ -5,13 +5,18 @@ use std::io;
 /// Work on fewer bytes than this is done in place: handing it over would cost more.
 const IN_PLACE: usize = 128 << 10;
 
+/// Whether work on so many bytes is done on another thread.
+pub const fn is_long(len_bytes: usize) -> bool {
+    len_bytes > IN_PLACE
+}
+
 /// Does work on about `len_bytes` bytes, on another thread if they are many.
 pub async fn offload<T, F>(len_bytes: usize, work: F) -> io::Result<T>
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    if len_bytes <= IN_PLACE {
+    if !is_long(len_bytes) {
         return Ok(work());
     }
     // What it logs belongs to the request that it is for.

@@ -20,6 +20,7 @@ use crate::regrant::Grants;
 use crate::routes::{router, turn_away};
 use crate::store::location::Taken;
 use crate::store::{Error, Store};
+use crate::turns::Turns;
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -59,6 +60,7 @@ async fn start(
         auth: config.auth,
         limits: Limits::new(config.net.max_requests, config.net.rate),
         grants: Grants::default(),
+        turns: Turns::new(),
         metrics,
         metrics_public: config.net.metrics_public,
         health: Health::default(),
@@ -76,6 +78,7 @@ async fn start(
         listener,
         tls: config.net.tls,
         max_connections: config.net.max_connections,
+        max_from_one: config.net.max_from_one,
         metrics: app.metrics.clone(),
         calls: router(Arc::clone(&app), &config.net.origins),
         turn_away: turn_away(Arc::clone(&app)),
@@ -87,6 +90,7 @@ async fn start(
         tokio::time::sleep(config.net.stop_delay).await;
     };
     net::serve(net, drained).await;
+    taken.stop().await;
     Ok(taken)
 }
 

@@ -12,10 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
+use crate::offload::is_long;
+use crate::turns::{InTurns, Line};
+
 /// Up to this many bytes stay in memory.
 pub const MEMORY_LIMIT: usize = 4 << 20;
 /// An upload's bytes are handed to the file in pieces of this size.
 const PIECE: usize = 1 << 20;
+/// What is packed counts as so many times as long: pages may hold much more, and seldom do.
+const UNPACKED: usize = 8;
 /// The longest pause between two pieces of an upload.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 
@@ -60,7 +65,7 @@ impl SpoolWriter {
             None => Content::Memory(Bytes::from(self.memory)),
             Some(file) => Content::File(file.into_inner().map_err(io::IntoInnerError::into_error)?),
         };
-        Ok(Spool { content, len: self.len })
+        Ok(Spool { content, len: self.len, line: None })
     }
 }
 
@@ -110,6 +115,8 @@ impl Write for SpoolWriter {
 pub struct Spool {
     content: Content,
     len: u64,
+    /// Where work on it takes its turns.
+    line: Option<Line>,
 }
 
 #[derive(Debug)]
@@ -134,6 +141,27 @@ impl Spool {
         match &self.content {
             Content::Memory(bytes) => Some(bytes.clone()),
             Content::File(_) => None,
+        }
+    }
+
+    /// Has work on it take turns with others'.
+    pub fn in_line(self, line: Line) -> Spool {
+        Spool { line: Some(line), ..self }
+    }
+
+    /// About how many bytes there may be to work on, when what is packed in it is unpacked.
+    pub fn len_of_work(&self) -> usize {
+        usize::try_from(self.len).unwrap_or(usize::MAX).saturating_mul(UNPACKED)
+    }
+
+    /// Reads all bytes from the start, for work that is done aside if there is much of it: then in turns.
+    pub fn reader_for_work(&self) -> io::Result<Box<dyn Read + '_>> {
+        let reader = self.reader()?;
+        match &self.line {
+            Some(line) if is_long(self.len_of_work()) => {
+                Ok(Box::new(InTurns::new(reader, line.clone())))
+            }
+            _ => Ok(reader),
         }
     }
 

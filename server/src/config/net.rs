@@ -34,6 +34,10 @@ pub struct NetArgs {
     /// The most connections at a time.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = at_least_one)]
     pub max_connections: usize,
+    /// The most connections at a time from one address; half of all if nothing is said, 0 for no limit.
+    /// Clients behind a proxy have one address, the proxy's. Loopback addresses have no limit.
+    #[arg(long = "max-connections-per-address", value_name = "N")]
+    pub max_from_one: Option<usize>,
     /// The most requests at a time.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = at_least_one)]
     pub max_requests: usize,
@@ -68,6 +72,8 @@ pub struct NetConfig {
     pub origins: Origins,
     /// The most connections at a time.
     pub max_connections: usize,
+    /// The most of them from one address.
+    pub max_from_one: usize,
     /// The most requests at a time.
     pub max_requests: usize,
     /// The most requests a second and at once, from one caller.
@@ -91,6 +97,11 @@ impl NetArgs {
             tls,
             origins: origins(self.cors_origins)?,
             max_connections: self.max_connections,
+            max_from_one: match self.max_from_one {
+                Some(0) => usize::MAX,
+                Some(given) => given,
+                None => self.max_connections.div_ceil(2),
+            },
             max_requests: self.max_requests,
             rate: self.rate_limit.map(|rate| (rate, burst.unwrap_or_else(|| twice(rate)))),
             metrics_public: self.metrics_public,

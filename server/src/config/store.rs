@@ -30,6 +30,10 @@ pub struct StoreArgs {
     /// Keep about so many bytes of page indexes in memory; a database of 10 GB takes 11 MB.
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     pub index_memory: u64,
+    /// Keep about so many bytes of what is known of databases in memory; one takes 6 KB and 100 bytes a
+    /// file.
+    #[arg(long, value_name = "BYTES", default_value_t = 128 << 20)]
+    pub database_memory: u64,
     /// How often files are merged into a level, 1 to 3, and how long they stay; may be repeated.
     /// By default 1=10s:1h 2=5m:30d 3=1h:30d.
     #[arg(long, value_name = "LEVEL=EVERY:KEEP")]
@@ -50,6 +54,7 @@ impl Default for StoreArgs {
             scratch: None,
             disk_cache: 0,
             index_memory: 64 << 20,
+            database_memory: 128 << 20,
             compact: Vec::new(),
             snapshot: "1d:30d".to_owned(),
             level0_keep: "5m".to_owned(),
@@ -80,6 +85,7 @@ impl StoreArgs {
             scratch: self.scratch,
             disk_cache: self.disk_cache,
             index_memory: self.index_memory,
+            database_memory: self.database_memory,
             schedule,
         })
     }

@@ -91,6 +91,7 @@ pub(crate) async fn push(
     for (DbKey { db, .. }, HeadTx { lease_id, size, .. }) in keys.into_iter().zip(listed) {
         let file = Box::pin(parts.next(size));
         let upload = spool::receive(file, size, app.store.scratch()).await?;
+        let upload = upload.in_line(app.turns.of(access.asker()));
         txs.push(GroupTx { db, lease_id, upload });
     }
     parts.end().await?;

@@ -6,6 +6,8 @@ pub(crate) mod info;
 pub(crate) mod lease;
 pub(crate) mod open;
 pub(crate) mod page;
+mod page_json;
+mod pieces;
 pub(crate) mod restore;
 pub(crate) mod site;
 pub(crate) mod snapshot;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
@@ -11,7 +12,7 @@ use litevfs::ltx::END_OF_PAGES;
 use litevfs::types::Pos;
 
 use super::page::{FRAMES, accepts_frames};
-use super::{POS, current};
+use super::{POS, current, pieces};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -57,11 +58,11 @@ pub(crate) async fn open(
 }
 
 /// The length of the JSON, the JSON, the frames, the end mark.
-fn body(changes: &ChangesBody, frames: Vec<Bytes>) -> Result<Vec<u8>, std::io::Error> {
+fn body(changes: &ChangesBody, frames: Vec<Bytes>) -> Result<Body, std::io::Error> {
     let json = serde_json::to_vec(changes)?;
     let len = u32::try_from(json.len()).map_err(std::io::Error::other)?;
     let mut parts = vec![Bytes::copy_from_slice(&len.to_be_bytes()), json.into()];
     parts.extend(frames);
     parts.push(Bytes::from_static(&END_OF_PAGES));
-    Ok(parts.concat())
+    Ok(pieces::body(parts))
 }

@@ -1,7 +1,7 @@
 //! `GET /db/page`: pages as they were at a position, or at a moment.
 //!
-//! As JSON, or, for whoever accepts it, as the page frames that are stored. Those are streamed: when
-//! reading fails in the middle, the connection is cut before the end mark.
+//! As JSON, or, for whoever accepts it, as the page frames that are stored. Both are streamed: when
+//! reading fails in the middle, the connection is cut before the end.
 
 use std::sync::Arc;
 
@@ -10,19 +10,16 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use litevfs::ltx::END_OF_PAGES;
 use litevfs::types::{Pgno, Pos};
 
-use super::{POS, at_moment, current};
+use super::{POS, at_moment, current, page_json};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::key::DbKey;
-use crate::offload::offload;
 use crate::page_list::PageList;
 use crate::store::{At, Database, Error, Frames};
 
@@ -126,11 +123,10 @@ async fn answer(
         (FRAMES, body)
     } else {
         let pgnos: Vec<Pgno> = view.listed(list)?.collect();
-        let pages = database.pages_of(&view, &pgnos).await?;
-        app.metrics.pages_served(pages.len() as u64);
-        let len_bytes = pages.iter().map(Vec::len).fold(0, usize::saturating_add);
-        let body = offload(len_bytes, move || json(&pgnos, &pages, len_bytes)).await?;
-        ("application/json", body.into())
+        let count = pgnos.len() as u64;
+        let body = page_json::body(key, Frames::new(database, view), pgnos).await?;
+        app.metrics.pages_served(count);
+        ("application/json", body)
     };
     let headers: [(HeaderName, String); 3] = [
         (CONTENT_TYPE, media_type.to_owned()),
@@ -155,21 +151,4 @@ async fn frames(key: &DbKey, frames: Frames, list: PageList) -> Result<Body, Err
         tracing::error!(database = %key, %error, "an answer with pages ended early");
     });
     Ok(Body::from_stream(stream::iter([Ok(first)]).chain(rest).chain(stream::iter([Ok(end)]))))
-}
-
-/// Written by hand, straight into one buffer: this is the body that everything else waits for.
-fn json(pgnos: &[Pgno], pages: &[Vec<u8>], len_bytes: usize) -> String {
-    // Base64 makes four bytes of three; a page's number, names and punctuation are 40 at most.
-    let room = (len_bytes / 3).saturating_mul(4);
-    let mut text = String::with_capacity(room.saturating_add(pages.len().saturating_mul(44)));
-    text.push_str("{\"pages\":[");
-    for (place, (pgno, data)) in pgnos.iter().zip(pages).enumerate() {
-        text.push_str(if place == 0 { "{\"pgno\":" } else { ",{\"pgno\":" });
-        text.push_str(&pgno.to_string());
-        text.push_str(",\"data\":\"");
-        STANDARD.encode_string(data, &mut text);
-        text.push_str("\"}");
-    }
-    text.push_str("]}");
-    text
 }

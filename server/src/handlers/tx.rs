@@ -29,6 +29,7 @@ pub(crate) async fn push(
     let lease_id = lease_id(&headers)?;
     let body = within(app.max_body, body)?;
     let upload = spool::receive(body.into_data_stream(), app.max_body, app.store.scratch()).await?;
+    let upload = upload.in_line(app.turns.of(access.asker()));
     // A commit that has begun is brought to its end, whether the client still waits or not:
     // otherwise memory could miss a file that was made.
     let (store, db) = (Arc::clone(&app.store), key.clone());

@@ -36,6 +36,7 @@ pub(crate) async fn upload(
         return Err(error.into());
     }
     let file = spool::receive(body.into_data_stream(), app.max_import, app.store.scratch()).await?;
+    let file = file.in_line(app.turns.of(access.asker()));
     // As with any commit: what has begun is brought to its end.
     let import =
         tokio::spawn(async move { app.store.import(&key, file, lease_id.as_deref()).await });

@@ -8,6 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
 
@@ -26,11 +28,14 @@ pub use tls::Tls;
 
 use crate::metrics::Metrics;
 use crate::pace::Pace;
+use crate::places::{Full, Place, Places};
 use crate::routes::Peer;
 use stream::Paced;
 
 /// The longest wait for a request's header, and so also for the next request of a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for the first request of a connection.
+const FIRST_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same on a connection that is turned away.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest request line and headers together: room for the longest page list, four times over.
@@ -52,6 +57,8 @@ pub struct Net {
     pub tls: Option<Tls>,
     /// How many there may be at a time.
     pub max_connections: usize,
+    /// How many of them may be from one address.
+    pub max_from_one: usize,
     /// Counts them and their bytes.
     pub metrics: Metrics,
     /// What answers their requests.
@@ -62,9 +69,11 @@ pub struct Net {
 
 /// Serves connections until `stop`, then lets the requests under way finish.
 pub async fn serve(net: Net, stop: impl Future<Output = ()>) {
-    let Net { listener, tls, max_connections, metrics, calls, turn_away } = net;
-    let served = Door::new(calls, HEADER_TIMEOUT, max_connections);
-    let turned_away = Door::new(turn_away, TURN_AWAY_TIMEOUT, TURNED_AWAY);
+    let Net { listener, tls, max_connections, max_from_one, metrics, calls, turn_away } = net;
+    let served = Door::new(calls, HEADER_TIMEOUT);
+    let places = Places::new(max_connections, max_from_one);
+    let turned_away = Door::new(turn_away, TURN_AWAY_TIMEOUT);
+    let more = Arc::new(Semaphore::new(TURNED_AWAY));
     let tls = tls.map(Arc::new);
     let connections = GracefulShutdown::new();
     let (stopping, stopped) = watch::channel(());
@@ -82,20 +91,27 @@ pub async fn serve(net: Net, stop: impl Future<Output = ()>) {
                 continue;
             }
         };
-        let Some((door, place)) = served.enter().or_else(|| turned_away.enter()) else {
-            metrics.refused("connections");
-            continue;
+        let (door, guest) = match places.enter(peer) {
+            Ok((place, told)) => (&served, Guest::Served(Arc::new(place), Some(told))),
+            Err(full) => match Arc::clone(&more).try_acquire_owned() {
+                Ok(place) => (&turned_away, Guest::TurnedAway(full, place)),
+                Err(_) => {
+                    metrics.refused(full.label());
+                    continue;
+                }
+            },
         };
         let connection = Connection {
             http: door.http.clone(),
             router: door.router.clone(),
             peer,
+            guest,
             watcher: connections.watcher(),
             stopped: stopped.clone(),
         };
         let (tls, metrics) = (tls.clone(), metrics.clone());
         tokio::spawn(async move {
-            let _counted = (place, metrics.connection());
+            let _counted = metrics.connection();
             if let Err(error) = connection.run(stream, tls.as_deref(), metrics).await {
                 tracing::debug!(error, "a connection ended");
             }
@@ -110,26 +126,27 @@ pub async fn serve(net: Net, stop: impl Future<Output = ()>) {
     }
 }
 
-/// How some connections are served, and how many may be at a time.
+/// How some connections are served.
 struct Door {
     http: http1::Builder,
     router: Router,
-    places: Arc<Semaphore>,
+}
+
+/// What a connection is let in with.
+enum Guest {
+    /// Its place, and what tells that somebody was let in on it, or that it must give it up.
+    Served(Arc<Place>, Option<Receiver<()>>),
+    /// Why it has none.
+    TurnedAway(Full, #[allow(dead_code, reason = "it is one of few")] OwnedSemaphorePermit),
 }
 
 impl Door {
-    fn new(router: Router, header_timeout: Duration, places: usize) -> Door {
+    fn new(router: Router, header_timeout: Duration) -> Door {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
             .max_buf_size(MAX_HEADER_BYTES);
-        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
-        Door { http, router, places }
-    }
-
-    fn enter(&self) -> Option<(&Door, OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some((self, place))
+        Door { http, router }
     }
 }
 
@@ -138,6 +155,7 @@ struct Connection {
     http: http1::Builder,
     router: Router,
     peer: IpAddr,
+    guest: Guest,
     watcher: Watcher,
     /// Ends when the server stops.
     stopped: watch::Receiver<()>,
@@ -150,31 +168,81 @@ impl Connection {
         tls: Option<&Tls>,
         metrics: Metrics,
     ) -> Result<(), String> {
+        let (mark, told) = match &mut self.guest {
+            Guest::Served(place, told) => (Mark::Place(Arc::clone(place)), told.take()),
+            Guest::TurnedAway(full, _) => (Mark::Full(*full), None),
+        };
+        tokio::select! {
+            ended = self.serve(mark, stream, tls, metrics) => ended,
+            () = given_up(told) => Err("it did nothing yet, and gave up its place".into()),
+        }
+    }
+
+    async fn serve(
+        mut self,
+        mark: Mark,
+        stream: TcpStream,
+        tls: Option<&Tls>,
+        metrics: Metrics,
+    ) -> Result<(), String> {
         // Answers are often smaller than a packet: without this each would wait for the last one's
         // acknowledgement. A socket that cannot do it still works.
         let _ = stream.set_nodelay(true);
         let stream = Paced::new(stream, Pace::default(), metrics);
         let Some(tls) = tls else {
-            return self.http(stream).await;
+            return self.http(mark, stream).await;
         };
         let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream));
         let stream = tokio::select! {
             stream = handshake => stream.map_err(|_| "the TLS handshake took too long")?,
             _ = self.stopped.changed() => return Ok(()),
         };
-        self.http(stream.map_err(|error: io::Error| format!("TLS: {error}"))?).await
+        self.http(mark, stream.map_err(|error: io::Error| format!("TLS: {error}"))?).await
     }
 
-    async fn http<S>(self, stream: S) -> Result<(), String>
+    async fn http<S>(self, mark: Mark, stream: S) -> Result<(), String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, peer) = (self.router, Peer(self.peer));
+        let begun = Arc::new(AtomicBool::new(false));
+        let has_begun = Arc::clone(&begun);
         let service = service_fn(move |mut request: Request<Incoming>| {
+            begun.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer);
+            match &mark {
+                Mark::Place(place) => drop(request.extensions_mut().insert(Arc::clone(place))),
+                Mark::Full(full) => drop(request.extensions_mut().insert(*full)),
+            }
             router.clone().oneshot(request)
         });
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
-        self.watcher.watch(connection).await.map_err(|error| error.to_string())
+        let late = async {
+            tokio::time::sleep(FIRST_HEADER_TIMEOUT).await;
+            if has_begun.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            ended = self.watcher.watch(connection) => ended.map_err(|error| error.to_string()),
+            () = late => Err("its first request took too long to arrive".into()),
+        }
+    }
+}
+
+/// What requests of a connection bear.
+enum Mark {
+    Place(Arc<Place>),
+    Full(Full),
+}
+
+/// Ends when a connection must give up its place.
+async fn given_up(told: Option<Receiver<()>>) {
+    let keeps = match told {
+        Some(told) => told.await.is_ok(),
+        None => true,
+    };
+    if keeps {
+        std::future::pending::<()>().await;
     }
 }

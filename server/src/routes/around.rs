@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::limits::Asker;
+use crate::places::Place;
 use crate::random;
 
 /// Names this server to proxies that route by it.
@@ -90,6 +91,12 @@ async fn limited(app: &App, mut request: Request, next: Next) -> Response {
         app.metrics.refused("requests");
         return busy("this server is busy with other requests: try again");
     };
+    // From here on its connection keeps its place.
+    if let (Caller::Token(_) | Caller::Anyone, Some(place)) =
+        (&caller, request.extensions().get::<Arc<Place>>())
+    {
+        place.keep();
+    }
     let kept = (room, app.metrics.in_flight());
     request.extensions_mut().insert(caller);
     let response = next.run(request.map(Paced::wrap)).await;

@@ -8,7 +8,7 @@ mod cors;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::Response;
@@ -20,6 +20,7 @@ use crate::handlers::{
     clusters, group, info, lease, open, page, restore, site, snapshot, status, sync, tx, upload,
     watch,
 };
+use crate::places::Full;
 
 pub use around::Peer;
 pub use cors::Origins;
@@ -79,9 +80,13 @@ pub fn turn_away(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn too_many_connections(State(app): State<Arc<App>>) -> Response {
-    app.metrics.refused("connections");
-    around::busy("this server has as many connections as it takes: try again")
+async fn too_many_connections(
+    State(app): State<Arc<App>>,
+    full: Option<Extension<Full>>,
+) -> Response {
+    let full = full.map_or(Full::All, |Extension(full)| full);
+    app.metrics.refused(full.label());
+    around::busy(full.text())
 }
 
 async fn unknown_call() -> ApiError {

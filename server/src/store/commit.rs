@@ -10,7 +10,7 @@ use super::base::Base;
 use super::claim::now_ms;
 use super::convert::{self, Converted, Sound};
 use super::create::Created;
-use super::database::{Database, State};
+use super::database::Database;
 use super::dates::dated;
 use super::error::Error;
 use super::file_index::FileIndex;
@@ -21,6 +21,7 @@ use super::kind::check_kind;
 use super::layout::Tag;
 use super::look::complete_span;
 use super::rules;
+use super::state::State;
 use super::view::View;
 use super::{Slot, Store};
 use crate::key::DbKey;
@@ -54,7 +55,7 @@ impl Store {
     ) -> Result<Pos, Error> {
         let slot = self.slot(key);
         let scratch = self.objects.scratch().to_owned();
-        let len_bytes = usize::try_from(upload.len()).unwrap_or(usize::MAX);
+        let len_bytes = upload.len_of_work();
         let now_ms = self.time_of_next(&slot).await?;
         let converted =
             offload(len_bytes, move || convert::convert(&upload, &scratch, now_ms, None));

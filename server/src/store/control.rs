@@ -93,7 +93,7 @@ impl Store {
         };
         let timestamp_ms = self.time_of_next(&slot).await?;
         let scratch = self.scratch().to_owned();
-        let len_bytes = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        let len_bytes = file.len_of_work();
         let sound = move || sound_from_sqlite(&file, &scratch, base, before, timestamp_ms);
         let sound = offload(len_bytes, sound).await??;
         let _gate = slot.gate.lock().await;

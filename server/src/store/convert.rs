@@ -109,7 +109,7 @@ fn span(header: &Header) -> u64 {
 fn decoder(
     upload: &Spool,
 ) -> Result<Decoder<IoRead<Box<dyn io::Read + '_>>>, StreamError<io::Error>> {
-    let reader = upload.reader().map_err(StreamError::Io)?;
+    let reader = upload.reader_for_work().map_err(StreamError::Io)?;
     Decoder::new(IoRead(reader), Version::V1)
 }
 

@@ -104,23 +104,19 @@ impl Objects {
         if let Some(made) = self.create_in_dir(path, content).await? {
             return Ok(made);
         }
-        let result = match content.in_memory() {
-            Some(bytes) => {
-                let options = self.options(timestamp_ms);
-                let put = self.store.put_opts(path, bytes.into(), options);
-                let put = self.timed("put", put).await;
-                put.map(|put| version(put.e_tag.as_deref()))
-            }
-            None => self.create_large(path, content, staged).await?,
-        };
-        match result {
-            Ok(version) => Ok(Some(version)),
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. },
-            ) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let made = self.making(None, async {
+            let made = match content.in_memory() {
+                Some(bytes) => {
+                    let options = self.options(timestamp_ms);
+                    let put = self.store.put_opts(path, bytes.into(), options);
+                    let put = self.timed("put", put).await;
+                    put.map(|put| version(put.e_tag.as_deref()))
+                }
+                None => self.create_large(path, content, staged).await?,
+            };
+            if_free(made)
+        });
+        made.await
     }
 
     /// One try on a directory, with what [`Objects::try_create`] returns; `None` when this is not for
@@ -134,13 +130,17 @@ impl Objects {
             return Ok(None);
         };
         let file = dir.join(path.as_ref());
-        let make = on_the_spot(move || direct::create(&file, &bytes));
-        match self.timed("put", make).await {
-            Ok(Some(version)) => Ok(Some(Some(version))),
-            Ok(None) => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(None)),
-            Err(error) => Err(error.into()),
-        }
+        let folder = path.parent();
+        let made = self.making(folder.as_ref(), async {
+            let make = on_the_spot(move || direct::create(&file, &bytes));
+            match self.timed("put", make).await {
+                Ok(Some(version)) => Ok(Some(Some(version))),
+                Ok(None) => Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(None)),
+                Err(error) => Err(error.into()),
+            }
+        });
+        made.await
     }
 
     fn options(&self, timestamp_ms: u64) -> PutOptions {
@@ -258,24 +258,26 @@ impl Objects {
         } else {
             PutMode::Overwrite
         };
-        match self.timed("put", self.store.put_opts(path, bytes.into(), options)).await {
-            // Whoever put another there did the same.
-            Ok(_) | Err(object_store::Error::Precondition { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        let put = self.timed("put", self.store.put_opts(path, bytes.into(), options));
+        // Whoever put another there did the same.
+        self.making(None, async { if_free(put.await).map(drop) }).await
     }
 
     /// Makes a small object unless there is one; returns whether it did.
     pub async fn create_small(&self, path: &Path, text: String) -> Result<bool, Error> {
         let put = self.store.put_opts(path, text.into(), PutMode::Create.into());
-        match self.timed("put", put).await {
-            Ok(_) => Ok(true),
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. },
-            ) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        let put = self.timed("put", put);
+        self.making(None, async { Ok(if_free(put.await)?.is_some()) }).await
+    }
+}
+
+/// What came of a creation; `None` when its place was taken.
+fn if_free<T>(made: object_store::Result<T>) -> Result<Option<T>, Error> {
+    use object_store::Error as E;
+    match made {
+        Ok(made) => Ok(Some(made)),
+        Err(E::AlreadyExists { .. } | E::Precondition { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -82,13 +82,38 @@ impl Frames {
             let batch: Vec<Pgno> = pgnos.by_ref().take(count).collect();
             Some(batch).filter(|batch| !batch.is_empty())
         });
-        let ahead = if self.database.objects.is_shared() { SHARED_AHEAD } else { 1 };
+        let ahead = self.ahead();
         let frames = Arc::new(self);
         let read = move |batch: Vec<Pgno>| {
             let frames = Arc::clone(&frames);
             async move { Ok(frames.read(&batch).await?.joined()) }
         };
         Ok(stream::iter(batches).map(read).buffered(ahead))
+    }
+
+    /// Pages in that order, batch by batch, unpacked, with their numbers; all must be there.
+    pub fn unpacked(
+        self,
+        pgnos: Vec<Pgno>,
+    ) -> impl Stream<Item = Result<(Vec<Pgno>, Vec<Vec<u8>>), Error>> + Send + use<> {
+        let count = self.batch_len().max(1);
+        let batches: Vec<Vec<Pgno>> = pgnos.chunks(count).map(<[Pgno]>::to_vec).collect();
+        let ahead = self.ahead();
+        let frames = Arc::new(self);
+        let read = move |batch: Vec<Pgno>| {
+            let frames = Arc::clone(&frames);
+            async move {
+                let held = frames.held.lock().clone();
+                let pages = frames.database.pages_of(&held.view, &batch).await?;
+                Ok((batch, pages))
+            }
+        };
+        stream::iter(batches).map(read).buffered(ahead)
+    }
+
+    /// How many batches are read at the same time.
+    fn ahead(&self) -> usize {
+        if self.database.objects.is_shared() { SHARED_AHEAD } else { 1 }
     }
 
     /// The frames of some pages, each by itself.

@@ -10,7 +10,7 @@ impl Store {
     pub fn gauge(&self) {
         let now = Instant::now();
         let (mut open, mut granted) = (0_usize, 0_usize);
-        for slot in self.slots.lock().slots.values() {
+        for slot in self.slots.all() {
             let is_open = slot.database.try_lock().is_ok_and(|database| database.is_some());
             let lease = slot.lease.try_lock();
             let is_granted = lease.is_ok_and(|lease| {

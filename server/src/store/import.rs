@@ -68,7 +68,7 @@ fn encode(
     scratch: &Path,
 ) -> Result<Sound, StreamError<io::Error>> {
     let mut checksums: Vec<Checksum> = Vec::new();
-    each_page(file.reader().map_err(StreamError::Io)?, shape, start, |pgno, data| {
+    each_page(file.reader_for_work().map_err(StreamError::Io)?, shape, start, |pgno, data| {
         checksums.push(page_checksum(pgno, data));
         Ok(())
     })?;
@@ -85,7 +85,7 @@ fn encode(
     let pgnos = (1..=shape.commit).filter_map(Pgno::new).filter(|&pgno| pgno != lock_pgno);
     let stored = layout::stored_header(&header, &marks, pgnos);
     let mut writer = Writer::new(stored, scratch)?;
-    let again = file.reader().map_err(StreamError::Io)?;
+    let again = file.reader_for_work().map_err(StreamError::Io)?;
     each_page(again, shape, start, |pgno, data| writer.page(pgno, data))?;
     let (index, file) = writer.finish()?;
     Ok(Sound { header, index, checksums, file, encrypted: Some(false) })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use litevfs::ltx::{HEADER_LEN, Header, PageIndex, TRAILER_LEN, Version};
 use litevfs::types::Checksum;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
@@ -15,6 +16,7 @@ use super::files::LtxFile;
 use super::incarnation::Incarnation;
 use super::objects::Objects;
 use crate::metrics::{Cache as Kind, Metrics};
+use crate::offload::offload;
 
 /// Bytes read from the end of a file at first: the page index of most transactions fits.
 const TAIL: u64 = 16 << 10;
@@ -22,6 +24,10 @@ const TAIL: u64 = 16 << 10;
 const MIN_LEN: u64 = (HEADER_LEN + 8 + TRAILER_LEN) as u64;
 /// How often a file is read that does not hold together.
 const TRIES: u32 = 3;
+/// An index that takes a larger part of the bound than this is kept beside the others.
+const LARGE_PART: u64 = 4;
+/// How many such indexes are loaded at the same time.
+const LOADING: usize = 4;
 /// About how many bytes the index of a small file takes, for the cache to size itself by.
 const TYPICAL: u64 = 512;
 
@@ -40,7 +46,51 @@ impl Weighter<Key, Arc<FileIndex>> for Weight {
 /// The indexes of all databases' files.
 pub struct Indexes {
     cache: Cache<Key, Arc<FileIndex>, Weight>,
+    /// Those that are no part of the cache, because there would be room for little else.
+    large: Mutex<Large>,
+    /// One is held while an index is loaded that may be large, always the same for a file.
+    loading: [tokio::sync::Mutex<()>; LOADING],
     metrics: Metrics,
+}
+
+/// The large indexes used last: as many as fit into a bound of their own, and those of the database that was
+/// used last in any case, because without them every page would cost their loading.
+#[derive(Debug)]
+struct Large {
+    /// What is used last is last.
+    kept: Vec<(Key, Arc<FileIndex>)>,
+    /// From so many bytes on an index is large.
+    from: u64,
+    max_bytes: u64,
+}
+
+impl Large {
+    fn get(&mut self, key: &Key) -> Option<Arc<FileIndex>> {
+        let place = self.kept.iter().position(|(kept, _)| kept == key)?;
+        let used = self.kept.remove(place);
+        let index = Arc::clone(&used.1);
+        self.kept.push(used);
+        Some(index)
+    }
+
+    fn put(&mut self, key: Key, index: Arc<FileIndex>) {
+        self.kept.retain(|(kept, _)| *kept != key);
+        self.kept.push((key, index));
+        while self.bytes() > self.max_bytes {
+            let Some((last, _)) = self.kept.last() else {
+                return;
+            };
+            let Some(other) = self.kept.iter().position(|(kept, _)| kept.0 != last.0) else {
+                return;
+            };
+            self.kept.remove(other);
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let bytes = self.kept.iter().map(|(_, index)| index.memory() as u64);
+        bytes.fold(0, u64::saturating_add)
+    }
 }
 
 impl std::fmt::Debug for Indexes {
@@ -61,7 +111,9 @@ impl Indexes {
             .build()
             .map_err(std::io::Error::other)?;
         let (hash, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Ok(Indexes { cache: Cache::with_options(options, Weight, hash, lifecycle), metrics })
+        let cache = Cache::with_options(options, Weight, hash, lifecycle);
+        let large = Large { kept: Vec::new(), from: max_bytes / LARGE_PART, max_bytes };
+        Ok(Indexes { cache, large: Mutex::new(large), loading: Default::default(), metrics })
     }
 
     /// The index of a file.
@@ -72,21 +124,68 @@ impl Indexes {
         file: &LtxFile,
     ) -> Result<Arc<FileIndex>, Error> {
         let key = key(db, file);
-        if let Some(index) = self.cache.get(&key) {
+        let known = self.cache.get(&key).or_else(|| self.large.lock().get(&key));
+        if let Some(index) = known {
             self.metrics.cache_hit(Kind::Index);
             return Ok(index);
         }
         self.metrics.cache_miss(Kind::Index);
+        if self.may_be_large(file) {
+            return self.load_large(objects, db, file, &key).await;
+        }
         let load = async { load_surely(objects, db, file).await.map(Arc::new) };
         let index = self.cache.get_or_insert_async(&key, load).await?;
-        self.metrics.cache_bytes(Kind::Index, self.cache.weight());
+        self.tell_bytes();
         Ok(index)
+    }
+
+    /// Loads an index that may be large: the same one once, and a few at a time.
+    async fn load_large(
+        &self,
+        objects: &Objects,
+        db: &Arc<Incarnation>,
+        file: &LtxFile,
+        key: &Key,
+    ) -> Result<Arc<FileIndex>, Error> {
+        let places = self.loading.iter().cycle();
+        let place = usize::try_from(file.version % LOADING as u64).unwrap_or(0);
+        let _alone = match places.skip(place).next() {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        };
+        let known = self.cache.get(key).or_else(|| self.large.lock().get(key));
+        if let Some(index) = known {
+            return Ok(index);
+        }
+        let index = Arc::new(load_surely(objects, db, file).await?);
+        self.keep(key.clone(), &index);
+        Ok(index)
+    }
+
+    /// Whether the index of a file may be large; frames are longer than what an index has of them.
+    fn may_be_large(&self, file: &LtxFile) -> bool {
+        file.len / 2 > self.large.lock().from
+    }
+
+    fn keep(&self, key: Key, index: &Arc<FileIndex>) {
+        let mut large = self.large.lock();
+        if index.memory() as u64 > large.from {
+            large.put(key, Arc::clone(index));
+        } else {
+            self.cache.insert(key, Arc::clone(index));
+        }
+        drop(large);
+        self.tell_bytes();
+    }
+
+    fn tell_bytes(&self) {
+        let large = self.large.lock().bytes();
+        self.metrics.cache_bytes(Kind::Index, self.cache.weight().saturating_add(large));
     }
 
     /// Takes in an index that is known because its file was just made.
     pub fn put(&self, db: &Arc<Incarnation>, file: &LtxFile, index: Arc<FileIndex>) {
-        self.cache.insert(key(db, file), index);
-        self.metrics.cache_bytes(Kind::Index, self.cache.weight());
+        self.keep(key(db, file), &index);
     }
 }
 
@@ -132,16 +231,25 @@ async fn load(
         return Err(Error::corrupt(path, "its name and its header differ"));
     }
     let needed = PageIndex::tail_len(tail).map_err(corrupt)?;
-    let index = if needed <= tail.len() as u64 {
-        PageIndex::decode(tail, len).map_err(corrupt)?
-    } else {
+    let mut tail = tail.clone();
+    if needed > tail.len() as u64 {
         let from = len.checked_sub(needed).ok_or_else(|| Error::corrupt(path, "bad index size"))?;
         let parts = read(std::slice::from_ref(&(from..len))).await?;
-        let tail = parts.first().ok_or_else(|| Error::corrupt(path, "it could not be read"))?;
-        PageIndex::decode(tail, len).map_err(corrupt)?
+        let whole = parts.into_iter().next();
+        tail = whole.ok_or_else(|| Error::corrupt(path, "it could not be read"))?;
+    }
+    let decode = move || {
+        let index = PageIndex::decode(&tail, len).map_err(|error| error.to_string())?;
+        let trailer = post_apply_field(&tail).unwrap_or(Checksum::NONE);
+        Ok(FileIndex::new(&header, trailer, &index)?)
     };
-    let trailer = post_apply_field(tail).unwrap_or(Checksum::NONE);
-    FileIndex::new(&header, trailer, &index).map_err(|what| Error::corrupt(path, what))
+    let decoded: Result<FileIndex, String> = offload(needed_len(needed), decode).await?;
+    decoded.map_err(|what| Error::corrupt(path, what))
+}
+
+/// A length as that of something in memory.
+fn needed_len(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
 }
 
 /// The trailer's post-apply checksum, from the last bytes of a file.

@@ -5,6 +5,7 @@
 //! | `<cluster>/<db>/ltx/<level>/<min>-<max>.ltx` | `<cluster>/<db>/<level, 4 hex>/...` | an LTX file |
 //! | `<cluster>/<db>/<16 hex>/ltx/<level>/...` | `<cluster>/<db>/<16 hex>/<level>/...` | one of a name's later incarnation |
 //! | `.litevfs-cloud/id` | the same | 16 hex digits that name this store |
+//! | `.litevfs-cloud/clean.json` | | the mark of a clean stop: [`super::marker`] |
 //! | `.litevfs-cloud/clock.json` | the same | written to learn what time it is for the store |
 //! | `.litevfs-cloud/staging/<random>` | the same | large LTX files on their way to their place |
 //! | `.litevfs-cloud/proof/<random>` | the same | what the start-up tests the store with |
@@ -54,6 +55,8 @@ use crate::key::DbKey;
 
 /// The folder for everything that is not a database.
 pub const PRIVATE: &str = ".litevfs-cloud";
+/// What the object that names the store is called in there.
+pub const ID: &str = "id";
 
 /// The level of snapshots.
 pub const SNAPSHOT_LEVEL: u8 = 9;
@@ -157,7 +160,7 @@ pub fn head(key: &DbKey) -> Path {
 
 /// The object that names the store.
 pub fn id() -> Path {
-    Path::from_iter([PRIVATE, "id"])
+    Path::from_iter([PRIVATE, ID])
 }
 
 /// The object that is written to learn what time it is for the store.

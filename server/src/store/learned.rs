@@ -27,6 +27,11 @@ impl Learned {
         }
     }
 
+    /// Bytes of memory it takes, about.
+    pub(super) fn memory(&self) -> usize {
+        self.0.capacity().saturating_mul(size_of::<(Pgno, u32)>() + 2)
+    }
+
     /// The pages asked for most, if more than once.
     pub(super) fn most(&self) -> Vec<Pgno> {
         let again = self.0.iter().filter(|&(_, &count)| count > 1);

@@ -5,16 +5,25 @@
 //! that is taken, and syncs the folder. What it leaves open is what a killed process leaves behind; that is made good here, before
 //! the first request.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use object_store::local::LocalFileSystem;
 
 use super::layout;
-use super::objects::Objects;
+use super::marker::{self, Changed};
+use super::objects::{Objects, fresh_name};
 use crate::metrics::Metrics;
+
+/// How long what is being made may take to end when the server stops, and how often that is looked at.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+const LAST_LOOK: Duration = Duration::from_millis(20);
+/// What lets others than owner and group into a folder.
+const FOR_OTHERS: u32 = 0o007;
 
 /// Why a directory cannot serve as the store.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +44,17 @@ pub enum LocalError {
         .0.display()
     )]
     InUse(PathBuf),
+    /// Commits can't be made there.
+    #[error(
+        "cannot use the data directory {}: its file system makes no hard links ({source}), and a commit is \
+         one; give --data on another one, such as ext4, xfs, btrfs or zfs", .dir.display()
+    )]
+    NoHardLinks {
+        /// The data directory.
+        dir: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
 }
 
 /// A data directory that is this process's alone while this value lives.
@@ -42,6 +62,7 @@ pub enum LocalError {
 pub struct LocalDir {
     /// The directory as an object store.
     pub objects: Objects,
+    dir: PathBuf,
     /// The lock is the operating system's: it goes with the process, however that ends.
     _lock: File,
 }
@@ -54,6 +75,7 @@ impl LocalDir {
         };
         let private = dir.join(layout::PRIVATE);
         let scratch = private.join("scratch");
+        make_private(dir).map_err(unusable("creating it"))?;
         fs::create_dir_all(&scratch).map_err(unusable("creating it"))?;
         let lock = OpenOptions::new()
             .create(true)
@@ -69,7 +91,10 @@ impl LocalDir {
         if staging.exists() {
             fs::remove_dir_all(&staging).map_err(unusable("emptying its staging folder"))?;
         }
-        settle(dir).map_err(unusable("clearing up after the last run"))?;
+        try_hard_link(&scratch)
+            .map_err(|source| LocalError::NoHardLinks { dir: dir.to_owned(), source })?;
+        let clean = marker::take(dir).map_err(unusable("reading how the last run ended"))?;
+        settle(dir, clean).map_err(unusable("clearing up after the last run"))?;
         if let Some(parent) = fs::canonicalize(dir).ok().as_deref().and_then(Path::parent) {
             // Not ours, perhaps not even readable: the directory's own name is the user's care then.
             let _ = File::open(parent).and_then(|parent| parent.sync_all());
@@ -78,23 +103,92 @@ impl LocalDir {
             .map_err(|error| unusable("opening it")(io::Error::other(error)))?
             .with_fsync(true);
         let objects = Objects::in_dir(Arc::new(objects), dir, &scratch, metrics.clone());
-        Ok(LocalDir { objects, _lock: lock })
+        Ok(LocalDir { objects, dir: dir.to_owned(), _lock: lock })
+    }
+
+    /// Lets nothing be made in it any more, and marks it if all of it outlasts a power cut. What is under
+    /// way may end for a moment.
+    pub async fn stop(&self) {
+        let began = Instant::now();
+        loop {
+            match self.objects.unsynced.close() {
+                Some(true) => break,
+                None if began.elapsed() < LAST_WAIT => tokio::time::sleep(LAST_LOOK).await,
+                _ => return tracing::info!("the next start syncs every folder"),
+            }
+        }
+        if let Err(error) = marker::write(&self.dir) {
+            tracing::info!(%error, "the next start syncs every folder");
+        }
     }
 }
 
+/// Makes the data directory for its owner alone. One that is there stays as it is.
+fn make_private(dir: &Path) -> io::Result<()> {
+    if let Ok(meta) = fs::metadata(dir) {
+        if meta.is_dir() && meta.permissions().mode() & FOR_OTHERS != 0 {
+            let dir = dir.display();
+            tracing::warn!("everybody on this machine can look into {dir}: chmod 700 {dir}");
+        }
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    DirBuilder::new().mode(0o700).create(dir)
+}
+
+/// Fails if there can be no hard links in a folder. Why else one can't be made now, for want of room above
+/// all, is told when it matters.
+fn try_hard_link(folder: &Path) -> io::Result<()> {
+    let Ok(name) = fresh_name() else {
+        return Ok(());
+    };
+    let (file, link) = (folder.join(&name), folder.join(format!("{name}-link")));
+    if File::create_new(&file).is_err() {
+        return Ok(());
+    }
+    let made = fs::hard_link(&file, &link);
+    let _ = fs::remove_file(&link);
+    let _ = fs::remove_file(&file);
+    match made {
+        Err(error) if is_for_want_of_room(&error) => Ok(()),
+        made => made,
+    }
+}
+
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
 /// Removes staging files, and syncs every folder: a process that was killed between making an entry
-/// and syncing it leaves one that is seen, and built upon, but would not outlast a power cut.
-fn settle(dir: &Path) -> io::Result<()> {
+/// and syncing it leaves one that is seen, and built upon, but would not outlast a power cut. After a
+/// clean stop only folders that were changed since are synced.
+fn settle(dir: &Path, clean: Option<Changed>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            settle(&entry.path())?;
+            settle(&entry.path(), clean)?;
         } else if kind.is_file() && entry.file_name().to_str().is_some_and(is_staging_name) {
             fs::remove_file(entry.path())?;
         }
     }
-    File::open(dir)?.sync_all()
+    let folder = File::open(dir)?;
+    if clean.is_some_and(|clean| folder.metadata().is_ok_and(|meta| marker::changed(&meta) < clean))
+    {
+        return Ok(());
+    }
+    #[cfg(test)]
+    SYNCED.set(SYNCED.get().saturating_add(1));
+    folder.sync_all()
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many folders this thread synced.
+    static SYNCED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Whether the object store gave a file that name until it was whole.
@@ -120,6 +214,105 @@ mod tests {
         ));
         drop(first);
         LocalDir::take(dir.path(), &Metrics::default()).unwrap();
+    }
+
+    fn stop(dir: &LocalDir) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(dir.stop());
+    }
+
+    /// A directory with an id and twenty folders, which a process just left, and how many folders the next
+    /// start syncs.
+    fn restarted(
+        leave: impl FnOnce(&Path, LocalDir),
+        between: impl FnOnce(&Path) -> PathBuf,
+    ) -> usize {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("data");
+        let first = LocalDir::take(&dir, &Metrics::default()).unwrap();
+        fs::write(dir.join(".litevfs-cloud/id"), "0123").unwrap();
+        (0..20).for_each(|n| fs::create_dir_all(dir.join(format!("c/{n}"))).unwrap());
+        leave(&dir, first);
+        // Past the file system's sense of time.
+        std::thread::sleep(Duration::from_millis(50));
+        let dir = between(&dir);
+        SYNCED.set(0);
+        drop(LocalDir::take(&dir, &Metrics::default()).unwrap());
+        let synced = SYNCED.get();
+        SYNCED.set(0);
+        drop(LocalDir::take(&dir, &Metrics::default()).unwrap());
+        assert!(SYNCED.get() > 20, "the mark was of use twice");
+        synced
+    }
+
+    fn stopped(_: &Path, dir: LocalDir) {
+        std::thread::sleep(Duration::from_millis(50));
+        stop(&dir);
+    }
+
+    #[test]
+    fn after_a_clean_stop_only_what_changed_since_is_synced() {
+        let same = |dir: &Path| dir.to_owned();
+        assert!(restarted(|_, _| (), same) > 20, "after a crash");
+        assert!(restarted(stopped, same) < 5);
+        let changed = restarted(stopped, |dir| {
+            (0..9).for_each(|n| fs::write(dir.join(format!("c/{n}/x")), "x").unwrap());
+            dir.to_owned()
+        });
+        assert!((9..15).contains(&changed), "{changed}");
+    }
+
+    #[test]
+    fn a_stop_is_clean_only_if_all_that_was_begun_ended_well() {
+        let same = |dir: &Path| dir.to_owned();
+        let given_up = |_: &Path, dir: LocalDir| {
+            drop(dir.objects.unsynced.begin(None).unwrap());
+            stop(&dir);
+        };
+        assert!(restarted(given_up, same) > 20);
+        let under_way = |_: &Path, dir: LocalDir| {
+            let making = dir.objects.unsynced.begin(None).unwrap();
+            stop(&dir);
+            making.done();
+        };
+        assert!(restarted(under_way, same) > 20);
+    }
+
+    #[test]
+    fn the_mark_of_a_copy_counts_for_nothing() {
+        let copied = |how: &'static [&str]| {
+            restarted(stopped, |dir| {
+                let copy = dir.with_file_name("copy");
+                let mut cp = std::process::Command::new("cp");
+                assert!(cp.args(how).arg(dir).arg(&copy).status().unwrap().success());
+                copy
+            })
+        };
+        assert!(copied(&["-r"]) > 20);
+        assert!(copied(&["-a"]) > 20);
+        // Files that are the same, in folders that are not.
+        assert!(copied(&["-al"]) > 20);
+        let put_back = restarted(stopped, |dir| {
+            let mark = dir.join(".litevfs-cloud/clean.json");
+            let text = fs::read(&mark).unwrap();
+            fs::write(mark.with_extension("new"), text).unwrap();
+            fs::rename(mark.with_extension("new"), &mark).unwrap();
+            dir.to_owned()
+        });
+        assert!(put_back > 20, "a mark from elsewhere was believed");
+    }
+
+    #[test]
+    fn a_new_directory_is_its_owners_alone_and_an_old_one_stays_as_it_is() {
+        let parent = tempfile::tempdir().unwrap();
+        let mode = |dir: &Path| fs::metadata(dir).unwrap().permissions().mode() & 0o777;
+        let (new, old) = (parent.path().join("a/b"), parent.path().join("old"));
+        drop(LocalDir::take(&new, &Metrics::default()).unwrap());
+        assert_eq!(mode(&new), 0o700);
+        fs::create_dir(&old).unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+        drop(LocalDir::take(&old, &Metrics::default()).unwrap());
+        assert_eq!(mode(&old), 0o755);
     }
 
     #[test]

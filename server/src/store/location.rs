@@ -46,6 +46,8 @@ pub struct Settings {
     pub disk_cache: u64,
     /// The most bytes of memory for page indexes, about.
     pub index_memory: u64,
+    /// The most bytes of memory for what is known of open databases, about.
+    pub database_memory: u64,
     /// When files are merged, and for how long they stay.
     pub schedule: Schedule,
 }
@@ -79,6 +81,13 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// Ends its use, as far as that can be done while threads that wait for a disk go on.
+    pub async fn stop(&self) {
+        if let Some(dir) = &self.dir {
+            dir.stop().await;
+        }
+    }
+
     /// Gives it back when the process ends, and no sooner: threads that wait for a disk may go on until
     /// then, and must not write to a directory that another process has.
     pub fn keep_until_exit(self) {

@@ -15,10 +15,10 @@
 //! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
 //! | `head`, `incarnation` | which life of a name is the living one |
 //! | `rules`, `clock`, `moment`, `dates`, `mutant` | what may be created, removed and acknowledged; and what rests on time |
-//! | `database`, `open`, `look` | what is known of one database, and how it is learnt |
+//! | `slots`, `database`, `state`, `open`, `look` | what is known of the databases, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
-//! | `location`, `local` | which store: a directory or a bucket |
+//! | `location`, `local`, `marker`, `unsynced` | which store: a directory or a bucket; what of a directory is durable |
 
 mod base;
 mod blocks;
@@ -55,6 +55,7 @@ mod leases;
 pub mod local;
 pub mod location;
 mod look;
+mod marker;
 mod moment;
 mod mutant;
 mod objects;
@@ -67,17 +68,19 @@ mod record;
 mod rewrite;
 mod rules;
 mod same;
+mod slots;
 mod snapshot;
+mod state;
 mod sweep;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]
 mod tests;
+mod unsynced;
 mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use litevfs::ltx::Crc64;
@@ -105,15 +108,12 @@ use incarnation::Incarnation;
 use indexes::Indexes;
 use moment::Moment;
 use open::Opened;
+use slots::{Slot, Slots};
 
 /// How many databases are opened at the same time for one listing.
 const PARALLEL: usize = 8;
-/// The most files of open databases to know of: some ninety bytes each.
-const MAX_FILES: usize = 500_000;
 /// How often a database is opened again because a file is gone that was there a moment before.
 const REOPENS: usize = 4;
-/// From so many names on, those that are not in use are forgotten now and then.
-const PRUNE_FROM: usize = 4096;
 /// What another server committed longer ago than this is known to whoever asks for the position.
 const FRESH: Duration = Duration::from_millis(250);
 
@@ -130,7 +130,7 @@ pub struct Store {
     /// Leases of a store that is this server's alone.
     leases: Leases,
     waiters: Waiters,
-    slots: Mutex<Slots>,
+    slots: Slots,
     /// The groups that are being committed here.
     groups: Mutex<HashSet<(ClusterName, GroupId)>>,
     /// Incarnations whose last file is to go, and since when they are known to be dead.
@@ -149,43 +149,6 @@ enum Vacancy {
     Vacant,
     /// It was dropped, and the head did not move on.
     Dropped,
-}
-
-#[derive(Debug, Default)]
-struct Slots {
-    slots: HashMap<DbKey, Arc<Slot>>,
-    prune_at: usize,
-}
-
-/// The place of one database, whether it exists or not.
-#[derive(Debug, Default)]
-struct Slot {
-    /// Held by the commit that is under way.
-    gate: tokio::sync::Mutex<()>,
-    /// The open database. Held while it is being opened, so that this is done once.
-    database: tokio::sync::Mutex<Option<Arc<Database>>>,
-    /// A commit failed in a way that leaves open whether its file is still to appear.
-    unsettled: AtomicBool,
-    /// A file after the last transaction that does not count, or not yet: see [`group`].
-    doubt: group::doubt::Doubt,
-    /// When what dropped databases of the name left was last swept up whole.
-    swept_at: Mutex<Option<Moment>>,
-    /// The lease that this server granted, on a store that others share.
-    lease: tokio::sync::Mutex<Option<leases::Granted>>,
-}
-
-impl Slot {
-    async fn forget(&self) {
-        *self.database.lock().await = None;
-    }
-
-    /// Makes the next use look for what other servers committed.
-    async fn look_again(&self) {
-        let database = self.database.lock().await.clone();
-        if let Some(database) = database {
-            *database.looked_at.lock().await = None;
-        }
-    }
 }
 
 impl Store {
@@ -222,7 +185,7 @@ impl Store {
             server,
             leases: Leases::default(),
             waiters: Waiters::default(),
-            slots: Mutex::default(),
+            slots: Slots::new(settings.database_memory),
             groups: Mutex::default(),
             buried: Mutex::default(),
             clock: clock::Clock::new(),
@@ -333,51 +296,11 @@ impl Store {
             Opened::Dropped(head) => return Ok(Err((head, Vacancy::Dropped))),
         };
         *place = Some(Arc::clone(&database));
-        self.close_idle();
+        self.slots.has_grown();
         Ok(Ok(database))
     }
 
-    /// Closes databases that nobody uses just now, when all together have too many files to know of.
-    fn close_idle(&self) {
-        let slots: Vec<Arc<Slot>> = self.slots.lock().slots.values().cloned().collect();
-        let files = |database: &Arc<Database>| database.state.read().files.len();
-        let open =
-            |slot: &Arc<Slot>| Some(slot.database.try_lock().ok()?.as_ref().map_or(0, files));
-        let mut known = slots.iter().filter_map(open).fold(0, usize::saturating_add);
-        for slot in &slots {
-            if known <= MAX_FILES {
-                return;
-            }
-            if let Ok(mut database) = slot.database.try_lock()
-                && let Some(idle) = database.take_if(|database| Arc::strong_count(database) == 1)
-            {
-                known = known.saturating_sub(files(&idle));
-            }
-        }
-    }
-
     fn slot(&self, key: &DbKey) -> Arc<Slot> {
-        let mut slots = self.slots.lock();
-        if let Some(slot) = slots.slots.get(key) {
-            return Arc::clone(slot);
-        }
-        slots.prune();
-        Arc::clone(slots.slots.entry(key.clone()).or_default())
-    }
-}
-
-impl Slots {
-    /// Forgets names whenever the table has doubled: clients may ask for any name, and a database is
-    /// opened anew when it is wanted again. A slot in use is kept, or two of one name could commit side
-    /// by side.
-    fn prune(&mut self) {
-        if self.slots.len() >= self.prune_at.max(PRUNE_FROM) {
-            self.slots.retain(|_, slot| {
-                let granted = slot.lease.try_lock().map_or(true, |lease| lease.is_some());
-                let unsettled = slot.unsettled.load(Ordering::Acquire);
-                granted || unsettled || Arc::strong_count(slot) > 1
-            });
-            self.prune_at = self.slots.len().saturating_mul(2);
-        }
+        self.slots.get(key)
     }
 }

@@ -3,7 +3,6 @@
 //! Reads are repeated when they fail for a passing reason; what is read is only as good as what checks
 //! it, which is the caller's. [`super::create`] has the one way to make a file.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
@@ -32,6 +31,7 @@ use super::incarnation::{Incarnation, IncarnationId};
 use super::layout::{self, Shape};
 use super::record::Kept;
 use super::rules;
+use super::unsynced::Unsynced;
 use crate::key::DbKey;
 use crate::metrics::Metrics;
 
@@ -54,6 +54,8 @@ pub struct Objects {
     pub(super) dir: Option<PathBuf>,
     /// Held while a small object of a directory is written over another: see [`direct::swap`].
     pub(super) swaps: Arc<Mutex<()>>,
+    /// What is being made in a directory, or was left unfinished.
+    pub(super) unsynced: Arc<Unsynced>,
     blocks: Option<Arc<Blocks>>,
     metrics: Metrics,
 }
@@ -74,6 +76,7 @@ impl Objects {
             scratch: scratch.to_owned(),
             dir: Some(dir.to_owned()),
             swaps: Arc::default(),
+            unsynced: Arc::default(),
             blocks: None,
             metrics,
         }
@@ -95,6 +98,7 @@ impl Objects {
             scratch: scratch.to_owned(),
             dir: None,
             swaps: Arc::default(),
+            unsynced: Arc::default(),
             blocks: blocks.map(Arc::new),
             metrics,
         }
@@ -211,7 +215,8 @@ impl Objects {
     /// Writes an object that nothing needs, for the time that the store gives it; returns where.
     pub(super) async fn touch(&self) -> Result<Path, Error> {
         let path = layout::touched();
-        self.timed("put", self.store.put(&path, Bytes::new().into())).await?;
+        let put = self.timed("put", self.store.put(&path, Bytes::new().into()));
+        self.making(None, async { Ok::<_, Error>(put.await?) }).await?;
         Ok(path)
     }
 
@@ -221,27 +226,6 @@ impl Objects {
         path: &Path,
     ) -> Result<Option<Kept<T>>, Error> {
         self.patiently(|| self.read_record(path)).await
-    }
-
-    /// Makes sure that what is to be seen in a folder outlasts a power cut.
-    ///
-    /// In a directory, a file or folder is seen as soon as it is made, which is before it is synced;
-    /// when that sync fails, or another commit's waits, it is seen all the same. Whoever builds on
-    /// what is seen must therefore call this first.
-    pub async fn settle(&self, folder: &Path) -> Result<(), Error> {
-        let Some(dir) = self.dir.clone() else {
-            return Ok(());
-        };
-        let folder = dir.join(folder.as_ref());
-        let settled = tokio::task::spawn_blocking(move || {
-            let inside = folder.ancestors().take_while(|folder| folder.starts_with(&dir));
-            inside.map(File::open).try_for_each(|folder| folder?.sync_all())
-        });
-        match settled.await.map_err(io::Error::other)? {
-            // With no folder there is nothing to be seen.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            settled => Ok(settled?),
-        }
     }
 
     /// Reads ranges of one LTX file, which may be cached on the local disk. `fresh` goes past that.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::database::{Database, State};
+use super::database::Database;
 use super::dates::dated;
 use super::error::Error;
 use super::files::{Files, LtxFile};
@@ -18,6 +18,7 @@ use super::look::{complete_span, is_tombstone};
 use super::mutant::{self, Mutant};
 use super::objects::Objects;
 use super::rules;
+use super::state::State;
 use super::view::View;
 use crate::key::DbKey;
 

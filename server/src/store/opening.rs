@@ -3,7 +3,9 @@
 //!
 //! A client would ask for them one after the other, because each names the next. They are found by
 //! reading the b-trees from the top, level by level. Whatever the pages say, each is read once, and no
-//! more of them than an answer can hold, and one leaf a tree that shows where its leaves begin.
+//! more of them than an answer can hold, and one leaf a tree that shows where its leaves begin. What a
+//! page leads to is found where it is unpacked, off the threads that serve connections, and is all that
+//! is kept of it.
 
 use std::collections::HashSet;
 use std::io;
@@ -22,7 +24,7 @@ use super::frames::Frames;
 use super::incarnation::Incarnation;
 use super::view::View;
 use super::{Changes, Store};
-use crate::btree::{BtreePage, Kind, next_overflow, usable_len};
+use crate::btree::{BtreePage, Kind, SchemaRow, next_overflow, usable_len};
 use crate::offload::offload;
 
 /// The most bytes of frames in an answer; what is kept for a client that asks for fewer.
@@ -36,6 +38,8 @@ const TYPICAL_BYTES: u64 = 64 << 10;
 /// How many pages are read for one answer, and at a time.
 const MAX_PAGES: usize = 4096;
 const BATCH: usize = 64;
+/// How many pages of all trees are remembered for the next level.
+const MAX_QUEUED: usize = 1 << 18;
 
 /// A database at a position, as far as so many bytes reach.
 type Key = (Arc<Incarnation>, Pos, usize);
@@ -170,24 +174,43 @@ impl Database {
     }
 }
 
-/// A page that was read.
+/// A page that was read: what it leads to, and its frame. The page itself is not kept.
 struct Found {
     pgno: Pgno,
-    page: Vec<u8>,
+    kind: Option<Kind>,
     frame: Bytes,
+    children: Vec<Pgno>,
+    /// What its rows lead to, if it is one of the schema's.
+    rows: Vec<SchemaRow>,
+    next_overflow: Option<Pgno>,
+    /// How many bytes of a page are used, as page 1 says, or was known.
+    usable: usize,
 }
 
-impl Found {
-    fn btree(&self) -> Option<BtreePage<'_>> {
-        BtreePage::new(self.pgno, &self.page)
-    }
+/// What pages are read for: the schema, or the trees that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    Schema,
+    Trees,
+}
 
-    fn is(&self, kind: Kind) -> bool {
-        self.btree().is_some_and(|page| page.kind() == kind)
-    }
+/// Pages to read, each once, and no more than are read for one answer.
+#[derive(Default)]
+struct Wanted {
+    known: HashSet<Pgno>,
+    order: Vec<Pgno>,
+}
 
-    fn children(&self) -> Vec<Pgno> {
-        self.btree().map_or(Vec::new(), |page| page.children().collect())
+impl Wanted {
+    fn add(&mut self, view: &View, pgnos: impl IntoIterator<Item = Pgno>) {
+        for pgno in pgnos {
+            if self.order.len() >= MAX_PAGES {
+                return;
+            }
+            if view.has(pgno) && self.known.insert(pgno) {
+                self.order.push(pgno);
+            }
+        }
     }
 }
 
@@ -200,24 +223,32 @@ struct Walk<'a> {
     opening: Opening,
     /// Bytes of frames that still fit.
     left: usize,
+    /// How many bytes of a page are used, as far as known.
+    usable: usize,
 }
 
 impl<'a> Walk<'a> {
     fn new(frames: Frames, view: &'a View, limit: usize) -> Walk<'a> {
         let (page_size, seen) = (view.page_size, HashSet::new());
-        Walk { frames, view, page_size, seen, opening: Vec::new(), left: limit }
+        let usable = page_size.len_bytes();
+        Walk { frames, view, page_size, seen, opening: Vec::new(), left: limit, usable }
     }
 
     async fn run(mut self) -> Result<Opening, Error> {
         let roots = self.schema().await?;
-        let roots = self.take_all(roots).await?;
+        let (mut trees, mut room) = (Vec::new(), MAX_QUEUED);
+        self.take_all(roots, For::Trees, |mut found| {
+            found.children.truncate(room);
+            room = room.saturating_sub(found.children.len());
+            trees.push((found.kind, found.children));
+        })
+        .await?;
         for kind in [Kind::InnerTable, Kind::InnerIndex] {
-            let mut trees: Vec<Vec<Pgno>> = Vec::new();
-            for root in roots.iter().filter(|root| root.is(kind)) {
-                trees.push(root.children());
-            }
-            while !trees.is_empty() && self.left > 0 {
-                trees = self.level(trees, kind).await?;
+            let of_kind = trees.iter_mut().filter(|(root, _)| *root == Some(kind));
+            let mut level: Vec<Vec<Pgno>> =
+                of_kind.map(|(_, children)| std::mem::take(children)).collect();
+            while !level.is_empty() && self.left > 0 {
+                level = self.level(level, kind).await?;
             }
         }
         Ok(self.opening)
@@ -226,67 +257,69 @@ impl<'a> Walk<'a> {
     /// Takes the pages of the schema; returns the root pages that it names.
     async fn schema(&mut self) -> Result<Vec<Pgno>, Error> {
         let (mut level, mut overflow) = (vec![Pgno::ONE], HashSet::new());
-        let (mut roots, mut usable) = (Vec::new(), self.page_size.len_bytes());
+        let (mut roots, mut wanted) = (Wanted::default(), Wanted::default());
+        let view = self.view;
         while !level.is_empty() {
-            let mut next = Vec::new();
-            for found in self.take_all(level).await? {
-                if found.pgno == Pgno::ONE && is_encrypted(&found.page) {
-                    return Ok(roots);
-                }
-                if found.pgno == Pgno::ONE {
-                    usable = usable_len(&found.page, self.page_size);
-                }
+            let each = |found: Found| {
                 if overflow.contains(&found.pgno) {
-                    overflow.extend(next_overflow(&found.page));
-                    next.extend(next_overflow(&found.page));
-                    continue;
+                    overflow.extend(found.next_overflow);
+                    wanted.add(view, found.next_overflow);
+                    return;
                 }
-                next.extend(found.children());
-                let rows = found.btree().into_iter().flat_map(|page| page.schema_rows(usable));
-                for row in rows {
-                    roots.extend(row.root);
-                    next.extend(row.overflow);
-                    overflow.extend(row.overflow);
+                wanted.add(view, found.children);
+                for row in found.rows {
+                    roots.add(view, row.root);
+                    wanted.add(view, row.overflow);
+                    overflow.extend(row.overflow.filter(|&pgno| wanted.known.contains(&pgno)));
                 }
-            }
-            level = next;
+            };
+            self.take_all(level, For::Schema, each).await?;
+            level = std::mem::take(&mut wanted.order);
         }
-        Ok(roots)
+        Ok(roots.order)
     }
 
     /// Takes one level of trees, given as the pages of each; returns the level below. What is known of
     /// one page in a tree holds for all pages beside it: they are leaves, or not.
     async fn level(&mut self, trees: Vec<Vec<Pgno>>, kind: Kind) -> Result<Vec<Vec<Pgno>>, Error> {
-        let mut below = Vec::new();
+        let (mut below, mut room) = (Vec::new(), MAX_QUEUED);
+        let view = self.view;
         for mut level in trees {
             let rest = level.split_off(level.len().min(1));
-            let first = self.read(&level).await?;
-            if !first.iter().any(|found| found.is(kind)) {
+            let first = self.read(&level, For::Trees).await?;
+            if !first.iter().any(|found| found.kind == Some(kind)) {
                 continue;
             }
-            let mut children: Vec<Pgno> = first.iter().flat_map(Found::children).collect();
-            first.into_iter().for_each(|found| self.take(&found));
-            for found in self.take_all(rest).await? {
-                children.extend(found.children());
+            let mut children = Wanted::default();
+            for found in first {
+                self.take(&found);
+                children.add(view, found.children);
             }
-            below.push(children);
+            self.take_all(rest, For::Trees, |found| children.add(view, found.children)).await?;
+            children.order.truncate(room);
+            room = room.saturating_sub(children.order.len());
+            below.push(children.order);
         }
         Ok(below)
     }
 
-    /// Reads pages and takes them, as long as there is room.
-    async fn take_all(&mut self, pgnos: Vec<Pgno>) -> Result<Vec<Found>, Error> {
-        let mut taken = Vec::new();
+    /// Reads pages and takes them, as long as there is room, and hands each on.
+    async fn take_all(
+        &mut self,
+        pgnos: Vec<Pgno>,
+        what: For,
+        mut each: impl FnMut(Found),
+    ) -> Result<(), Error> {
         for batch in pgnos.chunks(BATCH) {
             if self.left == 0 {
                 break;
             }
-            for found in self.read(batch).await? {
+            for found in self.read(batch, what).await? {
                 self.take(&found);
-                taken.push(found);
+                each(found);
             }
         }
-        Ok(taken)
+        Ok(())
     }
 
     fn take(&mut self, found: &Found) {
@@ -304,26 +337,44 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads those pages that are there and were not read before.
-    async fn read(&mut self, pgnos: &[Pgno]) -> Result<Vec<Found>, Error> {
+    async fn read(&mut self, pgnos: &[Pgno], what: For) -> Result<Vec<Found>, Error> {
         let room = MAX_PAGES.saturating_sub(self.seen.len());
-        let new = pgnos.iter().copied().filter(|&pgno| self.view.has(pgno));
-        let new = new.filter(|&pgno| self.seen.insert(pgno)).take(room);
-        let new: Vec<Pgno> = new.collect();
+        let new = pgnos.iter().copied().filter(|&pgno| self.view.has(pgno)).take(room);
+        let new: Vec<Pgno> = new.filter(|&pgno| self.seen.insert(pgno)).collect();
         if new.is_empty() {
             return Ok(Vec::new());
         }
         let frames = self.frames.each(&new).await?;
-        let page_size = self.page_size;
+        let (page_size, usable) = (self.page_size, self.usable);
         let unpack = move || {
-            frames.into_iter().filter_map(|frame| found(frame, page_size)).collect::<Vec<_>>()
+            let found =
+                frames.into_iter().filter_map(|frame| found(frame, page_size, usable, what));
+            found.collect::<Vec<_>>()
         };
-        Ok(offload(page_size.len_bytes().saturating_mul(new.len()), unpack).await?)
+        let found = offload(page_size.len_bytes().saturating_mul(new.len()), unpack).await?;
+        if let Some(first) = found.first() {
+            self.usable = first.usable;
+        }
+        Ok(found)
     }
 }
 
-/// Unpacks a frame; an inner page of a table gets a smaller one.
-fn found(frame: Bytes, page_size: PageSize) -> Option<Found> {
+/// Unpacks a frame and sees what its page leads to; an inner page of a table gets a smaller frame.
+fn found(frame: Bytes, page_size: PageSize, usable: usize, what: For) -> Option<Found> {
     let (pgno, page) = decode_page_frame(&frame, page_size).ok()?;
     let smaller = inner_page_frame(pgno, &page, frame.len());
-    Some(Found { pgno, page, frame: smaller.map_or(frame, Bytes::from) })
+    let usable = if pgno == Pgno::ONE { usable_len(&page, page_size) } else { usable };
+    // What is encrypted leads nowhere, whatever it looks like.
+    let is_plain = pgno != Pgno::ONE || !is_encrypted(&page);
+    let btree = BtreePage::new(pgno, &page).filter(|_| is_plain);
+    let rows = btree.filter(|_| what == For::Schema).map(|page| page.schema_rows(usable).collect());
+    Some(Found {
+        pgno,
+        kind: btree.map(|page| page.kind()),
+        frame: smaller.map_or(frame, Bytes::from),
+        children: btree.map_or(Vec::new(), |page| page.children().collect()),
+        rows: rows.unwrap_or_default(),
+        next_overflow: next_overflow(&page),
+        usable,
+    })
 }

@@ -69,10 +69,14 @@ impl Objects {
             let (file, lock) = (dir.join(path.as_ref()), self.swaps.clone());
             let (old, new) = (over.map(|kept| kept.text.clone()), text.clone());
             let swap = move || direct::swap(&lock, &file, old.as_deref(), &new);
-            let swapped = self.timed("put", direct::on_the_spot(swap)).await?;
-            if let Some(folder) = path.parent() {
-                self.settle(&folder).await?;
-            }
+            let swapped = self.making(None, async {
+                let swapped = self.timed("put", direct::on_the_spot(swap)).await?;
+                if let Some(folder) = path.parent() {
+                    self.sync_folder(&folder).await?;
+                }
+                Ok::<_, Error>(swapped)
+            });
+            let swapped = swapped.await?;
             let version = UpdateVersion { e_tag: None, version: None };
             return Ok(swapped.then(|| Kept {
                 value: value.clone(),

@@ -11,8 +11,10 @@ use super::error::Error;
 use super::files::LtxFile;
 use super::view::View;
 
-/// About how many bytes of pages are read at a time.
-const BATCH_BYTES: usize = 1 << 20;
+/// About how many bytes of pages are read at a time: hundreds of clients may be slow.
+const BATCH_BYTES: usize = 256 << 10;
+/// The same from a store that takes a while for each read.
+const SHARED_BATCH_BYTES: usize = 1 << 20;
 
 /// All pages of a database at a position, in order.
 #[derive(Debug)]
@@ -54,7 +56,9 @@ impl Snapshot {
     /// The next pages, without the lock page; empty at the end. Only that end says that all pages were
     /// sound: it is an error instead when they do not add up to the position's checksum.
     pub async fn next_pages(&mut self) -> Result<Vec<(Pgno, Vec<u8>)>, Error> {
-        let count = BATCH_BYTES.checked_div(self.view.page_size.len_bytes()).unwrap_or(1);
+        let shared = self.database.objects.is_shared();
+        let bytes = if shared { SHARED_BATCH_BYTES } else { BATCH_BYTES };
+        let count = bytes.checked_div(self.view.page_size.len_bytes()).unwrap_or(1);
         let next = self.last.saturating_add(1);
         let pgnos: Vec<Pgno> = self.view.pgnos_from(next).take(count).collect();
         let Some(last) = pgnos.last() else {

@@ -62,7 +62,7 @@ impl Store {
         self.objects.remove(others.map(path).collect()).await?;
         // What says that it was dropped goes last, also after a power cut.
         for level in 0..=layout::SNAPSHOT_LEVEL {
-            self.objects.settle(&self.objects.shape.level(db, level)).await?;
+            self.objects.sync_folder(&self.objects.shape.level(db, level)).await?;
         }
         if !kept.is_empty() {
             return Ok(Some(rules::GRACE.saturating_sub(seen.running_for())));

@@ -86,11 +86,29 @@ fn an_answer_that_nobody_reads_keeps_its_place() {
 }
 
 #[test]
+fn a_connection_that_did_nothing_makes_room_for_the_next() {
+    let server = Server::start_with(&["--token", "t0", "--max-connections", "2"]);
+    let client = server.client();
+    let half = || client.begin(b"GET /pos HTTP/1.1\r\nHost: ");
+    let refused = server.stranger().head("GET", "/pos", "").replace("Connection: close\r\n", "");
+    let strangers: Vec<_> = (0..9)
+        .map(|n| if n % 2 == 0 { half() } else { server.stranger().begin(refused.as_bytes()) })
+        .collect();
+    for _ in 0..9 {
+        client.get("/pos").assert_ok();
+    }
+    drop(strangers);
+}
+
+#[test]
 fn a_connection_too_many_is_told_so() {
     let server = Server::start_with(&["--token", "t0", "--max-connections", "1"]);
     let client = server.client();
-    let idle = client.begin(b"");
-    until("the idle connection was taken", || client.get("/pos").status == 503);
+    let asked =
+        format!("GET /pos HTTP/1.1\r\nHost: {}\r\nAuthorization: t0\r\n\r\n", server.address());
+    let mut idle = client.begin(asked.as_bytes());
+    // Once it was let in it stays.
+    idle.read_exact(&mut [0; 12]).unwrap();
     let refused = client.get("/pos");
     refused.assert_refused(503, "EUNAVAILABLE");
     assert_eq!(refused.header("retry-after"), Some("1"));

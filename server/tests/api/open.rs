@@ -183,6 +183,63 @@ fn a_damaged_or_hostile_database_opens_with_page_1_at_least() {
     }
 }
 
+/// The most memory that a process had so far, in MB.
+fn peak_mb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// A leaf of the schema whose pointers, as many as fit, all lead to one row: that has a root page and goes on
+/// in another page.
+fn leaf_of_one_row(page: &mut [u8], header_at: usize, root: u16, overflow: u32) {
+    let cell = page.len() - 9000;
+    page[header_at..header_at + 8].copy_from_slice(&[13, 0, 0, 0xff, 0xff, 0, 0, 0]);
+    for pointer in page[header_at + 8..cell].chunks_exact_mut(2) {
+        pointer.copy_from_slice(&(cell as u16).to_be_bytes());
+    }
+    // 70,000 bytes, of which 8,199 are here; the fourth of five columns is a number of two bytes.
+    page[cell..cell + 10].copy_from_slice(&[0x84, 0xa2, 0x70, 1, 6, 0, 0, 0, 2, 0]);
+    page[cell + 10..cell + 12].copy_from_slice(&root.to_be_bytes());
+    let at = cell + 4 + 8199;
+    page[at..at + 4].copy_from_slice(&overflow.to_be_bytes());
+}
+
+#[test]
+fn a_schema_that_leads_everywhere_many_times_is_read_once() {
+    const LEAVES: u32 = 800;
+    let server = Server::start();
+    let client = server.client();
+    let mut model = Model::new(65_536);
+    let all: Vec<(u32, u8)> = (1..=LEAVES).map(|pgno| (pgno, 0)).collect();
+    let mut tx = model.tx(&all, LEAVES);
+    for (pgno, page) in &mut tx.pages {
+        if *pgno > 1 {
+            leaf_of_one_row(page, 0, *pgno as u16 % 700 + 1, *pgno % 600 + 2);
+            continue;
+        }
+        // Leads to all others, each by many pointers.
+        page[100..112].copy_from_slice(&[5, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 2]);
+        let cells = page.len() - 4 * LEAVES as usize;
+        for (place, pointer) in page[112..cells].chunks_exact_mut(2).enumerate() {
+            let cell = cells + 4 * (place % (LEAVES as usize - 1));
+            pointer.copy_from_slice(&(cell as u16).to_be_bytes());
+        }
+        for (child, cell) in (2..=LEAVES).zip(page[cells..].chunks_exact_mut(4)) {
+            cell.copy_from_slice(&child.to_be_bytes());
+        }
+    }
+    let pages: Vec<Vec<u8>> = tx.pages.iter().map(|(_, page)| page.clone()).collect();
+    tx.post = crate::model::checksum(&pages);
+    model.apply(&tx);
+    client.push("a", &tx.ltx()).assert_ok();
+    let before = peak_mb(server.pid());
+    let opened = opened(&client, "db=a&max_bytes=1048576");
+    let grown = peak_mb(server.pid()) - before;
+    assert!(opened.pages.len() > 500, "{}", opened.pages.len());
+    assert!(grown < 60, "opening it took {grown} MB");
+}
+
 #[test]
 fn what_cannot_be_opened_is_told() {
     let server = Server::start();

@@ -86,3 +86,47 @@ fn unknown_databases_and_bad_requests_are_told() {
         get(&client, "a", model.pos, pgnos).assert_refused(400, "EBADINPUT");
     }
 }
+
+#[test]
+fn an_index_larger_than_what_is_kept_of_indexes_is_loaded_once() {
+    let server = Server::start_with(&["--token", "t0", "--index-memory", "8192"]);
+    let client = server.client();
+    let mut models = [Model::new(512), Model::new(512)];
+    let all: Vec<(u32, u8)> = (1..=5000).map(|pgno| (pgno, pgno as u8)).collect();
+    for (db, model) in ["a", "b"].into_iter().zip(&mut models) {
+        client.push(db, &model.commit(&all, 5000)).assert_ok();
+    }
+    let misses = || {
+        let text = String::from_utf8(client.get("/metrics").assert_ok().body).unwrap();
+        let name = "litevfs_cloud_cache_lookups_total{cache=\"index\",result=\"miss\"} ";
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    for (db, model) in ["a", "b"].into_iter().zip(&models) {
+        get(&client, db, model.pos, "1").assert_ok();
+        let before = misses();
+        for pgno in (7..5000).step_by(100) {
+            let answer = get(&client, db, model.pos, &pgno.to_string()).assert_ok();
+            assert_eq!(pages(&answer)[0].1, model.pages[pgno - 1]);
+        }
+        assert_eq!(misses(), before, "it was loaded again");
+    }
+}
+
+#[test]
+fn pages_as_json_are_sent_as_they_are_read() {
+    let server = Server::start();
+    let client = server.client();
+    let mut model = Model::new(65_536);
+    let all: Vec<(u32, u8)> = (1..=40).map(|pgno| (pgno, pgno as u8)).collect();
+    client.push("a", &model.commit(&all, 40)).assert_ok();
+    let answer = get(&client, "a", model.pos, "40,1-39,1").assert_ok();
+    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    let numbers: Vec<u64> = [40].into_iter().chain(1..=39).chain([1]).collect();
+    let pages = pages(&answer);
+    assert_eq!(pages.iter().map(|(pgno, _)| *pgno).collect::<Vec<_>>(), numbers);
+    assert!(pages.iter().all(|(pgno, page)| *page == model.pages[*pgno as usize - 1]));
+    // A small one has a length.
+    let small = get(&client, "a", model.pos, "2").assert_ok();
+    assert!(small.header("content-length").is_some());
+}

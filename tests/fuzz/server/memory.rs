@@ -20,6 +20,7 @@ pub async fn store() -> Arc<Store> {
         scratch: None,
         disk_cache: 0,
         index_memory: 1 << 20,
+        database_memory: 1 << 20,
         schedule: Schedule::default(),
     };
     Store::open_store(objects, &settings, metrics).await.unwrap()

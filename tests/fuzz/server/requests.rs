@@ -7,8 +7,10 @@ use crate::auth::Auth;
 use crate::health::Health;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::regrant::Grants;
 use crate::routes::{Origins, router};
 use crate::store::fuzzing::store;
+use crate::turns::Turns;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
@@ -47,6 +49,8 @@ fn check(data: &[u8]) {
             store: store().await,
             auth: Auth::default(),
             limits: Limits::new(100, None),
+            grants: Grants::default(),
+            turns: Turns::default(),
             metrics: Metrics::default(),
             metrics_public: true,
             health: Health::default(),

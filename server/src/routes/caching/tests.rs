@@ -13,10 +13,12 @@ use crate::auth::{Auth, Token};
 use crate::health::Health;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::regrant::Grants;
 use crate::routes::{Origins, calls, router, turn_away};
 use crate::store::Store;
 use crate::store::compact::Schedule;
 use crate::store::location::{Location, Settings, Taken};
+use crate::turns::Turns;
 
 const NOTHING: &str = "no-store";
 const LASTING: &str = "private, max-age=86400, immutable";
@@ -33,7 +35,9 @@ async fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
     let location = Location::Directory(dir.path().join("data"));
     let schedule = Schedule::default();
-    let settings = Settings { location, scratch: None, disk_cache: 0, index_memory: 0, schedule };
+    let (disk_cache, index_memory, database_memory) = (0, 0, 1 << 20);
+    let settings =
+        Settings { location, scratch: None, disk_cache, index_memory, database_memory, schedule };
     let metrics = Metrics::default();
     let taken = settings.location.take(&settings, &metrics).unwrap();
     let store = Store::open_store(taken.objects.clone(), &settings, metrics.clone()).await.unwrap();
@@ -41,6 +45,8 @@ async fn world() -> World {
         store,
         auth: Auth::new(vec![Token::given("t", "t0", None).unwrap()]).unwrap(),
         limits: Limits::new(64, None),
+        grants: Grants::default(),
+        turns: Turns::default(),
         metrics,
         metrics_public: false,
         health: Health::default(),

@@ -11,7 +11,7 @@ mod merge;
 mod remove;
 mod schedule;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,8 +45,47 @@ const ROUND: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct Queue {
     schedule: Schedule,
-    due: Mutex<HashMap<DbKey, Instant>>,
+    due: Mutex<Due>,
     wake: Notify,
+}
+
+/// Databases by when they are due, each once.
+#[derive(Debug, Default)]
+struct Due {
+    times: HashMap<DbKey, (Instant, u64)>,
+    /// The numbers tell databases apart that are due at the same time.
+    order: BTreeMap<(Instant, u64), DbKey>,
+    next: u64,
+}
+
+impl Due {
+    /// Has a database be due at a time, if not before; whether that changed anything.
+    fn add(&mut self, key: &DbKey, at: Instant) -> bool {
+        let known = self.times.get(key).copied();
+        if known.is_some_and(|(known, _)| known <= at) {
+            return false;
+        }
+        if let Some(known) = known {
+            self.order.remove(&known);
+        }
+        let place = (at, self.next);
+        self.next = self.next.wrapping_add(1);
+        self.times.insert(key.clone(), place);
+        self.order.insert(place, key.clone());
+        true
+    }
+
+    /// Takes out the first that is due by then, or says when one will be.
+    fn take(&mut self, now: Instant) -> Result<DbKey, Option<Instant>> {
+        match self.order.first_entry() {
+            Some(first) if first.key().0 <= now => {
+                let key = first.remove();
+                self.times.remove(&key);
+                Ok(key)
+            }
+            first => Err(first.map(|first| first.key().0)),
+        }
+    }
 }
 
 impl Queue {
@@ -58,33 +97,21 @@ impl Queue {
         let Some(at) = Instant::now().checked_add(after) else {
             return;
         };
-        {
-            let mut due = self.due.lock();
-            if due.get(key).is_some_and(|&known| known <= at) {
-                return;
-            }
-            due.insert(key.clone(), at);
+        if self.due.lock().add(key, at) {
+            self.wake.notify_one();
         }
-        self.wake.notify_one();
     }
 
     /// Takes out what is due, or says when something will be.
     fn take(&self) -> Result<DbKey, Option<Instant>> {
-        let mut due = self.due.lock();
-        let first = due.iter().min_by_key(|(_, at)| **at).map(|(key, at)| (key.clone(), *at));
-        match first {
-            Some((key, at)) if at <= Instant::now() => {
-                due.remove(&key);
-                Ok(key)
-            }
-            first => Err(first.map(|(_, at)| at)),
-        }
+        self.due.lock().take(Instant::now())
     }
 }
 
 impl Store {
     /// Tells that a database was committed to, and of how many files its position is made now.
     pub(super) fn committed(&self, key: &DbKey, plan_len: usize) {
+        self.slots.has_grown();
         let first = self.queue.schedule.levels.first().map_or(RETRY, |level| level.every);
         let soon = plan_len >= schedule::LONGEST_PLAN;
         self.queue.add(key, if soon { REST.min(first) } else { first });
@@ -288,5 +315,26 @@ impl Store {
         looked?;
         database.state.write().add(file);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_database_is_due_once_and_the_earliest_first() {
+        let key = |db: &str| DbKey { cluster: "c".parse().unwrap(), db: db.parse().unwrap() };
+        let (mut due, now, second) = (Due::default(), Instant::now(), Duration::from_secs(1));
+        assert!(due.add(&key("a"), now + second * 2) && due.add(&key("b"), now + second));
+        assert!(!due.add(&key("b"), now + second * 3), "it is due before");
+        assert!(due.add(&key("a"), now) && due.add(&key("c"), now));
+        assert_eq!(due.take(now), Ok(key("a")));
+        assert_eq!(due.take(now), Ok(key("c")));
+        assert_eq!(due.take(now), Err(Some(now + second)));
+        assert_eq!(due.take(now + second), Ok(key("b")));
+        assert_eq!(due.take(now + second * 9), Err(None));
+        assert!(due.times.is_empty() && due.order.is_empty());
     }
 }

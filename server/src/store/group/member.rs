@@ -79,7 +79,7 @@ impl Member {
         let key = DbKey { cluster: cluster.clone(), db: tx.db };
         let slot = store.slot(&key);
         let scratch = store.objects.scratch().to_owned();
-        let len_bytes = usize::try_from(tx.upload.len()).unwrap_or(usize::MAX);
+        let len_bytes = tx.upload.len_of_work();
         let now_ms = store.time_of_next(&slot).await?;
         let work = move || convert::convert(&tx.upload, &scratch, now_ms, Some(tag));
         let converted = offload(len_bytes, work).await??;

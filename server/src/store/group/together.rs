@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -27,8 +28,15 @@ use crate::store::{FRESH, PARALLEL, Store};
 
 /// How many groups a database remembers.
 const MAX_GROUPS: usize = 16;
+/// Bytes that a member of a remembered group takes, about.
+const MEMBER_BYTES: usize = 64;
 /// How often databases are looked at again that have moved on meanwhile.
 const ROUNDS: usize = 32;
+
+/// How many databases are looked at at the same time in a store that takes a while for each answer.
+const SHARED_PARALLEL: usize = 64;
+/// The most changed pages of all databases that one answer tells.
+const MAX_PAGES: usize = 100_000;
 
 /// A database whose last transaction is older than this has no group that others may lack.
 const SETTLED: Duration = Duration::from_secs(300);
@@ -56,6 +64,14 @@ impl Together {
         Together { since: (age < SETTLED).then(Instant::now), groups: VecDeque::new() }
     }
 
+    /// Bytes of memory it takes, about, as if no other database remembered the groups.
+    pub(in crate::store) fn memory(&self) -> usize {
+        let members = self.groups.iter().map(|taken| taken.group.members.len());
+        let members = members.fold(0, usize::saturating_add);
+        let groups = self.groups.capacity().saturating_mul(size_of::<Taken>());
+        groups.saturating_add(members.saturating_mul(MEMBER_BYTES))
+    }
+
     /// Takes a group in, with the database's own transaction.
     pub(in crate::store) fn note(&mut self, txid: Txid, group: &Arc<Committed>) {
         if self.groups.len() >= MAX_GROUPS
@@ -79,6 +95,21 @@ enum Scope {
 /// A database, its position, and what changed since the position asked about.
 pub type Reading = (DbName, Pos, Changes);
 
+/// What the changes of a database are asked since, and how many pages the answer has room for.
+type Since<'a> = (Pos, &'a AtomicUsize);
+
+/// Changes, as far as there is room for the pages; else that all may have.
+fn within(room: &AtomicUsize, (pos, changes): (Pos, Changes)) -> (Pos, Changes) {
+    let Changes::Pages(pgnos) = &changes else {
+        return (pos, changes);
+    };
+    let left = |room: usize| room.checked_sub(pgnos.len());
+    match room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left) {
+        Ok(_) => (pos, changes),
+        Err(_) => (pos, Changes::All),
+    }
+}
+
 /// One database of an answer.
 struct Part {
     /// What was there before is shown.
@@ -96,7 +127,9 @@ impl Store {
         asked: &BTreeMap<DbName, Pos>,
     ) -> Result<Vec<Reading>, Error> {
         let dbs = asked.keys().cloned().collect();
-        let parts = self.gather(cluster, dbs, |db| asked.get(db).copied(), Scope::Named).await?;
+        let room = AtomicUsize::new(MAX_PAGES);
+        let since = |db: &DbName| asked.get(db).map(|since| (*since, &room));
+        let parts = self.gather(cluster, dbs, since, Scope::Named).await?;
         let whole =
             |(db, part): (DbName, Part)| part.read.map(|(_, pos, changes)| (db, pos, changes));
         Ok(parts.into_iter().filter_map(whole).collect())
@@ -120,22 +153,23 @@ impl Store {
     }
 
     /// Reads databases until all are of one state.
-    async fn gather(
+    async fn gather<'a>(
         &self,
         cluster: &ClusterName,
         dbs: Vec<DbName>,
-        since: impl Fn(&DbName) -> Option<Pos>,
+        since: impl Fn(&DbName) -> Option<Since<'a>>,
         scope: Scope,
     ) -> Result<BTreeMap<DbName, Part>, Error> {
         let mut parts: BTreeMap<DbName, Part> = BTreeMap::new();
         let (mut wanted, mut max_age) = (dbs, FRESH);
         for _ in 0..ROUNDS {
-            let again = wanted.into_iter().map(|db| {
+            // Made as they are run: each takes some KB while it is there.
+            let again = stream::iter(wanted).map(|db| {
                 let since = since(&db);
                 self.part(DbKey { cluster: cluster.clone(), db }, since, scope, max_age).boxed()
             });
-            let again = stream::iter(again.collect::<Vec<_>>()).buffered(PARALLEL);
-            parts.extend(again.try_collect::<Vec<_>>().await?);
+            let at_once = if self.objects.is_shared() { SHARED_PARALLEL } else { PARALLEL };
+            parts.extend(again.buffered(at_once).try_collect::<Vec<_>>().await?);
             wanted = behind(&parts, scope);
             if wanted.is_empty() {
                 return Ok(parts);
@@ -148,7 +182,7 @@ impl Store {
     async fn part(
         &self,
         key: DbKey,
-        since: Option<Pos>,
+        since: Option<Since<'_>>,
         scope: Scope,
         max_age: Duration,
     ) -> Result<(DbName, Part), Error> {
@@ -167,7 +201,7 @@ impl Store {
         let shared = self.objects.is_shared();
         let seen_at = if shared { looked_at.unwrap_or(began) } else { Instant::now() };
         let (pos, changes) = match since {
-            Some(since) => database.changes(since).await?,
+            Some((since, room)) => within(room, database.changes(since).await?),
             None => (database.pos(), Changes::Nothing),
         };
         Ok((key.db, Part { seen_at, read: Some((database, pos, changes)) }))
@@ -254,4 +288,25 @@ fn behind(parts: &BTreeMap<DbName, Part>, scope: Scope) -> Vec<DbName> {
     behind.sort_unstable();
     behind.dedup();
     behind
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use litevfs::types::Pgno;
+
+    #[test]
+    fn an_answer_tells_so_many_pages_and_then_that_all_may_have_changed() {
+        let room = AtomicUsize::new(10);
+        let pages = |count| {
+            let pgnos = (1..=count).filter_map(Pgno::new).collect();
+            within(&room, (Pos::EMPTY, Changes::Pages(pgnos))).1
+        };
+        assert!(matches!(pages(7), Changes::Pages(_)));
+        assert_eq!(pages(4), Changes::All);
+        assert!(matches!(pages(3), Changes::Pages(_)));
+        assert_eq!(within(&room, (Pos::EMPTY, Changes::Nothing)).1, Changes::Nothing);
+        assert_eq!(pages(1), Changes::All);
+    }
 }

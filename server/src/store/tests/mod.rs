@@ -1,5 +1,6 @@
 //! Several servers on one store that fails, against a model of what every position holds.
 
+mod bounds;
 mod chaos;
 pub mod clock;
 mod encrypted;
@@ -46,7 +47,8 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn settings(location: Location, schedule: Schedule) -> Settings {
-    Settings { location, scratch: None, disk_cache: 0, index_memory: 1 << 20, schedule }
+    let (index_memory, database_memory) = (1 << 20, 1 << 20);
+    Settings { location, scratch: None, disk_cache: 0, index_memory, database_memory, schedule }
 }
 
 /// All pages of a database at a position.

@@ -50,6 +50,7 @@ fn on_a_directory_a_lease_is_given_back_after_the_commit_under_it() {
             scratch: None,
             disk_cache: 0,
             index_memory: 1 << 20,
+            database_memory: 1 << 20,
             schedule: Schedule::default(),
         };
         let metrics = Metrics::default();

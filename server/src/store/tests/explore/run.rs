@@ -230,6 +230,7 @@ fn open(memory: &Arc<Memory>, board: &Arc<Mutex<Board>>, server: usize, s: &Scri
         scratch: None,
         disk_cache: 0,
         index_memory: 1 << 16,
+        database_memory: 1 << 20,
         schedule: s.schedule.clone(),
     };
     Store::proven(objects, &settings, metrics, "a store of tests".into()).unwrap()

@@ -1,0 +1,180 @@
+//! What is known about a database in memory: its files, its last transaction, and what was worked out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
+
+use super::file_index::FileIndex;
+use super::files::{Files, LtxFile};
+use super::group::together::Together;
+use super::layout::SNAPSHOT_LEVEL;
+use super::mutant::{self, Mutant};
+use super::rules;
+use super::view::View;
+
+/// Bytes that a file takes in a list, about.
+const FILE_BYTES: usize = 100;
+/// Checksums of current pages that are remembered, at most.
+const MAX_CHECKSUMS: usize = 1 << 13;
+
+/// What is known about a database in memory; all of it can be rebuilt from its files.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Those that count.
+    pub(super) files: Files,
+    /// Commits' own files that do not count any more, and are still there.
+    pub(super) dead: Vec<LtxFile>,
+    pub(super) tip: Tip,
+    /// The files of the current position, once they were looked for.
+    plan: Option<Arc<[LtxFile]>>,
+    /// The last file that changed the page size, if the current position was seen to begin with it.
+    reshaped: Option<LtxFile>,
+    /// Checksums of pages as they are now.
+    checksums: HashMap<Pgno, Checksum>,
+    /// Whether it is encrypted, once page 1 was looked at. It stays so.
+    pub(super) encrypted: Option<bool>,
+    /// The groups that it took in last.
+    pub(super) together: Together,
+}
+
+/// The last transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tip {
+    pub(super) pos: Pos,
+    pub(super) page_size: PageSize,
+    pub(super) commit: u32,
+    pub(super) timestamp_ms: u64,
+}
+
+impl State {
+    /// What the files of a database amount to.
+    pub(super) fn new(files: Files, dead: Vec<LtxFile>, view: &View) -> State {
+        let tip = Tip {
+            pos: view.pos,
+            page_size: view.page_size,
+            commit: view.commit,
+            timestamp_ms: view.timestamp_ms,
+        };
+        let reshaped = view.reshaped_by();
+        State {
+            files,
+            dead,
+            tip,
+            plan: None,
+            reshaped,
+            checksums: HashMap::new(),
+            encrypted: None,
+            together: Together::default(),
+        }
+    }
+
+    /// Takes in the file that follows a position, if that is the current one still. The checksums are
+    /// its pages', if known.
+    pub(super) fn append_after(
+        &mut self,
+        base: Pos,
+        file: LtxFile,
+        index: &FileIndex,
+        checksums: &[Checksum],
+    ) {
+        if self.tip.pos != base {
+            return;
+        }
+        self.files.insert(file);
+        self.plan = self.plan.take().map(|plan| plan.iter().copied().chain([file]).collect());
+        if index.page_size != self.tip.page_size {
+            self.reshaped = Some(file);
+        }
+        let pos = Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() };
+        self.tip = Tip {
+            pos,
+            page_size: index.page_size,
+            commit: index.commit,
+            timestamp_ms: index.timestamp_ms,
+        };
+        if index.len() > MAX_CHECKSUMS {
+            self.checksums.clear();
+            return;
+        }
+        for pgno in index.pgnos() {
+            self.checksums.remove(&pgno);
+        }
+        self.checksums.retain(|pgno, _| pgno.get() <= index.commit);
+        self.remember(index.pgnos().zip(checksums.iter().copied()));
+    }
+
+    /// Takes in a file that was merged from others.
+    pub(super) fn add(&mut self, file: LtxFile) {
+        self.files.insert(file);
+        self.plan = None;
+    }
+
+    /// Forgets files that are to be removed.
+    pub(super) fn forget(&mut self, files: &[LtxFile]) {
+        files.iter().for_each(|file| self.files.remove(file));
+        self.dead.retain(|file| !files.contains(file));
+        self.plan = None;
+    }
+
+    /// Takes note of a floor that was raised.
+    pub(super) fn bury(&mut self, floor: Txid) {
+        let dead: Vec<LtxFile> =
+            self.files.level(0).filter(|file| !rules::counts(floor, file)).copied().collect();
+        if !mutant::is(Mutant::FloorIgnoredByReaders) {
+            dead.iter().for_each(|file| self.files.remove(file));
+        }
+        self.dead.extend(dead);
+        self.plan = None;
+    }
+
+    /// Replaces the list of files by a newer one; the position stays.
+    pub(super) fn relist(&mut self, files: Files, dead: Vec<LtxFile>) {
+        (self.files, self.dead) = (files, dead);
+        self.plan = None;
+    }
+
+    /// Whether the page size changed and there is no snapshot since.
+    pub(super) fn lacks_snapshot(&self) -> bool {
+        self.reshaped.is_some_and(|file| {
+            !self.files.level(SNAPSHOT_LEVEL).any(|snapshot| snapshot.max_txid >= file.max_txid)
+        })
+    }
+
+    /// Remembers checksums of current pages.
+    pub(super) fn remember(&mut self, checksums: impl IntoIterator<Item = (Pgno, Checksum)>) {
+        for (pgno, checksum) in checksums {
+            if self.checksums.len() >= MAX_CHECKSUMS {
+                self.checksums.clear();
+            }
+            self.checksums.insert(pgno, checksum);
+        }
+    }
+
+    /// The checksum of a current page, if it is remembered.
+    pub(super) fn checksum(&self, pgno: Pgno) -> Option<Checksum> {
+        self.checksums.get(&pgno).copied()
+    }
+
+    /// Bytes of memory it takes, about.
+    pub(super) fn memory(&self) -> usize {
+        let files = self.files.len().saturating_add(self.dead.capacity());
+        let plan = self.plan.as_ref().map_or(0, |plan| plan.len());
+        let parts = [
+            files.saturating_mul(FILE_BYTES),
+            plan.saturating_mul(size_of::<LtxFile>()),
+            // A hash table has an eighth of its places free, and a byte more for each.
+            self.checksums.capacity().saturating_mul(size_of::<(Pgno, Checksum)>() + 4),
+            self.together.memory(),
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
+    }
+
+    /// The files of the current position.
+    pub(super) fn plan(&mut self) -> Option<Arc<[LtxFile]>> {
+        if self.plan.is_none() {
+            self.plan = self.files.plan(self.tip.pos.txid).map(Arc::from);
+        }
+        self.plan.clone()
+    }
+}
