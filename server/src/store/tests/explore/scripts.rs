@@ -79,7 +79,7 @@ holds!(
 holds!(
     a_slow_commit_while_others_are_merged_and_removed, before [Commit, Compact],
     [(0, &[LargeCommit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])],
-    (0, ALL, 500)
+    (0, 2, 20)
 );
 holds!(
     a_commit_and_a_drop,
