@@ -25,8 +25,8 @@
 # Variables: SQLITE3 and PYTHON (programs to use), SEEDS and ROUNDS (size of the random and crash
 # tests), COMMITS, FAULTS and POINTS (size of the tests with buckets, with a store that fails, of the
 # points in a history: full are 10000, 10000 and 100), SIZE (of speedtest1; full 100), WRITER_ROUNDS
-# (of several writers against a model; full 100000), TRANSFERS (of several databases), EVERY (of the disks
-# that fail: every k-th call), SECONDS_EACH
+# (of several writers against a model; full 100000), TRANSFERS (of several databases), EVERY, FAULT_SEEDS
+# and TURNS (of the disks that fail: every k-th call, random scripts), SECONDS_EACH
 # (of the fuzzing, and with SPARSE_GB of the loads), RUNS, LATENCY, ROWS, SCENARIOS, TARGETS, GROWTH and TURBOLITE (of `make
 # bench`; see tests/bench/compare.py), TESTS ("name name": only these tests), JOBS (how many files of
 # `make test-tcl` run at a time), ACCEPT=1 (rewrite tests/sql/*.expected), SQLITE_SRC (an unpacked
@@ -39,7 +39,7 @@ ROUNDS           ?= 100
 EXT              ?= $(abspath $(CARGO_TARGET_DIR))/release/liblitevfs.so
 SERVER           ?= $(abspath $(CARGO_TARGET_DIR))/release/litevfs-cloud
 export CARGO_TARGET_DIR SEEDS ROUNDS EXT SERVER
-export SQLITE3 PYTHON TESTS JOBS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POINTS EVERY SECONDS_EACH SPARSE_GB SIZE
+export SQLITE3 PYTHON TESTS JOBS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POINTS EVERY FAULT_SEEDS TURNS SECONDS_EACH SPARSE_GB SIZE
 export EMCC WASM_CARGO_ENV WASM_CARGO_FLAGS
 export RUNS LATENCY ROWS SCENARIOS TARGETS GROWTH TURBOLITE
 

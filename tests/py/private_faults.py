@@ -12,11 +12,10 @@ other ones in each case. The default is a sample of both.
 import concurrent.futures
 import json
 import os
-import shlex
 import subprocess
 import sys
 
-from harness import EXT, TOKEN, Server, check, equal, main, scratch
+from harness import EXT, TOKEN, Server, check, equal, injectors, main, scratch
 from harness.server import ROOT
 
 RUN = ROOT / "tests/py/harness/disk_faults.py"
@@ -26,14 +25,6 @@ EVERY = os.environ.get("EVERY")
 JOURNALS = ("delete", "truncate", "persist", "memory", "off")
 # What fails, and whether all that follows does as well.
 KINDS = (("full", False), ("full", True), ("ioerr", False), ("short", False))
-
-
-def build(folder, name, *more):
-    library = folder / f"{name}.so"
-    cc = shlex.split(os.environ.get("CC") or "cc")
-    subprocess.run([*cc, "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library,
-                    ROOT / f"tests/c/{name}.c", *more], check=True)
-    return str(library)
 
 
 def one(server, folder, injector, library, few, journal, kind, goes_on, at, limit=1_000_000):
@@ -64,7 +55,7 @@ def one(server, folder, injector, library, few, journal, kind, goes_on, at, limi
 
 def every_fault(injector, *more):
     with scratch() as folder, Server(folder) as server:
-        library = build(folder, f"fault_{injector}", *more)
+        library = injectors.build(folder, f"fault_{injector}", *more)
         cases = [(few, journal, *kind) for few in (True, False) for journal in JOURNALS for kind in KINDS]
         if not EVERY:
             cases = [case for at, case in enumerate(cases) if case[0] or at % 5 == 0]
@@ -88,7 +79,7 @@ def sqlite_itself():
 def a_disk_that_takes_nothing_for_long():
     """128 MiB may stay in memory; past that the error names the folder and what to do, and nothing is changed."""
     with scratch() as folder, Server(folder) as server:
-        library = build(folder, "fault_disk", "-ldl")
+        library = injectors.build(folder, "fault_disk", "-ldl")
         got = one(server, folder, "disk", library, True, "delete", "full", True, 0, limit=0)
         equal("in memory", got["said"][0], "done")
         for word in ("full", "128 MiB", str(folder), "SQLITE_TMPDIR"):

@@ -9,6 +9,7 @@ use super::database::Database;
 use super::error::Error;
 use super::head::Head;
 use super::incarnation::Incarnation;
+use super::mutant::{self, Mutant};
 use super::rules;
 use super::{FRESH, Slot, Store, Vacancy};
 use crate::key::DbKey;
@@ -96,16 +97,20 @@ impl Store {
         txid: Txid,
         dated: Option<u64>,
     ) -> Result<(), Error> {
-        match base {
-            Base::Database(database) => database.make_sure(Some(txid), dated).await,
-            Base::Vacant(_) if !self.objects.is_shared() => Ok(()),
-            Base::Vacant(head) if rules::may_rely(head, dated) => {
-                rules::may_acknowledge(head, &head.db, txid)
-            }
-            Base::Vacant(head) => {
-                let now = self.objects.head(&head.db.key).await?;
-                rules::may_acknowledge(&now, &head.db, txid)
-            }
+        if !self.objects.is_shared() {
+            return Ok(());
         }
+        let known = match base {
+            Base::Database(database) => database.head(),
+            Base::Vacant(head) => Head::clone(head),
+        };
+        if mutant::is(Mutant::YoungHeadFloorIgnored) && rules::may_rely(&known, dated) {
+            return Ok(());
+        }
+        let now = match base {
+            Base::Database(database) => database.newest_head(dated).await?,
+            Base::Vacant(_) => self.objects.newest_head(known, dated).await?,
+        };
+        rules::may_acknowledge(&now, base.db(), txid)
     }
 }

@@ -111,6 +111,12 @@ impl Objects {
         Head::of(key, stored, (known_at, date))
     }
 
+    /// The head that is known, or, where that is too old for an answer of that date, the one that is there
+    /// now.
+    pub(super) async fn newest_head(&self, known: Head, dated: Option<u64>) -> Result<Head, Error> {
+        if rules::may_rely(&known, dated) { Ok(known) } else { self.head(&known.db.key).await }
+    }
+
     /// Moves a head on to an incarnation that was never used, which has no files; `None` when it had
     /// moved before.
     pub(super) async fn end_incarnation(&self, head: &Head) -> Result<Option<Head>, Error> {

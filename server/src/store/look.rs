@@ -16,6 +16,7 @@ use super::file_index::FileIndex;
 use super::files::LtxFile;
 use super::group::doubt::Waiting;
 use super::group::{Standing, standing};
+use super::head::Head;
 use super::incarnation::Incarnation;
 use super::indexes::Indexes;
 use super::layout::{self, Marks};
@@ -66,8 +67,8 @@ impl Database {
         if listed.iter().find(known).is_none_or(|file| file.version != last.version) {
             return Err(self.replaced());
         }
-        self.make_sure(None, date).await?;
-        if !rules::is_newest_known(self.head().floor, Some(&last)) {
+        let head = self.newest_head(date).await?;
+        if !rules::is_newest_known(head.floor, Some(&last)) {
             return Err(self.replaced());
         }
         let pos = self.pos();
@@ -128,23 +129,16 @@ impl Database {
         Ok(())
     }
 
-    /// Makes sure that it is the database of its name still, and that a transaction counts which was
-    /// just committed, if one was: by the head that is known, or, where that is too old for an answer of that
-    /// date, by the one that is there now.
-    pub(super) async fn make_sure(
-        &self,
-        committed: Option<Txid>,
-        dated: Option<u64>,
-    ) -> Result<(), Error> {
-        if !self.objects.is_shared() {
-            return Ok(());
+    /// The head by which an answer of that date is given; fails when its name has another database by
+    /// then.
+    pub(super) async fn newest_head(&self, dated: Option<u64>) -> Result<Head, Error> {
+        let known = self.head();
+        let known_at = known.known_at;
+        let now = self.objects.newest_head(known, dated).await?;
+        if now.known_at != known_at {
+            self.note(&now)?;
         }
-        let mut head = self.head();
-        if !rules::may_rely(&head, dated) {
-            head = self.objects.head(&self.db.key).await?;
-            self.note(&head)?;
-        }
-        committed.map_or(Ok(()), |txid| rules::may_acknowledge(&head, &self.db, txid))
+        Ok(now)
     }
 
     /// Reads the list of files again.

@@ -10,7 +10,7 @@ use super::claim::now_ms;
 ///
 /// Its age is the larger of what two clocks say: the one that runs while the machine does, and the wall
 /// clock, which is right again after the machine slept. So it may be too old, and that costs a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     running: Instant,
     wall_ms: u64,

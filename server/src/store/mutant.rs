@@ -22,6 +22,13 @@ pub enum Mutant {
     ReadsIgnoreVersion,
     /// A head is written over whatever is there.
     HeadUnconditional,
+    /// A head that was read a moment ago is not asked for its floor before a commit is acknowledged. What
+    /// shows it takes more turns than the explorer's scripts have: found by `tests/late.rs`.
+    YoungHeadFloorIgnored,
+    /// A list of files that is older than the head is taken for what there is. Whoever takes it for
+    /// damaged lists once more, and a commit on it is below the floor; so no client of the explorer's sees it:
+    /// found by `tests/late.rs`.
+    OldListBelieved,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ A client is a process of its own (`Client`), because the extension reads its con
 environment once and stays loaded; killing one is killing a real application.
 """
 
-from . import bank, ltx, raw
+from . import bank, injectors, ltx, raw
 from .checks import Failed, check, database_content, equal, main, scratch
 from .client import EXT, Client, Disconnected, SqlError
 from .proxy import SPINNING, Proxy, Recorder
@@ -27,6 +27,7 @@ __all__ = [
     "check",
     "database_content",
     "equal",
+    "injectors",
     "ltx",
     "main",
     "raw",

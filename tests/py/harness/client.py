@@ -144,6 +144,18 @@ class Client:
     def close_db(self, name="main"):
         self._ask("close", name)
 
+    def load(self, library, entry):
+        """Loads another extension, for good."""
+        self._ask("load", None, library, entry)
+
+    def arm(self, injector, library, n, kind, goes_on, few):
+        """Has the n-th call from now on fail: see tests/c/fault_*.c."""
+        self._ask("arm", injector, library, n, kind, int(goes_on), int(few))
+
+    def disarm(self, injector, library):
+        """Ends that; whether a call has failed."""
+        return self._ask("disarm", injector, library)
+
     def kill(self):
         """kill -9, now; whatever it was doing stays half done."""
         if self.process.poll() is None:

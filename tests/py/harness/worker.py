@@ -2,9 +2,12 @@
 
 Requests and answers are pickled: ("open", name, uri), ("sql", name, sql, parameters),
 ("content", name), ("restore", name, path), ("copy", name, target, pages), ("deserialize", name, image),
-("close", name). SQLITE_MODULE names another module with a SQLite of its own. Not a test.
+("close", name), ("load", None, library, entry), ("arm", injector, library, n, kind, goes_on, few) and
+("disarm", injector, library), which tells whether a call has failed: see tests/c/fault_*.c. SQLITE_MODULE names
+another module with a SQLite of its own. Not a test.
 """
 
+import ctypes
 import importlib
 import os
 import pickle
@@ -60,6 +63,17 @@ def handle(connections, request):
     if verb == "close":
         connections.pop(name).close()
         return None
+    if verb == "load":
+        db = sqlite3.connect(":memory:")
+        db.enable_load_extension(True)
+        db.execute("SELECT load_extension(?, ?)", rest)
+        db.close()
+        return None
+    if verb == "arm":
+        library, n, *how = rest
+        return getattr(ctypes.CDLL(library), f"fault_{name}_arm")(ctypes.c_long(n), *how)
+    if verb == "disarm":
+        return bool(getattr(ctypes.CDLL(rest[0]), f"fault_{name}_disarm")())
     raise ValueError(verb)
 
 

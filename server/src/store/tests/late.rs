@@ -22,6 +22,7 @@ use crate::store::convert::Writer;
 use crate::store::incarnation::Incarnation;
 use crate::store::layout::{Marks, stored_header};
 use crate::store::location::Location;
+use crate::store::mutant::{self, Mutant};
 use crate::store::open::list_living;
 use crate::store::rules::GRACE;
 use crate::store::{Error, GroupError, GroupId, GroupTx, Store};
@@ -103,8 +104,8 @@ impl World {
     }
 }
 
-#[test]
-fn a_slow_commit_that_lost_is_told_so_although_its_server_is_asked_all_the_time() {
+/// What a slow commit is told that lost its place, while its server is asked all the time.
+fn a_slow_commit_that_lost() -> (World, Result<litevfs::types::Pos, Error>) {
     block_on(async {
         let mut world = World::with_commits(1).await;
         world.faults.delay(Ask::Put, "0002.ltx", 10 * MINUTE, Duration::ZERO);
@@ -122,10 +123,24 @@ fn a_slow_commit_that_lost_is_told_so_although_its_server_is_asked_all_the_time(
         assert!(!world.is_there(2).await, "its place is free again");
         let late = late.await.unwrap();
         readers.abort();
-        assert!(matches!(late, Err(Error::Overtaken)), "{late:?}");
         assert!(world.is_there(2).await, "its file was made");
-        world.check().await;
-    });
+        (world, late)
+    })
+}
+
+#[test]
+fn a_slow_commit_that_lost_is_told_so_although_its_server_is_asked_all_the_time() {
+    let (world, late) = a_slow_commit_that_lost();
+    assert!(matches!(late, Err(Error::Overtaken)), "{late:?}");
+    block_on(world.check());
+}
+
+#[test]
+fn without_the_floor_of_a_young_head_it_would_be_told_otherwise() {
+    mutant::set(Some(Mutant::YoungHeadFloorIgnored));
+    let (_, late) = a_slow_commit_that_lost();
+    mutant::set(None);
+    assert!(late.is_ok(), "it is not found: {late:?}");
 }
 
 #[test]
@@ -148,22 +163,37 @@ fn a_server_that_opened_a_database_by_an_old_list_does_not_commit_to_it() {
     }
 }
 
+/// What comes of a list that arrives long after more was committed, merged and removed.
+fn an_old_list(before: u8) -> Result<(), Error> {
+    block_on(async {
+        let mut world = World::new(merging()).await;
+        world.go_on(before).await;
+        world.other.try_compact(&key("db")).await.unwrap();
+        world.faults.delay(Ask::List, "c/db", Duration::ZERO, 10 * MINUTE);
+        let slow = Arc::clone(&world.slow);
+        let listing = tokio::spawn(async move { list_living(&slow.objects, &key("db")).await });
+        tokio::time::sleep(MOMENT).await;
+        world.go_on(5).await;
+        world.merge_and_remove().await;
+        listing.await.unwrap().map(|_| ())
+    })
+}
+
 #[test]
 fn an_old_list_is_not_taken_for_what_there_is_by_a_younger_head() {
     for before in [0, 2] {
-        block_on(async {
-            let mut world = World::new(merging()).await;
-            world.go_on(before).await;
-            world.other.try_compact(&key("db")).await.unwrap();
-            world.faults.delay(Ask::List, "c/db", Duration::ZERO, 10 * MINUTE);
-            let slow = Arc::clone(&world.slow);
-            let listing = tokio::spawn(async move { list_living(&slow.objects, &key("db")).await });
-            tokio::time::sleep(MOMENT).await;
-            world.go_on(5).await;
-            world.merge_and_remove().await;
-            let listed = listing.await.unwrap();
-            assert!(matches!(listed, Err(Error::Gone(_))), "{listed:?}");
-        });
+        let listed = an_old_list(before);
+        assert!(matches!(listed, Err(Error::Gone(_))), "{listed:?}");
+    }
+}
+
+#[test]
+fn an_old_list_that_is_believed_shows() {
+    for before in [0, 2] {
+        mutant::set(Some(Mutant::OldListBelieved));
+        let listed = an_old_list(before);
+        mutant::set(None);
+        assert!(listed.is_ok(), "it is not found: {listed:?}");
     }
 }
 

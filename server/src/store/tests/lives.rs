@@ -136,7 +136,7 @@ impl Lives {
             model.pages.clear();
             let all: Vec<(u32, u8)> = (1..=commit).map(|pgno| (pgno, self.fill)).collect();
             model.commit(&all, commit);
-            return (Ask::Import(model.file()), Deed::Import(0, Arc::new(model.pages)));
+            return (Ask::Import(model.file()), Deed::Import(0, Arc::new(model.pages), None));
         }
         let ltx = model.commit(&changes, commit);
         let after = Point { pos: model.pos, pages: Arc::new(model.pages) };

@@ -37,6 +37,8 @@ pub const CLIENTS: &str = "client";
 pub enum Sender {
     Actor(usize),
     Server(usize),
+    /// A server that is there no more.
+    Before,
 }
 
 /// A request, the same in every run: the sender's n-th one of that name.
@@ -210,6 +212,14 @@ impl Board {
         self.requests.push(Request { id, server, footprint, work, state: State::Sent, is_clients });
     }
 
+    /// What is on its way since before the run, and nobody waits for.
+    pub fn park_late(&mut self, name: String, footprint: Footprint, work: Box<dyn Work>) {
+        let id = RequestId { sender: Sender::Before, name: name.into(), nth: 1 };
+        let footprint = Arc::new(footprint);
+        let state = State::Late;
+        self.requests.push(Request { id, server: 0, footprint, work, state, is_clients: false });
+    }
+
     /// Everything that may happen now, in an order that is the same in every run: what the first run
     /// does comes first.
     pub fn steps(&self, bounds: &Bounds) -> Vec<Step> {
@@ -242,7 +252,7 @@ impl Board {
                 steps.push(Step::time(Kind::Hour, true));
             }
         }
-        steps.retain(|step| self.depth(step) <= bounds.depth);
+        steps.retain(|step| bounds.depth == u32::MAX || self.depth(step) <= bounds.depth);
         // What is too deep now is so for good: no schedule leads from here to the end.
         let goes_on = |request: &&Request| {
             request.state == State::Late
@@ -305,9 +315,9 @@ impl Board {
     }
 
     /// Has a step happen, but for the passing of time.
-    pub fn take(&mut self, step: &Step) {
-        let depth = self.depth(step);
-        if let Some(request) = &step.request {
+    pub fn take(&mut self, step: &Step, bounds: &Bounds) {
+        let depth = if bounds.depth == u32::MAX { 0 } else { self.depth(step) };
+        if let Some(request) = step.request.as_ref().filter(|_| bounds.depth < u32::MAX) {
             self.past.push((step.clone(), depth));
             if step.kind != Kind::Late {
                 self.depths.insert(request.sender, depth);

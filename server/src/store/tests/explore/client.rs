@@ -34,12 +34,21 @@ pub enum Act {
     MakeAnew,
     MakeAnewLarge,
     Restore(u64),
+    /// A file in place of whatever there is, of one page or so many that it is sent in parts.
+    Import,
+    ImportLarge,
     Compact,
     Wait(Duration),
     /// Finds out where the database is.
     Look,
+    /// Reads every restore point.
+    LookBack,
+    /// Its server's memory of the database is gone, as after a while or a restart.
+    Forget,
     Acquire,
     Release,
+    /// Of what is done before: a transaction that takes effect at any time of a run, or never.
+    CommitLate,
 }
 
 /// A client and what it knows.
@@ -82,6 +91,8 @@ impl Client {
                 self.record(from, Deed::Drop(0), outcome);
             }
             Act::Restore(txid) => self.restore(Txid(txid)).await,
+            Act::Import => self.import(1).await,
+            Act::ImportLarge => self.import(LARGE).await,
             Act::Compact => {
                 let _ = self.server.try_compact(&key(DBS[0])).await;
             }
@@ -92,6 +103,11 @@ impl Client {
                 self.world.set_waits(self.number, None);
             }
             Act::Look => self.look().await,
+            Act::LookBack => self.look_back().await,
+            Act::Forget => {
+                self.server.slot(&key(DBS[0])).unwrap().forget().await;
+            }
+            Act::CommitLate => unreachable!("it is done when a run is prepared"),
             Act::Acquire => self.acquire().await,
             Act::Release => self.release().await,
         }
@@ -127,12 +143,65 @@ impl Client {
         let base = if anew { Point::empty() } else { self.known[0].clone() };
         let (tx, after) = self.tx_on(&base, pages);
         let (from, ltx, key) = (self.world.moment(), tx.ltx(), key(DBS[0]));
-        let done = self.server.commit(&key, spool(&ltx), self.lease.as_deref()).await;
-        let outcome = told(&done);
+        let lease = self.lease.clone();
+        let done = self.server.commit(&key, spool(&ltx), lease.as_deref()).await;
+        self.world.undamaged(&done);
+        let outcome = match (told(&done), lease) {
+            (Outcome::InDoubt, Some(lease)) => self.settle(&ltx, lease, base.pos, after.pos).await,
+            (outcome, _) => outcome,
+        };
         self.record(from, Deed::Commit(vec![(0, base, after.clone())]), outcome);
         if outcome == Outcome::Acknowledged {
             self.made[0].push(after.clone());
             self.known[0] = after;
+        }
+    }
+
+    /// What became of a commit under a lease, found out as the extension does: with the lease given back, it
+    /// asks again, and a refusal means that the commit is not there, ever.
+    async fn settle(&mut self, ltx: &[u8], lease: String, base: Pos, made: Pos) -> Outcome {
+        let key = key(DBS[0]);
+        self.lease = None;
+        let released = Deed::Release(0, lease.clone());
+        self.record(self.world.moment(), released, Outcome::Acknowledged);
+        let fenced = self.server.release_lease(&key, &lease).await.is_ok();
+        let again = self.server.commit(&key, spool(ltx), Some(&lease)).await;
+        let refused = match again {
+            Ok(_) => return Outcome::Acknowledged,
+            Err(Error::PosMismatch(_) | Error::Fenced(_)) => fenced,
+            Err(_) => false,
+        };
+        let now = current(&self.server, DBS[0]).await;
+        let now = now.map(|now| now.map_or(Pos::EMPTY, |now| now.pos));
+        let is_shut_out = |now: Pos| now.txid == made.txid && now != made;
+        match now {
+            Ok(now) if is_shut_out(now) || (refused && now == base) => Outcome::Refused,
+            _ => Outcome::InDoubt,
+        }
+    }
+
+    /// A transaction that nobody sends yet: what happens if it takes effect, and its file.
+    pub fn late(&mut self) -> (Deed, Vec<u8>) {
+        self.acts += 1;
+        let base = self.known[0].clone();
+        let (tx, after) = self.tx_on(&base, 1);
+        (Deed::Commit(vec![(0, base, after)]), tx.ltx())
+    }
+
+    async fn import(&mut self, pages: u32) {
+        let (_, file) = self.tx_on(&Point::empty(), pages);
+        let (from, bytes, lease) =
+            (self.world.moment(), file.pages.concat(), self.lease.as_deref());
+        let done = self.server.import(&key(DBS[0]), spool(&bytes), lease).await;
+        self.world.undamaged(&done);
+        let led_to = done.as_ref().ok().copied();
+        self.record(from, Deed::Import(0, file.pages, led_to), told(&done));
+    }
+
+    async fn look_back(&mut self) {
+        let from = self.world.moment();
+        if let Ok(seen) = read_all(&self.server, DBS[0]).await {
+            self.record(from, Deed::Read(0, seen), Outcome::Acknowledged);
         }
     }
 
@@ -169,6 +238,7 @@ impl Client {
     async fn look(&mut self) {
         let from = self.world.moment();
         let found = current(&self.server, DBS[0]).await;
+        self.world.undamaged(&found);
         if let Ok(found) = found {
             self.known[0] = found.clone().unwrap_or_else(Point::empty);
             let seen = found.map(|now| (now, Vec::new()));

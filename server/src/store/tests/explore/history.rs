@@ -40,8 +40,8 @@ pub enum Deed {
     Drop(usize),
     /// The content of a transaction made current again; where that led, if it is known.
     Restore(usize, Txid, Option<Pos>),
-    /// The content of a file made current.
-    Import(usize, Arc<Vec<Vec<u8>>>),
+    /// The content of a file made current; where that led, if it is known.
+    Import(usize, Arc<Vec<Vec<u8>>>, Option<Pos>),
     /// A lease that holds others off until it is given back, or that time in ms.
     Acquire(usize, String, u64),
     Release(usize, String),
@@ -120,9 +120,9 @@ pub fn happen(record: &Record, lives: &mut [Life]) -> bool {
             let pages = then.map(|then| Arc::clone(&then.pages)).unwrap_or_default();
             life.admits(record) && life.restore(&pages, *led_to)
         }
-        Deed::Import(db, pages) => {
+        Deed::Import(db, pages, led_to) => {
             let life = &mut lives[*db];
-            life.admits(record) && life.import(pages)
+            life.admits(record) && life.import(pages, *led_to)
         }
         Deed::Acquire(db, id, ends_ms) => {
             let life = &mut lives[*db];
@@ -190,7 +190,7 @@ impl Life {
     }
 
     /// Makes the pages of a file current, as an import does.
-    fn import(&mut self, pages: &[Vec<u8>]) -> bool {
+    fn import(&mut self, pages: &[Vec<u8>], led_to: Option<Pos>) -> bool {
         let (tip, mut pages) = (self.tip(), pages.to_vec());
         if tip.pages.is_empty() {
             let (size, counter) = (pages.len() as u32, pages[0][24..28].to_vec());
@@ -198,8 +198,11 @@ impl Life {
             pages[0][92..96].copy_from_slice(&counter);
         }
         succeed(&mut pages, &tip.pages);
-        let pos = Pos { txid: tip.pos.txid.next().unwrap(), post_apply_checksum: checksum(&pages) };
-        self.push(Point { pos, pages: Arc::new(pages) })
+        let txid = led_to.map_or_else(|| tip.pos.txid.next().unwrap(), |pos| pos.txid);
+        let pos = Pos { txid, post_apply_checksum: checksum(&pages) };
+        led_to.is_none_or(|led_to| led_to == pos)
+            && txid > tip.pos.txid
+            && self.push(Point { pos, pages: Arc::new(pages) })
     }
 
     /// Makes so many transactions that change nothing.

@@ -52,6 +52,9 @@ mutants! {
         [(0, &[Commit]), (1, &[Drop, Compact])], 3;
     a_drop_that_ignores_the_lease: DropIgnoresLease, before [Commit],
         [(0, &[Acquire]), (0, &[Drop])], 5;
+    a_file_read_whatever_lies_under_its_name: ReadsIgnoreVersion,
+        before [Commit, CommitLate, Commit, Commit, Compact, MOMENT],
+        [(0, &[LookBack]), (1, &[Compact, LONG, Compact])], 3;
     a_head_written_over_another: HeadUnconditional,
         before [Commit, Commit, Commit, Compact, MOMENT],
         [(0, &[Compact]), (1, &[Drop, MakeAnew])], 3;

@@ -13,7 +13,8 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    UploadPart,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -150,6 +151,15 @@ pub async fn turn(board: &Mutex<Board>, actor: usize, server: usize) {
     let (sender, name) = (Sender::Actor(actor), CLIENTS.to_owned());
     board.lock().park(sender, server, name, Footprint::nothing(), Box::new(parking));
     let _ = arrives.await;
+}
+
+/// Parks the creation of an object that nobody waits for any more.
+pub fn park_late(board: &Mutex<Board>, memory: &Arc<Memory>, path: &Path, bytes: &Bytes) {
+    let (memory, to, payload) = (Arc::clone(memory), path.clone(), bytes.clone());
+    let create = PutOptions::from(PutMode::Create);
+    let work = move || memory.put(&to, payload.clone().into(), create.clone());
+    let parking = Parking { work, done: None, answer: None };
+    board.lock().park_late(format!("put {path}"), Footprint::writes(path), Box::new(parking));
 }
 
 impl Parked {

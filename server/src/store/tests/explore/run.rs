@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -16,17 +18,18 @@ use tokio::time::Instant;
 use super::board::{Board, Bounds, Kind, Known};
 use super::client::{Act, Client, DBS, read_all};
 use super::history::{Deed, Outcome, Point, Record, explains};
-use super::parked::{ACTOR, Memory, Parked, turn};
+use super::parked::{ACTOR, Memory, Parked, park_late, turn};
 use super::search::Search;
 use crate::metrics::Metrics;
 use crate::spool;
-use crate::store::Store;
 use crate::store::claim::now_ms;
 use crate::store::compact::Schedule;
+use crate::store::incarnation::Incarnation;
 use crate::store::layout::Shape;
 use crate::store::location::{Location, Settings};
 use crate::store::objects::Objects;
 use crate::store::tests::{key, newest};
+use crate::store::{Error, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// The number of the client that does what is done before.
@@ -68,12 +71,26 @@ pub struct Violation {
 pub struct World {
     board: Arc<Mutex<Board>>,
     pub records: Mutex<Vec<Record>>,
+    /// What nobody may be told, and somebody was.
+    wrong: Mutex<Option<String>>,
     moments: AtomicU64,
 }
 
 impl World {
     fn new(board: &Arc<Mutex<Board>>) -> World {
-        World { board: Arc::clone(board), records: Mutex::default(), moments: AtomicU64::new(0) }
+        World {
+            board: Arc::clone(board),
+            records: Mutex::default(),
+            wrong: Mutex::default(),
+            moments: AtomicU64::new(0),
+        }
+    }
+
+    /// Nothing is damaged, so nobody is told that anything is.
+    pub fn undamaged<T>(&self, done: &Result<T, Error>) {
+        if let Err(error @ Error::Corrupt { .. }) = done {
+            *self.wrong.lock() = Some(error.to_string());
+        }
     }
 
     pub fn moment(&self) -> u64 {
@@ -120,7 +137,7 @@ impl Chooser {
                 None => Signal::GivenUp,
                 Some(step) => {
                     self.steps.fetch_add(1, Ordering::Relaxed);
-                    board.take(&step);
+                    board.take(&step, &self.bounds);
                     match (step.kind, board.waits()) {
                         (Kind::Tick, Some(until)) => Signal::Until(until),
                         (Kind::Tick, None) => return,
@@ -159,6 +176,8 @@ struct Start {
     known: [Point; DBS.len()],
     /// The history of each database.
     histories: [Option<Vec<Point>>; DBS.len()],
+    /// What may take effect yet: what happens then, and the object that appears.
+    late: Vec<(Deed, Path, Bytes)>,
     /// When it was, in ms since the Unix epoch.
     at_ms: u64,
 }
@@ -242,8 +261,12 @@ async fn prepare(script: &Script) -> Start {
     let world = Arc::new(World::new(&board));
     let server = open(&memory, &board, 0, script);
     let mut client = Client::new(&world, server, BEFORE, Default::default());
+    let mut late = Vec::new();
     for &act in &script.before {
-        client.act(act).await;
+        match act {
+            Act::CommitLate => late.push(prepare_late(script, &memory, &mut client).await),
+            act => client.act(act).await,
+        }
     }
     let told = world.told();
     assert!(world.records.lock().iter().all(|r| r.outcome == Outcome::Acknowledged), "{told}");
@@ -251,8 +274,25 @@ async fn prepare(script: &Script) -> Start {
         memory: memory.fork(),
         known: client.known,
         histories: client.made.map(|made| Some(made).filter(|made| !made.is_empty())),
+        late,
         at_ms: now_ms(),
     }
+}
+
+/// A transaction on top of what a client knows, and the object that its server sends, which died then.
+async fn prepare_late(
+    script: &Script,
+    memory: &Memory,
+    client: &mut Client,
+) -> (Deed, Path, Bytes) {
+    let (memory, board) = (Arc::new(memory.fork()), Arc::default());
+    let server = open(&memory, &board, 0, script);
+    let (deed, ltx) = client.late();
+    let pos = server.commit(&key(DBS[0]), crate::store::tests::spool(&ltx), None).await.unwrap();
+    let first = Incarnation::first(key(DBS[0]));
+    let path = server.objects.shape.named(&first, 0, pos.txid, pos.txid);
+    let bytes = server.objects.get(&path).await.unwrap().unwrap();
+    (deed, path, bytes)
 }
 
 /// One run; false when it was given up.
@@ -270,6 +310,13 @@ async fn run(script: &Script, start: &Start, chooser: &Arc<Chooser>) -> Result<b
         let mut board = board.lock();
         script.actors.iter().for_each(|(server, _)| board.add_actor(*server));
         board.parks = true;
+    }
+    for (deed, path, bytes) in &start.late {
+        park_late(board, &memory, path, bytes);
+        let (from, until_ms) = (world.moment(), now_ms());
+        let (who, deed, outcome) = ("before".to_owned(), deed.clone(), Outcome::InDoubt);
+        let (lease, until) = (None, u64::MAX);
+        world.records.lock().push(Record { who, deed, outcome, lease, from, until, until_ms });
     }
     for (number, (server, acts)) in script.actors.iter().enumerate() {
         let (at, server) = (*server, Arc::clone(&servers[*server]));
@@ -299,6 +346,9 @@ async fn check(
     memory: &Arc<Memory>,
     mut servers: Vec<Arc<Store>>,
 ) -> Result<(), String> {
+    if let Some(what) = world.wrong.lock().take() {
+        return Err(format!("somebody was told: {what}\n{}", world.told()));
+    }
     for late in [false, true] {
         if late && !world.board.lock().take_all() {
             return Ok(());
@@ -345,6 +395,9 @@ impl World {
                 })
                 .collect::<Vec<_>>()
                 .join(", "),
+            Deed::Import(db, pages, led_to) => {
+                format!("import {db} of {:02x}, to {led_to:?}", pages[0].last().unwrap_or(&0))
+            }
             Deed::Read(db, None) => format!("sees no {db}"),
             Deed::Read(db, Some((now, points))) => {
                 let points: Vec<String> = points.iter().map(point).collect();

@@ -74,7 +74,7 @@ holds!(
 );
 holds!(
     a_commit_while_others_are_merged_and_removed, before [Commit, Compact],
-    [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])], (0, 2, 70)
+    [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])], (0, ALL, 550)
 );
 holds!(
     a_slow_commit_while_others_are_merged_and_removed, before [Commit, Compact],
@@ -92,7 +92,7 @@ holds!(
     a_commit_and_a_drop_that_is_swept_up,
     before[Commit],
     [(0, &[Commit]), (1, &[Drop, Compact])],
-    (0, 3, 15)
+    (0, ALL, 21)
 );
 holds!(
     a_slow_commit_while_it_is_made_anew,
@@ -131,7 +131,7 @@ holds!(
     two_that_make_it_anew,
     before[Commit],
     [(0, &[Drop, MakeAnew]), (1, &[Drop, MakeAnew])],
-    (0, 3, 70)
+    (0, ALL, 280)
 );
 holds!(
     a_lease_and_a_drop,
@@ -159,9 +159,65 @@ holds!(
 holds!(a_group_and_a_drop, before[Commit], [(0, &[Group]), (1, &[Drop])], (0, ALL, 8));
 holds!(
     two_that_merge, before [Commit, Commit, Commit],
-    [(0, &[Compact, MOMENT, Compact]), (1, &[Compact])], (0, 2, 12)
+    [(0, &[Compact, MOMENT, Compact]), (1, &[Compact])], (0, ALL, 65)
 );
 holds!(
     a_reader_while_files_are_removed, before [Commit, Commit, Commit, Compact, MOMENT, Compact],
     [(0, &[LONG, Compact]), (1, &[Look, Look])], (0, ALL, 1)
+);
+holds!(
+    an_import_and_a_commit,
+    before[Commit],
+    [(0, &[Import]), (1, &[Commit])],
+    (0, ALL, 2),
+    (1, 2, 80)
+);
+holds!(
+    a_large_import_and_a_merge, before [Commit, Commit],
+    [(0, &[ImportLarge]), (1, &[Commit, Compact])], (0, ALL, 12)
+);
+holds!(
+    a_large_import_while_others_are_merged_and_removed,
+    before[Commit],
+    [(0, &[ImportLarge]), (1, &[Commit, Compact, MOMENT, Compact, LONG, Compact])],
+    (0, ALL, 330)
+);
+holds!(
+    an_import_and_a_drop,
+    before[Commit],
+    [(0, &[ImportLarge]), (1, &[Drop])],
+    (0, ALL, 17),
+    (1, 1, 150)
+);
+holds!(
+    an_import_while_it_is_made_anew,
+    before[Commit],
+    [(0, &[ImportLarge]), (1, &[Drop, MakeAnew])],
+    (0, ALL, 45)
+);
+holds!(two_imports, before[Commit], [(0, &[Import]), (1, &[ImportLarge])], (0, ALL, 4));
+holds!(
+    a_lease_given_back_while_a_commit_is_under_way,
+    before[Commit],
+    [(0, &[Acquire, Commit]), (1, &[Acquire, Commit])],
+    (0, ALL, 8),
+    (1, 2, 250)
+);
+holds!(
+    a_lease_that_runs_out_while_a_commit_is_under_way,
+    before[Commit],
+    [(0, &[Acquire, Commit]), (1, &[Wait(Duration::from_secs(40)), Acquire, Commit])],
+    (0, ALL, 450)
+);
+holds!(
+    a_server_that_opens_while_files_are_merged, before [Commit, Commit, Compact],
+    [(0, &[Forget, Look]), (1, &[Commit, Commit, Compact, MOMENT, Compact])], (0, ALL, 20)
+);
+holds!(
+    a_commit_from_before_that_comes_late, before [Commit, CommitLate, Commit, Commit, Compact, MOMENT],
+    [(0, &[LookBack]), (1, &[Compact, LONG, Compact])], (0, ALL, 550)
+);
+holds!(
+    a_first_commit_from_before_that_comes_late, before [CommitLate, Commit, Commit, Compact, MOMENT],
+    [(0, &[Compact, LONG, Compact]), (1, &[Drop, MakeAnew])], (0, 1, 1)
 );
