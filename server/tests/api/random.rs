@@ -98,8 +98,9 @@ type Written = (u32, u32, Vec<u32>);
 
 fn expected_changes(model: &Model, written: &[Written], since: usize) -> Value {
     let later = &written[since + 1..];
-    let all_gone = |two: &[Written]| two[1].0 != two[0].0 || two[1].1 < two[0].1;
-    let shrank = written[since..].windows(2).any(all_gone);
+    let mut steps = written[since..].windows(2);
+    let shrank = steps.any(|two| two[1].0 != two[0].0 || two[1].1 < two[0].1);
+    let is_reshaped = later.iter().any(|(page_size, ..)| *page_size != written[since].0);
     let mut pgnos: Vec<u32> = later.iter().flat_map(|(.., pgnos)| pgnos.clone()).collect();
     pgnos.sort_unstable();
     pgnos.dedup();
@@ -109,5 +110,9 @@ fn expected_changes(model: &Model, written: &[Written], since: usize) -> Value {
         (false, true) => (Value::Null, true),
         (false, false) => (json!(pgnos), false),
     };
-    json!({ "pos": pos_json(current), "pgnos": pgnos, "all": all })
+    let mut expected = json!({ "pos": pos_json(current), "pgnos": pgnos, "all": all });
+    if all && !is_reshaped {
+        expected["commits"] = json!(true);
+    }
+    expected
 }
