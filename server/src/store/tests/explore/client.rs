@@ -105,7 +105,7 @@ impl Client {
             Act::Look => self.look().await,
             Act::LookBack => self.look_back().await,
             Act::Forget => {
-                self.server.slot(&key(DBS[0])).unwrap().forget().await;
+                self.server.slot(&key(DBS[0])).forget().await;
             }
             Act::CommitLate => unreachable!("it is done when a run is prepared"),
             Act::Acquire => self.acquire().await,
