@@ -147,9 +147,8 @@ impl Indexes {
         file: &LtxFile,
         key: &Key,
     ) -> Result<Arc<FileIndex>, Error> {
-        let places = self.loading.iter().cycle();
-        let place = usize::try_from(file.version % LOADING as u64).unwrap_or(0);
-        let _alone = match places.skip(place).next() {
+        let [place, ..] = file.version.to_le_bytes();
+        let _alone = match self.loading.iter().cycle().nth(usize::from(place)) {
             Some(lock) => Some(lock.lock().await),
             None => None,
         };

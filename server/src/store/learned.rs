@@ -7,6 +7,8 @@ use litevfs::types::Pgno;
 
 /// How many pages are counted.
 const MAX_COUNTED: usize = 256;
+/// Bytes that one takes: of a hash table an eighth is free, and it has a byte more for each place.
+const COUNTED_BYTES: usize = size_of::<(Pgno, u32)>() + 2;
 /// How many pages are told.
 const MAX_TOLD: usize = 32;
 
@@ -29,7 +31,7 @@ impl Learned {
 
     /// Bytes of memory it takes, about.
     pub(super) fn memory(&self) -> usize {
-        self.0.capacity().saturating_mul(size_of::<(Pgno, u32)>() + 2)
+        self.0.capacity().saturating_mul(COUNTED_BYTES)
     }
 
     /// The pages asked for most, if more than once.

@@ -15,6 +15,8 @@ use super::view::View;
 
 /// Bytes that a file takes in a list, about.
 const FILE_BYTES: usize = 100;
+/// Bytes that a checksum takes: of a hash table an eighth is free, and it has a byte more for each place.
+const CHECKSUM_BYTES: usize = size_of::<(Pgno, Checksum)>() + 4;
 /// Checksums of current pages that are remembered, at most.
 const MAX_CHECKSUMS: usize = 1 << 13;
 
@@ -163,8 +165,7 @@ impl State {
         let parts = [
             files.saturating_mul(FILE_BYTES),
             plan.saturating_mul(size_of::<LtxFile>()),
-            // A hash table has an eighth of its places free, and a byte more for each.
-            self.checksums.capacity().saturating_mul(size_of::<(Pgno, Checksum)>() + 4),
+            self.checksums.capacity().saturating_mul(CHECKSUM_BYTES),
             self.together.memory(),
         ];
         parts.into_iter().fold(0, usize::saturating_add)
