@@ -19,6 +19,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest wait for the answer to a call that is not long by nature.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The longest texts of an error, and other answers, to read.
+const MAX_ERROR_LEN: usize = 64 << 10;
+const MAX_JSON_LEN: usize = 64 << 20;
+
 /// Which server, and as whom. The environment variables are those of the extension.
 #[derive(Args)]
 pub(super) struct ServerArgs {
@@ -129,7 +133,7 @@ impl Client {
             return Ok(answer);
         }
         let status = answer.status();
-        let body = answer.bytes().await.unwrap_or_default();
+        let body = read(answer, MAX_ERROR_LEN).await.unwrap_or_default();
         Err(self.refused(status, &body).into())
     }
 
@@ -145,7 +149,8 @@ impl Client {
 
     /// Makes a call and returns the JSON of its answer; null when that is empty.
     pub(super) async fn json(&self, request: RequestBuilder) -> Done<Value> {
-        let body = self.send(request).await?.bytes().await.map_err(|error| self.broken(&error))?;
+        let answer = self.send(request).await?;
+        let body = read(answer, MAX_JSON_LEN).await.map_err(|error| self.broken(&error))?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
@@ -203,6 +208,17 @@ impl Client {
         };
         Refused { code, text }
     }
+}
+
+/// The body of an answer, no more of it than so many bytes and a piece: who sends it may be anybody.
+async fn read(mut answer: Response, max_len: usize) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while body.len() < max_len
+        && let Some(piece) = answer.chunk().await?
+    {
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
