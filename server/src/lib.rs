@@ -21,6 +21,12 @@ pub mod app;
 pub mod auth;
 
 mod error;
+// The door of `tests/fuzz`, in builds for tests and for fuzzing only.
+#[cfg(any(test, fuzzing))]
+#[allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[path = "../../tests/fuzz/server/mod.rs"]
+pub mod fuzzing;
 pub mod health;
 pub mod limits;
 mod wire;

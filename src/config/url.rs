@@ -40,7 +40,8 @@ impl BaseUrl {
         let host_ok = |b: u8| b.is_ascii_alphanumeric() || b".-_:".contains(&b);
         let is_usable = match authority.strip_prefix('[').map(|rest| rest.split_once(']')) {
             Some(Some((address, port))) => {
-                address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || port.starts_with(':'))
+                address.parse::<Ipv6Addr>().is_ok()
+                    && (port.is_empty() || port.starts_with(':') && port.bytes().all(host_ok))
             }
             Some(None) => false,
             None => !authority.is_empty() && authority.bytes().all(host_ok),

@@ -18,6 +18,8 @@ pub mod retry;
 pub use emscripten::EmscriptenTransport as PlatformTransport;
 #[cfg(feature = "native")]
 pub use native::NativeTransport as PlatformTransport;
+#[cfg(all(any(test, fuzzing), feature = "native"))]
+pub use native::fuzzing;
 
 use crate::sys::Tick;
 use alloc::boxed::Box;
@@ -28,6 +30,8 @@ use core::fmt;
 
 /// Room for the beginning of a long answer, or of one that does not say how long it is.
 const READ_STEP_LEN: usize = 64 * 1024;
+/// Bytes of an error's body to read: what it says is short, and it is asked for by nobody.
+pub const MAX_ERROR_LEN: usize = 4096;
 
 /// The methods the API uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +114,7 @@ pub trait Transport: Send + Sync {
     /// Sends a request and waits for the answer's header.
     fn open(&self, request: &Request) -> Result<Response<Box<dyn Body>>, TransportError>;
 
-    /// Sends a request and waits for the whole answer.
+    /// Sends a request and waits for the whole answer, or the beginning of one that is an error.
     fn send(&self, request: &Request) -> Result<Response, TransportError> {
         let started = Tick::now();
         let Response { status, headers, body: mut source } = self.open(request)?;
@@ -118,9 +122,11 @@ pub trait Transport: Send + Sync {
         let declared = declared.and_then(|(_, len)| len.parse::<usize>().ok());
         // One more, to see the end. A length that is only said costs its sender nothing, hence the limit.
         let first = declared.map_or(READ_STEP_LEN, |len| len.saturating_add(1).min(READ_STEP_LEN));
+        let is_error = !(200..300).contains(&status);
+        let max_len = if is_error { MAX_ERROR_LEN } else { usize::MAX };
         let mut body = Vec::new();
         let mut len = 0_usize;
-        loop {
+        while len < max_len {
             if len == body.len() {
                 // Not `resize`, which sets each byte by itself in a build that is made small.
                 let mut larger = vec![0; len.saturating_mul(2).max(first)];
@@ -134,7 +140,7 @@ pub trait Transport: Send + Sync {
                 more => len = len.saturating_add(more),
             }
         }
-        body.truncate(len);
+        body.truncate(len.min(max_len));
         Ok(Response { status, headers, body })
     }
 }

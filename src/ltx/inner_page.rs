@@ -101,6 +101,19 @@ pub(super) fn unpack(packed: &[u8], page: &mut [u8]) -> Result<(), Error> {
     restore(packed, page).ok_or(Error::BadInnerPage)
 }
 
+/// Restores a page of a size that is not known, at the start of `page`; returns how many bytes it has. A packed
+/// page accounts for each of its bytes, so only one size is right.
+pub(super) fn unpack_within(packed: &[u8], page: &mut [u8]) -> Result<usize, Error> {
+    let mut len = page.len();
+    while let Some(page) = page.get_mut(..len).filter(|page| !page.is_empty()) {
+        if restore(packed, page).is_some() {
+            return Ok(len);
+        }
+        len /= 2;
+    }
+    Err(Error::BadInnerPage)
+}
+
 fn restore(packed: &[u8], page: &mut [u8]) -> Option<()> {
     let (header, mut rest) = packed.split_first_chunk::<HEADER_LEN>()?;
     page.fill(0);

@@ -6,6 +6,11 @@ mod checksum;
 mod decoder;
 mod encoder;
 mod error;
+#[cfg(all(any(test, fuzzing), feature = "native"))]
+#[allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[path = "../../tests/fuzz/oracles/ltx/mod.rs"]
+pub mod fuzzing;
 mod header;
 mod index;
 mod inner_page;

@@ -153,8 +153,7 @@ impl PageReader {
         litevfs_hot::resize(&mut self.packed, len);
         input.read_exact(&mut self.packed)?;
         if let Packing::Inner(_) = header.packing {
-            inner_page::unpack(&self.packed, page)?;
-            return Ok(page.len());
+            return Ok(inner_page::unpack_within(&self.packed, page)?);
         }
         Ok(decompress(&self.packed, &[], page)?)
     }

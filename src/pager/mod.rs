@@ -6,6 +6,7 @@
 //!   page_file.rs     in a file, at places that follow from their numbers
 //!   page_index.rs    what is known of each page in the file
 //!   block.rs         a part of that
+//!   groups.rs        which parts there are
 //!   index_log.rs     what must be known of the file before it is used
 //!   memory_pages.rs  in memory, where there is no disk
 //! private_file.rs  bytes that no failure of a disk changes: what a journal is in
@@ -19,6 +20,12 @@
 mod block;
 mod cache;
 mod dirty;
+#[cfg(all(any(test, fuzzing), feature = "native"))]
+#[allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[path = "../../tests/fuzz/oracles/pager/mod.rs"]
+pub mod fuzzing;
+mod groups;
 pub mod header;
 mod index_log;
 mod memory_pages;

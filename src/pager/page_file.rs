@@ -165,11 +165,9 @@ impl Pages for PageFile {
     }
 
     fn remove_from(&mut self, first: Pgno) {
-        let (begin, _) = place_of(first);
-        for group in begin..self.index.len_groups() {
-            if !self.index.has_pages(group) {
-                continue;
-            }
+        let (mut next, _) = place_of(first);
+        while let Some(group) = self.index.next_with_pages(next) {
+            next = group.saturating_add(1);
             let all = (0..PAGES_PER_GROUP as usize).filter_map(|at| pgno_at(group, at));
             for pgno in all.filter(|&pgno| pgno >= first) {
                 self.remove(pgno);
@@ -178,14 +176,14 @@ impl Pages for PageFile {
     }
 
     fn evict(&mut self, pages: u32) {
-        let groups = self.index.len_groups();
-        let mut left = pages;
-        // Twice round: the first time takes the marks away.
-        for _ in 0..groups.saturating_mul(2) {
-            let group = self.hand.checked_rem(groups).unwrap_or(0);
-            if self.index.has_pages(group) {
-                left = self.evict_from(group, left);
-            }
+        let (mut left, mut ends) = (pages, 0_u32);
+        // Past the end more than twice: the first time round takes the marks away, from where the hand was on.
+        while ends <= 2 {
+            let Some(group) = self.index.next_with_pages(self.hand) else {
+                (self.hand, ends) = (0, ends.saturating_add(1));
+                continue;
+            };
+            left = self.evict_from(group, left);
             // A group is emptied before the next, so that pages leave in the order of a scan.
             self.hand = if left == 0 { group } else { group.saturating_add(1) };
             if left == 0 {

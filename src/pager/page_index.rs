@@ -14,6 +14,7 @@
 //! that a power cut kept from the disk, or brought there before the log, does not count.
 
 use super::block::{BLOCK_LEN, Block, PAGES_PER_GROUP, Record, place_of};
+use super::groups::{Group, Groups};
 use super::index_log::{GroupEntry, IndexLog, Said, fresh};
 use crate::sys;
 use crate::types::{PageSize, Pgno, Pos};
@@ -21,21 +22,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Blocks in memory, half a megabyte of them. They stand for 128 MB of 4 KB pages.
-const MAX_BLOCKS: usize = if cfg!(test) { 3 } else { 128 };
+const MAX_BLOCKS: usize = if cfg!(any(test, fuzzing)) { 3 } else { 128 };
 /// The log begins anew when it is longer by so much, and by a quarter, than what it needs.
 const LOG_SLACK: usize = 256;
-
-/// What is known of a group whose block need not be in memory.
-#[derive(Clone, Copy, Default)]
-struct Group {
-    version: u64,
-    /// Cached pages.
-    pages: u32,
-    /// Whether the version was raised since a block was written with it.
-    is_raised: bool,
-    /// Whether the log is still to be told.
-    is_touched: bool,
-}
 
 /// See the module.
 pub struct PageIndex {
@@ -46,7 +35,7 @@ pub struct PageIndex {
     generation: u64,
     /// As the log says.
     pos: Pos,
-    groups: Vec<Group>,
+    groups: Groups,
     touched: Vec<u32>,
     len_pages: usize,
     /// By group, modulo their number.
@@ -66,7 +55,7 @@ impl PageIndex {
             page_size: None,
             generation: 0,
             pos: Pos::EMPTY,
-            groups: Vec::new(),
+            groups: Groups::default(),
             touched: Vec::new(),
             len_pages: 0,
             blocks: Vec::new(),
@@ -88,12 +77,12 @@ impl PageIndex {
         let len = self.file.len_bytes().unwrap_or(0);
         for entry in &said.groups {
             if self.offset_of(entry.group, 0) <= len
-                && let Some(group) = self.group_mut(entry.group)
+                && let Some(group) = self.groups.make(entry.group)
             {
                 (group.version, group.pages) = (entry.version, entry.pages);
             }
         }
-        self.len_pages = self.groups.iter().map(|group| group.pages as usize).sum();
+        self.len_pages = self.used().iter().map(|group| group.pages as usize).sum();
     }
 
     /// Forgets everything; further pages are of that size.
@@ -134,14 +123,26 @@ impl PageIndex {
         self.len_pages
     }
 
-    /// Groups that were ever used.
-    pub fn len_groups(&self) -> u32 {
-        u32::try_from(self.groups.len()).unwrap_or(u32::MAX)
+    /// The first group from that one on of which pages are held.
+    pub fn next_with_pages(&self, first: u32) -> Option<u32> {
+        let mut first = first;
+        loop {
+            let (number, group) = self.groups.next(first)?;
+            if group.pages > 0 {
+                return Some(number);
+            }
+            first = number.checked_add(1)?;
+        }
     }
 
-    /// Whether pages of a group are held.
-    pub fn has_pages(&self, group: u32) -> bool {
-        self.groups.get(group as usize).is_some_and(|group| group.pages > 0)
+    /// What the log says of the groups that were used.
+    fn used(&self) -> Vec<GroupEntry> {
+        let (mut used, mut first) = (Vec::new(), 0_u32);
+        while let Some((number, group)) = self.groups.next(first) {
+            used.push(entry_of(number, group));
+            first = number.saturating_add(1);
+        }
+        used
     }
 
     /// Whether the file did not take something.
@@ -152,14 +153,6 @@ impl PageIndex {
     /// Says that the file did not take something.
     pub fn note_failure(&mut self) {
         self.has_failed = true;
-    }
-
-    fn group_mut(&mut self, group: u32) -> Option<&mut Group> {
-        let index = group as usize;
-        if index >= self.groups.len() {
-            self.groups.resize(index.checked_add(1)?, Group::default());
-        }
-        self.groups.get_mut(index)
     }
 
     /// Where the page at a place of a group lies.
@@ -195,16 +188,20 @@ impl PageIndex {
         let mut block = Block::empty(number);
         // What was never written need not be read, and a system that reads ahead makes much of a hole.
         let was_set = |group: &Group| group.version > 0;
-        if self.is_begun_here && !self.groups.get(number as usize).is_some_and(was_set) {
+        if self.is_begun_here && !self.groups.get(number).is_some_and(was_set) {
             return block;
         }
         let is_read = self.file.read_at(block.bytes_mut(), self.offset_of_block(number)).is_ok();
         let version = is_read.then(|| block.version(self.generation)).flatten();
-        let is_known = (number as usize) < self.groups.len();
+        let is_known = self.groups.get(number).is_some();
         if version.is_none() {
             block.clear();
         }
-        let (true, Some(group)) = (is_known || version.is_some(), self.group_mut(number)) else {
+        // Asked first: a number from outside, of which nothing is there, must not make room for itself.
+        if !is_known && version.is_none() {
+            return block;
+        }
+        let Some(group) = self.groups.make(number) else {
             return block;
         };
         if version != Some(group.version) {
@@ -223,7 +220,7 @@ impl PageIndex {
         if !core::mem::take(&mut block.is_dirty) {
             return;
         }
-        let Some(group) = self.groups.get_mut(block.group as usize) else {
+        let Some(group) = self.groups.get_mut(block.group) else {
             return;
         };
         group.is_raised = false;
@@ -243,7 +240,7 @@ impl PageIndex {
         block.set(at, record);
         block.verified.set(at, record.is_some());
         block.used.set(at, record.is_some());
-        let Some(group) = self.group_mut(number) else {
+        let Some(group) = self.groups.make(number) else {
             return;
         };
         if !core::mem::replace(&mut group.is_raised, true) {
@@ -272,31 +269,28 @@ impl PageIndex {
         self.pos = pos;
         let touched = core::mem::take(&mut self.touched);
         for &number in &touched {
-            if let Some(group) = self.groups.get_mut(number as usize) {
+            if let Some(group) = self.groups.get_mut(number) {
                 group.is_touched = false;
             }
         }
-        let (true, Some(log), Some(page_size)) = (is_news, &mut self.log, self.page_size) else {
+        let (true, Some(page_size)) = (is_news, self.page_size) else {
             return;
         };
-        let entry_of = |(number, group): (u32, &Group)| GroupEntry {
-            group: number,
-            pages: group.pages,
-            version: group.version,
+        let Some(mut log) = self.log.take() else {
+            return;
         };
         let room = self.groups.len().saturating_add(self.groups.len() / 4);
         let is_written = if log.len() > room.saturating_add(LOG_SLACK) || log.len() == 0 {
-            let all = (0_u32..).zip(&self.groups).filter(|(_, group)| group.version > 0);
-            let groups = all.map(entry_of).collect();
-            log.rewrite(&Said { page_size, generation: self.generation, pos, groups })
+            let (generation, groups) = (self.generation, self.used());
+            log.rewrite(&Said { page_size, generation, pos, groups })
         } else {
-            let known = |number: u32| Some((number, self.groups.get(number as usize)?));
-            let groups: Vec<_> = touched.into_iter().filter_map(known).map(entry_of).collect();
+            let known = |number: u32| Some(entry_of(number, self.groups.get(number)?));
+            let groups: Vec<_> = touched.into_iter().filter_map(known).collect();
             log.append(&groups, pos)
         };
-        if !is_written {
-            // What is there is still true; what comes is not recorded any more.
-            self.log = None;
+        // Where it is not, what is there is still true; what comes is not recorded any more.
+        if is_written {
+            self.log = Some(log);
         }
     }
 
@@ -311,4 +305,8 @@ impl PageIndex {
         }
         self.blocks = blocks;
     }
+}
+
+fn entry_of(group: u32, known: &Group) -> GroupEntry {
+    GroupEntry { group, pages: known.pages, version: known.version }
 }

@@ -38,6 +38,10 @@ mod file_index;
 mod files;
 mod floors;
 mod frames;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used)]
+#[path = "../../../tests/fuzz/server/memory.rs"]
+pub mod fuzzing;
 mod gauges;
 mod group;
 mod head;

@@ -24,8 +24,9 @@ use alloc::vec::Vec;
 /// Time for a push: a fixed part and, for large ones, what a slow line needs.
 const PUSH_TIMEOUT_MS: u64 = 15_000;
 const PUSH_BYTES_PER_MS: u64 = 256;
-/// The largest answer to a poll: a list of page numbers of many databases.
-pub const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
+/// The largest answer to a poll, a list of page numbers for each database: of so many, and of all together.
+const MAX_CHANGES_LEN: usize = 4 << 20;
+const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 /// A lease is refused with this status, whatever the code.
 const CONFLICT: u16 = 409;
 /// How many other clients wait for the lease.
@@ -71,7 +72,7 @@ impl Backend for LfscClient {
         let call = Call {
             body: body.as_bytes(),
             headers,
-            max_answer_len: MAX_SYNC_ANSWER_LEN,
+            max_answer_len: max_sync_answer_len(since.len()),
             about: since.iter().map(|(db, _)| db.clone()).collect(),
             ..Call::new(Method::Post, "/sync")
         };
@@ -222,6 +223,12 @@ impl Backend for LfscClient {
         let ledger = &self.exchange.ledger;
         db.map_or_else(|| ledger.total(), |db| ledger.of_database(db))
     }
+}
+
+/// Bytes of the largest answer about changes in so many databases.
+pub const fn max_sync_answer_len(databases: usize) -> usize {
+    let len = databases.saturating_add(1).saturating_mul(MAX_CHANGES_LEN);
+    if len < MAX_SYNC_ANSWER_LEN { len } else { MAX_SYNC_ANSWER_LEN }
 }
 
 /// What the server says of a moment that it does not know, or can't make out.

@@ -1,11 +1,11 @@
 //! One exchange with the server: URL, headers, time limits, retries; and errors that say what happened.
 
-use super::wire::error_of;
+use super::wire::{error_of, json};
 use crate::backend::traffic::{Ledger, Traffic};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::retry::{self, is_overloaded};
-use crate::http::{Body, Method, Request, Response, Transport, TransportError};
+use crate::http::{Body, MAX_ERROR_LEN, Method, Request, Response, Transport, TransportError};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
 use alloc::borrow::ToOwned;
@@ -26,8 +26,6 @@ const INSUFFICIENT_STORAGE: u16 = 507;
 /// A server that does not know a call answers so.
 const NOT_FOUND: u16 = 404;
 const METHOD_NOT_ALLOWED: u16 = 405;
-/// Bytes of an error's body to read.
-const MAX_ERROR_LEN: usize = 4096;
 /// The longest instance id to repeat.
 const MAX_INSTANCE_LEN: usize = 128;
 
@@ -312,10 +310,7 @@ impl Exchange {
 
     /// The answer's JSON.
     pub fn json<T: miniserde::Deserialize>(&self, what: &str, body: &[u8]) -> Result<T> {
-        core::str::from_utf8(body)
-            .ok()
-            .and_then(|text| miniserde::json::from_str(text).ok())
-            .ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
+        json(body).ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
     }
 }
 

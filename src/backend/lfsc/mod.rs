@@ -16,6 +16,11 @@ mod base64;
 mod client;
 mod dialect;
 mod exchange;
+#[cfg(all(any(test, fuzzing), feature = "native"))]
+#[allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[path = "../../../tests/fuzz/oracles/answers.rs"]
+pub mod fuzzing;
 mod named;
 mod opening;
 mod pages;

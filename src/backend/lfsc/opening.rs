@@ -6,7 +6,7 @@
 //! | | JSON as of `GET /db/sync` |
 //! | | page frames of the position in it, and their end mark |
 
-use super::client::MAX_SYNC_ANSWER_LEN;
+use super::client::max_sync_answer_len;
 use super::dialect::{ACCEPT_PAGE_FRAMES, Dialect};
 use super::exchange::{Call, Exchange};
 use super::pages::decode_frames;
@@ -22,6 +22,9 @@ use alloc::vec::Vec;
 const WHAT: &str = "GET /db/open";
 /// Bytes of a page beyond what was asked for, and of what is around the pages.
 const SLACK_LEN: usize = 1 << 17;
+/// What pages unpack to at the most for each byte asked for, more than those of a database in use do. What is
+/// beyond is left out, and fetched when it is missed.
+const MAX_GROWTH: usize = 64;
 
 /// Asks for it; `None` when the server does not know the call.
 pub fn open(
@@ -36,7 +39,7 @@ pub fn open(
     }
     let mut call = Call {
         headers: [("Accept", ACCEPT_PAGE_FRAMES.to_string())].into(),
-        max_answer_len: MAX_SYNC_ANSWER_LEN
+        max_answer_len: max_sync_answer_len(1)
             .saturating_add(max_len as usize)
             .saturating_add(SLACK_LEN),
         ..Call::new(Method::Get, "/db/open").with_db(db)
@@ -46,7 +49,7 @@ pub fn open(
     }
     match exchange.answer(call.with("max_bytes", max_len)) {
         Ok(response) if dialect.note_answer(&response) => {
-            decode(exchange, since, &response.body).map(Some)
+            decode(exchange, since, &response.body, max_len as usize).map(Some)
         }
         Err(failure) if failure.code == "ENODB" => {
             Ok(Some(Opening { change: Change::GONE, pages: Vec::new() }))
@@ -59,7 +62,7 @@ pub fn open(
     }
 }
 
-fn decode(exchange: &Exchange, since: Pos, body: &[u8]) -> Result<Opening> {
+fn decode(exchange: &Exchange, since: Pos, body: &[u8], max_len: usize) -> Result<Opening> {
     let parts = body.split_first_chunk().and_then(|(len, rest)| {
         let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
         rest.split_at_checked(len)
@@ -70,7 +73,7 @@ fn decode(exchange: &Exchange, since: Pos, body: &[u8]) -> Result<Opening> {
     let change = change
         .change(since)
         .ok_or_else(|| exchange.bad_answer(WHAT, "the answer has no position"))?;
-    let pages = decode_frames(frames)
+    let pages = decode_frames(frames, usize::MAX, max_len.saturating_mul(MAX_GROWTH))
         .map_err(|error| exchange.bad_answer(WHAT, &format!("its pages: {error}")))?;
     Ok(Opening { change, pages })
 }

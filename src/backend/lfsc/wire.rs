@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use miniserde::Deserialize;
 
+/// Levels of lists and objects in an answer; those of the API have five.
+const MAX_DEPTH: usize = 16;
+
 /// A position: `{"txid":"<16 hex>","postApplyChecksum":"<16 hex>"}`.
 #[derive(Deserialize)]
 struct WirePos {
@@ -145,10 +148,42 @@ pub struct ErrorResponse {
     pub db: Option<String>,
 }
 
+/// A body's JSON; `None` when it is none of that kind.
+pub fn json<T: miniserde::Deserialize>(body: &[u8]) -> Option<T> {
+    miniserde::json::from_str(flat_text(body)?).ok()
+}
+
+/// A body's text; `None` when it is none, or too deep.
+#[inline(never)]
+fn flat_text(body: &[u8]) -> Option<&str> {
+    core::str::from_utf8(body).ok().filter(|_| is_flat(body))
+}
+
+/// Whether lists and objects are no deeper than those of the API. For each level that is open, the parser
+/// takes forty times the byte that opens it, also in what is ignored then.
+fn is_flat(body: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+    body.iter().all(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => depth = depth.saturating_add(1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= MAX_DEPTH
+    })
+}
+
 /// An error's body, or what can be shown of a body that is not JSON.
 pub fn error_of(body: &[u8]) -> ErrorResponse {
-    let text = core::str::from_utf8(body).unwrap_or_default();
-    miniserde::json::from_str(text).unwrap_or_else(|_| {
+    json(body).unwrap_or_else(|| {
+        // As far as it is text: it may be cut within a character.
+        let end =
+            core::str::from_utf8(body).map_or_else(|bad| bad.valid_up_to(), |text| text.len());
+        let text = core::str::from_utf8(body.get(..end).unwrap_or_default()).unwrap_or_default();
         let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
         ErrorResponse { code: None, error: Some(shown.trim().to_owned()), db: None }
     })

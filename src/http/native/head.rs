@@ -30,10 +30,13 @@ pub struct Head {
 
 /// Reads the header at the beginning of `bytes`: with its length, `None` when it is not all there.
 pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, TransportError> {
+    // First of all, and of what is there: how an answer was cut into packets must not decide which of its
+    // faults is seen.
+    if !is_http(bytes) {
+        return Err(not_http());
+    }
     let mut lines = Lines { bytes, at: 0 };
-    let Some(status_line) = lines.next()? else {
-        return if is_http(bytes) { Ok(None) } else { Err(not_http()) };
-    };
+    let Some(status_line) = lines.next()? else { return Ok(None) };
     let (is_1_0, status) = parse_status(status_line).ok_or_else(not_http)?;
     let mut response = Response { status, headers: Vec::new(), body: () };
     loop {

@@ -21,6 +21,38 @@ pub enum Stream {
     /// Encrypted.
     #[cfg(feature = "tls")]
     Tls(Box<Tls>),
+    /// From nowhere.
+    #[cfg(any(test, fuzzing))]
+    Script(Script),
+}
+
+/// Bytes that come so many at a time, however many are read.
+#[cfg(any(test, fuzzing))]
+pub struct Script {
+    socket: Socket,
+    rest: std::collections::VecDeque<u8>,
+    step: usize,
+}
+
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used)]
+impl Script {
+    /// The script of these bytes.
+    pub fn new(bytes: &[u8], step: usize) -> Script {
+        let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        let tcp = std::net::TcpStream::from(std::os::fd::OwnedFd::from(socket));
+        Script {
+            socket: Socket::new(tcp, Instant::now()),
+            rest: bytes.iter().copied().collect(),
+            step,
+        }
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> usize {
+        let most = self.step.min(bytes.len());
+        let (target, _) = bytes.split_at_mut(most);
+        std::io::Read::read(&mut self.rest, target).unwrap()
+    }
 }
 
 impl Stream {
@@ -29,6 +61,8 @@ impl Stream {
             Stream::Plain(socket) => socket,
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => &mut tls.socket,
+            #[cfg(any(test, fuzzing))]
+            Stream::Script(script) => &mut script.socket,
         }
     }
 
@@ -37,6 +71,8 @@ impl Stream {
             Stream::Plain(socket) => socket.is_quiet(),
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.is_quiet(),
+            #[cfg(any(test, fuzzing))]
+            Stream::Script(script) => script.rest.is_empty(),
         }
     }
 
@@ -45,6 +81,8 @@ impl Stream {
             Stream::Plain(socket) => socket.read(bytes).map_err(describe),
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.read(bytes),
+            #[cfg(any(test, fuzzing))]
+            Stream::Script(script) => Ok(script.read(bytes)),
         }
     }
 
@@ -53,6 +91,8 @@ impl Stream {
             Stream::Plain(socket) => socket.write_all(bytes).map_err(describe),
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.write(bytes),
+            #[cfg(any(test, fuzzing))]
+            Stream::Script(_) => Ok(()),
         }
     }
 }

@@ -11,6 +11,11 @@
 
 mod body;
 mod dial;
+#[cfg(any(test, fuzzing))]
+#[allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[path = "../../../tests/fuzz/oracles/http/mod.rs"]
+pub mod fuzzing;
 mod head;
 mod line;
 mod pool;
