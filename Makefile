@@ -8,6 +8,7 @@
 #   make test-tcl    tests/tcl: SQLite's own tests with the extension as the default VFS, all of them; takes hours
 #   make test-wasm   tests/wasm: the build for browsers in Chromium, beside native clients
 #   make test-slow   tests/slow: speedtest1, random SQL, several writers at full size, more than 1 GiB; takes hours
+#   make fuzz        tests/fuzz: every decoder and parser against bytes that libFuzzer makes up; SECONDS_EACH=60
 #   make bench       the extension beside its peers and plain SQLite, a quarter of an hour; see docs/bench.md
 #   make bench-server  the server under load beside the bare disk and bucket; see docs/bench-server.md
 #   make lint        format, clippy, no_std, imports, unsafe, ASCII, file lengths
@@ -26,7 +27,7 @@
 # points in a history: full are 10000, 10000 and 100), SIZE (of speedtest1; full 100), WRITER_ROUNDS
 # (of several writers against a model; full 100000), TRANSFERS (of several databases), EVERY (of the disks
 # that fail: every k-th call), SECONDS_EACH
-# and SPARSE_GB (of the loads), RUNS, LATENCY, ROWS, SCENARIOS, TARGETS, GROWTH and TURBOLITE (of `make
+# (of the fuzzing, and with SPARSE_GB of the loads), RUNS, LATENCY, ROWS, SCENARIOS, TARGETS, GROWTH and TURBOLITE (of `make
 # bench`; see tests/bench/compare.py), TESTS ("name name": only these tests), JOBS (how many files of
 # `make test-tcl` run at a time), ACCEPT=1 (rewrite tests/sql/*.expected), SQLITE_SRC (an unpacked
 # SQLite source for `make sqlite3`, `make wasm` and `make test-tcl`), EMCC, WASM_CARGO_ENV and
@@ -42,7 +43,7 @@ export SQLITE3 PYTHON TESTS JOBS ACCEPT SQLITE_SRC COMMITS TRANSFERS FAULTS POIN
 export EMCC WASM_CARGO_ENV WASM_CARGO_FLAGS
 export RUNS LATENCY ROWS SCENARIOS TARGETS GROWTH TURBOLITE
 
-.PHONY: help run test test-unit test-sql test-sh test-tcl test-wasm test-slow lint bench bench-server extension server sqlite3 wasm wasm-npm demo-web wasm-setup clean
+.PHONY: help run test test-unit test-sql test-sh test-tcl test-wasm test-slow fuzz lint bench bench-server extension server sqlite3 wasm wasm-npm demo-web wasm-setup clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -73,6 +74,10 @@ test-wasm:
 test-sql test-sh test-slow:
 	@scripts/setup test
 	@scripts/test $(@:test-%=%)
+
+fuzz:
+	@scripts/setup fuzz
+	@scripts/fuzz
 
 lint:
 	@scripts/setup lint
