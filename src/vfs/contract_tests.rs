@@ -51,7 +51,7 @@ fn connections() -> ConnectionFunctions {
                 uri_boolean,
                 // SAFETY: pointers to functions have one size, and nobody calls these.
                 $($name: unsafe {
-                    core::mem::transmute::<*const (), _>(not_called as *const ())
+                    core::mem::transmute_copy(&(not_called as *const ()))
                 },)*
             }
         };

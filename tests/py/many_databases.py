@@ -30,6 +30,7 @@ with open("/proc/self/status") as status:
     threads = [line.split()[1] for line in status if line.startswith("Threads:")]
 print("opened", *threads, flush=True)
 sys.stdin.readline()
+time.sleep(1.1)  # the sync period
 read_all()
 print(full.execute("SELECT count(*), sum(length(x)) FROM t").fetchall(),
       full.execute("PRAGMA integrity_check").fetchall(), flush=True)
