@@ -80,10 +80,9 @@ impl Connection {
         }
         let keeps_locks = self.keeps_locks();
         let Err(error) = self.prepare(together, keeps_locks) else { return Ok(()) };
+        let error = self.judge_overtaken(error);
         let error = match error.kind() {
-            // Overtaken. SQLite rolls back whatever the error is, unless it is plain "busy"; this one tells
-            // programs to run the transaction again.
-            ErrorKind::PosMismatch => Error::new(ErrorKind::StaleView, error.message()),
+            ErrorKind::StaleView => error,
             _ if together => as_final(error),
             _ => error,
         };
@@ -94,6 +93,23 @@ impl Connection {
             transaction.after_failure = self.database.after_failure(&error, keeps_locks);
         }
         Err(error)
+    }
+
+    /// What becomes of an error before a commit is decided when the database has moved on below the
+    /// transaction. SQLite rolls back whatever it is, unless it is plain "busy"; "busy snapshot" tells programs
+    /// to run the transaction again. Then it is of no use either to wait for who has the lease.
+    pub(super) fn judge_overtaken(&self, error: Error) -> Error {
+        let Phase::Writing(transaction) = &self.phase else { return error };
+        let overtaken = match error.kind() {
+            ErrorKind::PosMismatch => Some(error.clone()),
+            ErrorKind::LeaseHeld if self.database.poll_now().is_ok() => {
+                self.database.expect_at(transaction.view.pos).err()
+            }
+            _ => None,
+        };
+        overtaken.map_or(error, |overtaken| {
+            self.database.fail(Error::new(ErrorKind::StaleView, overtaken.message()))
+        })
     }
 
     fn prepare(&mut self, together: bool, keeps_locks: bool) -> Result<()> {

@@ -133,7 +133,7 @@ pub struct Database {
     counters: PageCounters,
     traffic: Arc<Traffic>,
     /// Where its caches lie.
-    place: Option<CachePlace>,
+    pub(super) place: Option<CachePlace>,
     /// The position that it stays at, of a past. Then nothing below is about what is newest.
     past: Option<Pos>,
     /// To be held by whoever asks the server for the lease or gives it back, so that no connection is
@@ -303,31 +303,6 @@ impl Database {
         state.settings = settings;
         let limits = state.limits();
         state.cache.set_limits(limits);
-    }
-
-    /// Lifts the bound of the cache for a query, or has it hold again.
-    pub(super) fn lift_cache_bound(&self, lift: bool) {
-        let mut state = self.state();
-        state.lifted = match lift {
-            true => state.lifted.saturating_add(1),
-            false => state.lifted.saturating_sub(1),
-        };
-        let limits = state.limits();
-        state.cache.set_limits(limits);
-    }
-
-    /// An empty cache for a view that the database's has moved on from, of a connection of its own.
-    pub(super) fn cache_beside(&self, connection: u64, view: View) -> Cache {
-        let place = self.place.as_ref().map(|place| {
-            let identity = format!("{}\n{}\n{connection}", place.identity, view.pos);
-            CachePlace { dir: place.dir.clone(), identity, keep: false }
-        });
-        let mut cache = Cache::open(place.as_ref(), self.state().limits());
-        cache.reset(view.pos);
-        if let Some(page_size) = view.page_size {
-            cache.set_page_size(page_size);
-        }
-        cache
     }
 
     /// The newest position, polled when what is known is too old, and what must be known of page 1; with

@@ -1,9 +1,10 @@
 //! Pages of a view that the cache has moved on from, kept beside it for as long as the view is read.
 
 use super::database::{Database, View};
-use crate::pager::Cache;
+use crate::pager::{Cache, CachePlace};
 use crate::types::Pgno;
 use alloc::boxed::Box;
+use alloc::format;
 
 /// See the module. Nothing before the first page.
 #[derive(Default)]
@@ -28,5 +29,21 @@ impl OldPages {
     /// The cache, if there is one.
     pub fn cache(&mut self) -> Option<&mut Cache> {
         self.0.as_deref_mut()
+    }
+}
+
+impl Database {
+    /// An empty cache for a view that the database's has moved on from, of a connection of its own.
+    fn cache_beside(&self, connection: u64, view: View) -> Cache {
+        let place = self.place.as_ref().map(|place| {
+            let identity = format!("{}\n{}\n{connection}", place.identity, view.pos);
+            CachePlace { dir: place.dir.clone(), identity, keep: false }
+        });
+        let mut cache = Cache::open(place.as_ref(), self.state().limits());
+        cache.reset(view.pos);
+        if let Some(page_size) = view.page_size {
+            cache.set_page_size(page_size);
+        }
+        cache
     }
 }

@@ -1,7 +1,7 @@
 //! Asking for newer positions: one request for all open databases of an origin that were used of late.
 //!
 //! Those that were not ask when they are used again. Where more are in use than one request takes, it asks
-//! for the ones that were used last, and always for those that a transaction reads together.
+//! for those that a transaction reads together, and then for those that would have to ask soonest.
 //!
 //! Freshness is measured from the moment a request was sent. While the server is away, what the cache
 //! holds stays readable: at the last confirmed position, with a warning in the log, and with a pause
@@ -22,8 +22,10 @@ use alloc::vec::Vec;
 const MIN_AWAY_PAUSE_MS: u64 = 1_000;
 /// Bytes of the pages that a database is opened with.
 const MAX_OPENING_LEN: u32 = 92 << 10;
-/// Databases that were used so long ago are asked about with others; those of the first time before.
-const RECENT_MS: [u64; 2] = [2_000, 60_000];
+/// A database that was not used for so long asks when it is used again.
+const UNUSED_MS: u64 = 60_000;
+/// What was confirmed so short a time ago is asked about again only if there is room.
+const FRESH_MS: u64 = 500;
 /// How often a poll is made again because another one overtook it.
 const MAX_RACES: usize = 16;
 
@@ -161,7 +163,7 @@ impl Database {
         Ok(is_used)
     }
 
-    /// The databases to ask about: this one, `beside`, and others of `all` that were used of late.
+    /// The databases to ask about: this one, `beside`, and others of `all` that are in use.
     fn to_ask<'a>(
         &'a self,
         all: &'a [Arc<Database>],
@@ -171,17 +173,17 @@ impl Database {
             if beside.iter().any(|other| Arc::ptr_eq(other, database)) {
                 return 0;
             }
-            let unused_ms = database.state().used.age_ms();
-            RECENT_MS
-                .iter()
-                .take_while(|&&recent_ms| unused_ms > recent_ms)
-                .count()
-                .saturating_add(1)
+            let state = database.state();
+            let is_fresh = state.confirmed.is_some_and(|when| when.age_ms() < FRESH_MS);
+            match state.used.age_ms() > UNUSED_MS {
+                true => u32::MAX,
+                false => 1_u32.saturating_add(is_fresh.into()),
+            }
         };
         let others = all.iter().filter(|other| other.name() != self.name());
         let ranked: Vec<_> = others.map(|other| (rank(other), &**other)).collect();
         let mut asked = alloc::vec![self];
-        for wanted in 0..=RECENT_MS.len() {
+        for wanted in 0..=2 {
             let of_rank = ranked.iter().filter(|(rank, _)| *rank == wanted);
             let room = MAX_DATABASES_PER_REQUEST.saturating_sub(asked.len());
             asked.extend(of_rank.map(|(_, other)| *other).take(room));

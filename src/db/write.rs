@@ -32,7 +32,7 @@ impl Connection {
         }
         if let Phase::Writing(Transaction { dirty: None, .. }) = self.phase {
             // In exclusive locking mode no lock is asked for any more when the lease may be gone.
-            self.database.live_lease(self.id)?;
+            self.database.live_lease(self.id).map_err(|error| self.judge_overtaken(error))?;
         }
         let bytes = self.as_stored(offset, bytes);
         let (mut at, mut rest) = (offset, &*bytes);

@@ -203,8 +203,8 @@ mod tests {
         let mut table: alloc::vec::Vec<Option<unsafe extern "C" fn()>> = alloc::vec![None; 69];
         // SAFETY: pointers to functions have one size; SQLite knows of what type each is.
         unsafe {
-            table[67] = mem::transmute::<*const (), _>(version_3_13 as *const ());
-            table[68] = mem::transmute::<*const (), _>(malloc as *const ());
+            table[67] = mem::transmute_copy(&(version_3_13 as *const ()));
+            table[68] = mem::transmute_copy(&(malloc as *const ()));
         }
         let mut text = ptr::null_mut();
         // SAFETY: a table as SQLite has it; it is not called with the connection.

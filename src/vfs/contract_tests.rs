@@ -52,7 +52,7 @@ fn connections() -> ConnectionFunctions {
                 is_interrupted: None,
                 // SAFETY: pointers to functions have one size, and nobody calls these.
                 $($name: unsafe {
-                    core::mem::transmute::<*const (), _>(not_called as *const ())
+                    core::mem::transmute_copy(&(not_called as *const ()))
                 },)*
             }
         };

@@ -399,7 +399,13 @@ unsafe extern "C" fn x_lock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
 }
 
 unsafe extern "C" fn x_unlock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int {
-    let unlock = |database: &mut Database| {
+    // SAFETY: SQLite calls this with an open file of ours.
+    let database = unsafe { database(p_file) };
+    shielded(ffi::SQLITE_OK, || {
+        if database.connection.check_process().is_err() {
+            // Nothing of the parent's is touched, also when the child closes what it inherited.
+            return ffi::SQLITE_OK;
+        }
         // While it is known who writes, and after it is known how that ended.
         database.keep_failure_elsewhere();
         if core::mem::take(&mut database.keeps_locks_unsaid) {
@@ -408,9 +414,7 @@ unsafe extern "C" fn x_unlock(p_file: *mut sqlite3_file, e_lock: c_int) -> c_int
         database.connection.unlock(lock_of(e_lock));
         database.keep_failure_elsewhere();
         ffi::SQLITE_OK
-    };
-    // SAFETY: SQLite calls this with an open file of ours.
-    unsafe { with(p_file, unlock) }
+    })
 }
 
 unsafe extern "C" fn x_check_reserved_lock(p_file: *mut sqlite3_file, p_res: *mut c_int) -> c_int {

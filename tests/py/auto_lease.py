@@ -310,7 +310,7 @@ def frozen_in_a_transaction():
                     time.sleep(0.5)
                 frozen.process.send_signal(signal.SIGCONT)
                 if is_overtaken:
-                    frozen.error("COMMIT")
+                    equal("a code that means: again", frozen.error("COMMIT").code, SQLITE_BUSY_SNAPSHOT)
                     try:
                         frozen.sql("ROLLBACK")
                     except Exception:

@@ -85,6 +85,41 @@ sys.stdin.readline()
 parent.close()
 """
 
+USES_WHAT_IT_INHERITED = START + """
+def refused(db, sql):
+    try:
+        rows = db.execute(sql).fetchall()
+    except sqlite3.OperationalError:
+        why, = db.execute("PRAGMA litevfs_last_error").fetchone()
+        if "fork()" in why:
+            return
+        sys.exit(f"{sql}: {why}")
+    sys.exit(f"{sql}: {rows}")
+
+def child():
+    for db in parents:
+        refused(db, "SELECT count(*) FROM t WHERE x < 'a'")
+        refused(db, "INSERT INTO t VALUES (7000, 'child')")
+        refused(db, "PRAGMA litevfs_release_lease")
+    refused(writing, "COMMIT")
+    own = connect("db")
+    if own.execute("SELECT count(*) FROM t").fetchone() != (ROWS,):
+        sys.exit("the child's own connection reads something else")
+
+writing, reading, idle = parents = [connect("db") for _ in range(3)]
+for db in parents:
+    db.execute("SELECT count(*) FROM t WHERE id < 5").fetchall()
+writing.execute("PRAGMA litevfs_acquire_lease").fetchall()
+writing.execute("BEGIN IMMEDIATE")
+writing.execute("INSERT INTO t VALUES (6000, 'parent')")
+reading.execute("BEGIN")
+reading.execute("SELECT count(*) FROM t WHERE id < 5").fetchall()
+joined(forked(child))
+writing.execute("COMMIT")
+for db in parents:
+    print(db.execute("SELECT count(*) FROM t").fetchone()[0] - ROWS)
+""".replace("ROWS", str(ROWS))
+
 
 def start(program, server, cache):
     env = {"EXT": EXT, "LITEFS_CLOUD_HOST": server.url, "LITEFS_CLOUD_TOKEN": TOKEN, "PATH": "/usr/bin:/bin",
@@ -143,5 +178,19 @@ def child_closes_what_it_inherited():
             equal("rows", reader.sql("SELECT id FROM t WHERE id >= 5000"), [(5000,), (5001,)])
 
 
+def child_uses_what_it_inherited():
+    """In and out of a transaction that is an error that names fork(), and the parent notices nothing."""
+    with scratch() as folder, Server(folder) as server:
+        setup(server, folder)
+        process = start(USES_WHAT_IT_INHERITED, server, folder / "cache")
+        try:
+            out, _ = process.communicate(timeout=180)
+        finally:
+            process.kill()
+        said = [line for line in out.splitlines() if not line.startswith("[")]
+        equal("the parent's rows more", (said, process.returncode), (["1", "0", "1"], 0))
+        check(out.count("fork()") <= 6, f"a line for each call: {out}")
+
+
 if __name__ == "__main__":
-    main(parent_and_children_read_and_write, child_closes_what_it_inherited)
+    main(parent_and_children_read_and_write, child_closes_what_it_inherited, child_uses_what_it_inherited)

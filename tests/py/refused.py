@@ -80,5 +80,26 @@ def several(server, folder, mode, main_is_ours):
         equal(f"{what}: rows for others", reader.sql("SELECT x FROM t"), rows)
 
 
+def commit_that_is_too_long():
+    """A COMMIT that the server does not take for its length: what is cached stays, without what was refused."""
+    with scratch() as folder, Server(folder, options=("--max-body", "60000")) as server:
+        with Client(server, folder, folder / "cache", "db") as client:
+            client.acquire()
+            client.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, x BLOB)")
+            for _ in range(10):
+                client.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10) "
+                           "INSERT INTO t (x) SELECT randomblob(3000) FROM n")
+            before = client.one("SELECT cached_pages FROM litevfs_stats")
+            equal("too long", client.error("UPDATE t SET x = randomblob(3000)").primary, 10)
+            check("413" in client.last_error(), client.last_error())
+            equal("cached pages", client.one("SELECT cached_pages FROM litevfs_stats"), before)
+            equal("rows", client.sql("SELECT count(*), sum(length(x)) FROM t"), [(100, 300_000)])
+            equal("integrity", client.one("PRAGMA integrity_check"), "ok")
+            client.sql("DELETE FROM t WHERE id > 1")
+            content = client.content()
+        with Client(server, folder, folder / "reader", "db") as reader:
+            equal("what is stored", reader.content(), content)
+
+
 if __name__ == "__main__":
-    main(commit_over_several_databases, commit_after_the_last_transaction_id)
+    main(commit_over_several_databases, commit_after_the_last_transaction_id, commit_that_is_too_long)

@@ -8,19 +8,19 @@ ROWS = 20_000
 PAGES = "/db/page"
 
 
-def fill(client):
+def fill(client, rows):
     """A table and an index whose order has nothing to do with the table's, each of some thousand pages."""
     client.acquire()
     client.sql("PRAGMA page_size = 512")
     client.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, x BLOB)")
     client.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
-               "INSERT INTO t SELECT i, abs(random()), randomblob(60) FROM n", (ROWS,))
+               "INSERT INTO t SELECT i, abs(random()), randomblob(60) FROM n", (rows,))
     client.sql("CREATE INDEX tk ON t (k)")
 
 
-def filled(folder, server):
+def filled(folder, server, rows=ROWS):
     with Client(server, folder, folder / "writer", "db") as client:
-        fill(client)
+        fill(client, rows)
         return client.one("PRAGMA page_count")
 
 
@@ -48,7 +48,8 @@ def a_check_with_a_small_cache():
 def a_check_of_what_others_change():
     """What a reader fetches of a view that the database has moved on from is kept as long as the view."""
     with scratch() as folder, Server(folder) as server:
-        pages = filled(folder, server)
+        rows = 3 * ROWS
+        pages = filled(folder, server, rows)
         with Proxy(server) as proxy, Client(proxy, folder, folder / "cache", "db") as client:
             client.sql("PRAGMA cache_size = 10")
             client.open("db", "other")
@@ -60,7 +61,7 @@ def a_check_of_what_others_change():
             equal("what is seen", client.one("SELECT count(*) FROM t WHERE x = 'new'"), 0)
             check(proxy.count(PAGES) < 200, f"{proxy.count(PAGES)} requests for {pages} pages")
             client.sql("COMMIT")
-            equal("what is seen then", client.one("SELECT count(*) FROM t WHERE x = 'new'"), ROWS // 100)
+            equal("what is seen then", client.one("SELECT count(*) FROM t WHERE x = 'new'"), rows // 100)
 
 
 def look_ups_past_bulk():

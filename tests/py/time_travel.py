@@ -169,6 +169,10 @@ def after_compaction():
                 equal("the code", error.primary, 10)
                 said = client.log.read_text()
                 check("db: the server no longer holds" in said, said)
+                lines = said.count("no longer holds the position")
+                for n in range(5):
+                    client.error("SELECT * FROM t", name="bound")
+                equal("lines for what stays so", client.log.read_text().count("no longer holds the position"), lines)
         print(f"{held} held, {refused} gone", flush=True)
         check(held > 0, "nothing of the past was held")
 
