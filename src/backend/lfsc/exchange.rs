@@ -1,12 +1,13 @@
 //! One exchange with the server: URL, headers, time limits, retries; and errors that say what happened.
 
+use super::receive::{Counting, NoBody, Received, is_success, receive};
 use super::wire::{ErrorResponse, error_of, json};
-use crate::backend::traffic::{Ledger, Traffic};
+use crate::backend::traffic::Ledger;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::retry::{self, AWAY_MS, Away, Patience, is_overloaded};
 use crate::http::retry_after;
-use crate::http::{Body, MAX_ERROR_LEN, Method, Request, Response, Transport, TransportError};
+use crate::http::{Body, Method, Request, Response, Transport, TransportError};
 use crate::peer::{field, said};
 use crate::sys::{self, log::log};
 use crate::types::DbName;
@@ -14,11 +15,8 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Which server instance answered, and in a request, which one should.
 const INSTANCE_FROM_SERVER: &str = "Lfsc-Instance-Id";
@@ -200,11 +198,8 @@ impl Exchange {
     ) -> core::result::Result<Response<Received>, TransportError> {
         let Call { repeatable, away_ms, .. } = call;
         let patience = Patience { repeatable, away_ms, away: &self.away };
-        let transport = Counting {
-            transport: &*self.transport,
-            counters: self.ledger.counters(&call.about),
-            is_retry: AtomicBool::new(false),
-        };
+        let counters = self.ledger.counters(&call.about);
+        let transport = Counting::new(&*self.transport, counters);
         let request = Request { is_streamed, ..self.request(call) };
         let send = |request: &Request| receive(&transport, request);
         retry::repeat(request, patience, send, |request| {
@@ -354,116 +349,6 @@ impl Exchange {
     pub fn json<T: miniserde::Deserialize>(&self, what: &str, body: &[u8]) -> Result<T> {
         json(body).ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
     }
-}
-
-/// A transport that counts what goes through it: the tries of one call.
-struct Counting<'a> {
-    transport: &'a dyn Transport,
-    counters: Vec<Arc<Traffic>>,
-    is_retry: AtomicBool,
-}
-
-impl Transport for Counting<'_> {
-    fn open(
-        &self,
-        request: &Request,
-    ) -> core::result::Result<Response<Box<dyn Body>>, TransportError> {
-        let is_retry = self.is_retry.swap(true, Relaxed);
-        let outcome = self.transport.open(request);
-        let maybe_sent = outcome.as_ref().map_or_else(|error| error.maybe_sent, |_| true);
-        for traffic in &self.counters {
-            if is_retry {
-                traffic.count_retry();
-            }
-            if maybe_sent {
-                traffic.count_request(request.body.len());
-            }
-        }
-        let Response { status, headers, body } = outcome?;
-        let counters = self.counters.clone();
-        Ok(Response { status, headers, body: Box::new(CountedBody { body, counters }) })
-    }
-}
-
-/// A body whose bytes are counted as they come.
-struct CountedBody {
-    body: Box<dyn Body>,
-    counters: Vec<Arc<Traffic>>,
-}
-
-impl Body for CountedBody {
-    fn read(
-        &mut self,
-        bytes: &mut [u8],
-        max_wait_ms: u64,
-    ) -> core::result::Result<usize, TransportError> {
-        let len = self.body.read(bytes, max_wait_ms)?;
-        for traffic in &self.counters {
-            traffic.count_bytes_in(len);
-        }
-        Ok(len)
-    }
-
-    fn is_over(&self) -> bool {
-        self.body.is_over()
-    }
-}
-
-/// What came of a body: all of it or, where somebody else reads it, the rest.
-struct Received {
-    bytes: Vec<u8>,
-    rest: Option<Box<dyn Body>>,
-}
-
-/// Where there is nothing to read.
-struct NoBody;
-
-impl Body for NoBody {
-    fn read(&mut self, _: &mut [u8], _: u64) -> core::result::Result<usize, TransportError> {
-        Ok(0)
-    }
-
-    fn is_over(&self) -> bool {
-        true
-    }
-}
-
-/// One try. What an answer says that is an error is read at once, so that the connection can be kept.
-fn receive(
-    transport: &Counting<'_>,
-    request: &Request,
-) -> core::result::Result<Response<Received>, TransportError> {
-    if !request.is_streamed {
-        let Response { status, headers, body: bytes } = transport.send(request)?;
-        return Ok(Response { status, headers, body: Received { bytes, rest: None } });
-    }
-    let asked = sys::Tick::now();
-    let Response { status, headers, mut body } = transport.open(request)?;
-    let left_ms = request.timeout_ms.saturating_sub(asked.age_ms());
-    let bytes = match is_success(status) {
-        true => Vec::new(),
-        false => read_error(&mut *body, left_ms)?,
-    };
-    Ok(Response { status, headers, body: Received { bytes, rest: Some(body) } })
-}
-
-fn is_success(status: u16) -> bool {
-    (200..300).contains(&status)
-}
-
-/// The body of an error, as far as it comes in time.
-fn read_error(body: &mut dyn Body, left_ms: u64) -> core::result::Result<Vec<u8>, TransportError> {
-    let mut bytes = vec![0; MAX_ERROR_LEN];
-    let (started, mut len) = (sys::Tick::now(), 0_usize);
-    while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
-        match body.read(rest, left_ms.saturating_sub(started.age_ms())) {
-            Ok(more) if more > 0 => len = len.saturating_add(more),
-            Err(error) if sys::is_interrupted() => return Err(error),
-            _ => break,
-        }
-    }
-    bytes.truncate(len);
-    Ok(bytes)
 }
 
 fn percent_encode(text: &str, url: &mut String) {
