@@ -79,6 +79,10 @@ impl Batch {
     fn fill(&mut self, stream: &mut Option<Box<dyn PageStream>>) {
         for page in &mut self.pages {
             let Some(open) = stream else { return };
+            if self.filled > 0 && !open.has_next() {
+                // Somebody may wait for those that are there.
+                return;
+            }
             match open.next(page) {
                 Ok(Some(_)) => self.filled = self.filled.saturating_add(1),
                 Ok(None) => *stream = None,
@@ -115,6 +119,14 @@ impl PageStream for StreamAhead {
         }
         self.batch.taken = taken.saturating_add(1);
         Ok(self.to_come.pop())
+    }
+
+    fn has_next(&self) -> bool {
+        self.batch.taken < self.batch.filled
+    }
+
+    fn has_all(&self) -> bool {
+        false
     }
 }
 

@@ -110,9 +110,19 @@ pub trait PageStream: Send {
     /// The pages that are still to come, in that order.
     fn to_come(&self) -> &PageList;
 
-    /// Waits for the next page, fills `page` with it, and takes it off the list; `None` after the last.
-    /// The page is the one that was asked for, but may have any length.
+    /// Waits for the next page, fills `page` with it, and takes it off the list; `None` after the last, when
+    /// the end of the answer was read, too. The page is the one that was asked for, but may have any length.
     fn next(&mut self, page: &mut Vec<u8>) -> Result<Option<Pgno>>;
+
+    /// Whether [`PageStream::next`] need not wait for what comes next, a page or the end.
+    fn has_next(&self) -> bool {
+        true
+    }
+
+    /// Whether it need not wait at all any more.
+    fn has_all(&self) -> bool {
+        true
+    }
 }
 
 /// Pages that came all at once, as a stream.

@@ -3,12 +3,15 @@
 use super::connection::{Connection, Phase};
 use super::database::View;
 use super::incoming::Incoming;
+use super::rest::Rest;
 use super::settings::ReadSettings;
+use crate::backend::PageList;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{Bounds, Plan};
 use crate::sys::{Tick, log::log};
 use crate::types::{PageSize, Pgno};
 use alloc::format;
+use alloc::vec::Vec;
 
 /// Bytes of an old view's pages to remember, before they are forgotten and fetched again.
 const MAX_OLD_BYTES: u32 = 2 << 20;
@@ -29,6 +32,9 @@ pub(super) struct Ahead {
     bulk_bytes: u64,
 }
 
+/// The most answers whose rest is read beside the queries: one that comes on top ends the oldest.
+const MAX_RESTS: usize = 3;
+
 impl Connection {
     /// Fills `page` with one that is neither written, nor cached, nor remembered.
     pub(super) fn read_missing(
@@ -44,7 +50,7 @@ impl Connection {
             _ => view.commit,
         };
         let view = View { commit, ..view };
-        if self.read_on(view, pgno, page) {
+        if self.read_on(view, pgno, page) || self.await_rest(view, pgno, page) {
             self.database.counters().count_hit();
             return Ok(());
         }
@@ -80,10 +86,77 @@ impl Connection {
         let is_of_use = incoming.is_of(view) && self.ahead.misses_elsewhere <= MAX_MISSES_ELSEWHERE;
         if is_of_use && !incoming.is_over() {
             self.ahead.incoming = Some(incoming);
+        } else if incoming.is_over() {
+            self.end(view, incoming, None, false);
         } else {
             incoming.close(&self.database);
         }
         is_coming
+    }
+
+    /// Waits for a page that is in the rest of an earlier answer; `false` when it is not.
+    fn await_rest(&mut self, view: View, pgno: Pgno, page: &mut [u8]) -> bool {
+        if self.rests.is_empty() {
+            return false;
+        }
+        let prefetch = &mut self.prefetch;
+        self.rests.retain(|rest| {
+            if let Some((pages, took_ms)) = rest.outcome() {
+                prefetch.note_answer(pages, took_ms);
+                return false;
+            }
+            rest.is_of(view)
+        });
+        let _ = self.rests.iter().any(|rest| rest.wait_for(pgno));
+        // It may also have come just now.
+        self.database.state().read_cached(pgno, view, page)
+    }
+
+    /// Takes in what is left of an answer: at once, where that is there, else beside the queries.
+    fn end(
+        &mut self,
+        view: View,
+        mut incoming: Incoming,
+        asked: Option<(usize, Tick)>,
+        is_bulk: bool,
+    ) {
+        if !incoming.has_all() && !incoming.is_cached() && self.may_read_on() {
+            // Of an older view: there is nowhere to put it but with the query.
+            self.ahead.incoming = Some(incoming);
+            return;
+        }
+        if !incoming.has_all() && incoming.is_cached() {
+            let left = incoming.to_come().len_pages().saturating_mul(incoming.page().len());
+            let about = asked.unwrap_or((0, Tick::now()));
+            if let Ok(rest) = Rest::read(&self.database, view, incoming, about) {
+                if is_bulk {
+                    self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(left as u64);
+                }
+                if self.rests.len() >= MAX_RESTS {
+                    self.rests.remove(0);
+                }
+                self.rests.push(rest);
+            }
+            return;
+        }
+        loop {
+            match incoming.next(&self.database) {
+                Ok(Some(pgno)) => {
+                    self.database.counters().count_prefetched(1);
+                    self.keep(&incoming, pgno, is_bulk);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    // What the query needs is there.
+                    log!(Info, "{error}; going on without the rest");
+                    break;
+                }
+            }
+        }
+        incoming.close(&self.database);
+        if let Some((pages, asked)) = asked {
+            self.prefetch.note_answer(pages, asked.age_ms());
+        }
     }
 
     /// Counts a request of the running query, if it may make another one. `goes_on` says that it is a
@@ -128,13 +201,18 @@ impl Connection {
         } else {
             0
         };
+        let coming: Vec<PageList> = self.rests.iter().map(Rest::to_come).collect();
         let bulk_pages = bulk_bytes >> page_size.bytes().trailing_zeros();
         let bounds = Bounds {
             max_extra: self.settings.max_prefetch_pages,
             bulk_pages: u32::try_from(bulk_pages).unwrap_or(u32::MAX),
             room_pages,
+            is_line_busy: coming.iter().any(|pages| pages.first().is_some()),
         };
-        let has = |pgno| state.has_cached(pgno, view) || self.old_pages.contains_key(&pgno);
+        let comes = |pgno| coming.iter().any(|pages| pages.position(pgno).is_some());
+        let has = |pgno| {
+            state.has_cached(pgno, view) || self.old_pages.contains_key(&pgno) || comes(pgno)
+        };
         self.prefetch.plan(pgno, view.commit, page_size, bounds, has)
     }
 
@@ -155,22 +233,7 @@ impl Connection {
             self.ahead.incoming = Some(incoming);
             return Ok(());
         }
-        loop {
-            match incoming.next(&self.database) {
-                Ok(Some(pgno)) => {
-                    self.database.counters().count_prefetched(1);
-                    self.keep(&incoming, pgno, plan.is_bulk);
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    // What the query needs is there.
-                    log!(Info, "{error}; going on without the rest");
-                    break;
-                }
-            }
-        }
-        incoming.close(&self.database);
-        self.prefetch.note_answer(len_pages, started.age_ms());
+        self.end(view, incoming, Some((len_pages, started)), plan.is_bulk);
         Ok(())
     }
 

@@ -13,6 +13,7 @@
 use super::ahead::Ahead;
 use super::database::{ConfirmedView, Database, View};
 use super::group::{MemberState, Membership};
+use super::rest::Rest;
 use super::settings::{ReadSettings, SharedSettings};
 use super::shown::Shown;
 use super::transaction::{AfterFailure, Transaction};
@@ -86,6 +87,8 @@ pub struct Connection {
     pub(super) requests: u32,
     pub(super) prefetch: Prefetch,
     pub(super) ahead: Ahead,
+    /// Answers whose rest is read beside the queries.
+    pub(super) rests: Vec<Rest>,
     /// Pages of a view that is older than the cache.
     pub(super) old_pages: BTreeMap<Pgno, Vec<u8>>,
 }
@@ -112,6 +115,7 @@ impl Connection {
             requests: 0,
             prefetch: Prefetch::default(),
             ahead: Ahead::default(),
+            rests: Vec::new(),
             old_pages: BTreeMap::new(),
         }
     }

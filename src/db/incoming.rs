@@ -48,10 +48,20 @@ impl Incoming {
     /// Waits for the next page and keeps it in the cache, where the view is still the newest; `None`
     /// after the last.
     pub fn next(&mut self, database: &Database) -> Result<Option<Pgno>> {
-        let came = self.stream.next(&mut self.page);
-        let Some(pgno) = came.map_err(|error| database.note_mismatch(error))? else {
-            return Ok(None);
-        };
+        let came = self.receive().map_err(|error| database.note_mismatch(error))?;
+        if let Some(pgno) = came {
+            self.take_in(database, pgno)?;
+        }
+        Ok(came)
+    }
+
+    /// Waits for the next page, for [`Incoming::take_in`].
+    pub fn receive(&mut self) -> Result<Option<Pgno>> {
+        self.stream.next(&mut self.page)
+    }
+
+    /// Keeps the page that was just received in the cache, where the view is still the newest.
+    pub fn take_in(&mut self, database: &Database, pgno: Pgno) -> Result<()> {
         database.counters().count_fetched(1);
         let len = self.view.page_size.map_or(0, PageSize::len_bytes);
         if self.page.len() != len {
@@ -69,7 +79,17 @@ impl Incoming {
                 self.unflushed = 0;
             }
         }
-        Ok(Some(pgno))
+        Ok(())
+    }
+
+    /// The pages that are still to come.
+    pub fn to_come(&self) -> &PageList {
+        self.stream.to_come()
+    }
+
+    /// Whether the rest is there: to take it in waits for nobody.
+    pub fn has_all(&self) -> bool {
+        self.stream.has_all()
     }
 
     /// The page that came last.

@@ -49,6 +49,7 @@ mod push;
 mod push_group;
 mod read;
 mod report;
+mod rest;
 mod round;
 mod settings;
 mod shown;

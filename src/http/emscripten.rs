@@ -76,4 +76,9 @@ impl Body for Whole {
     fn read(&mut self, bytes: &mut [u8], _: u64) -> core::result::Result<usize, TransportError> {
         Ok(self.0.read(bytes))
     }
+
+    // What was not read yet is there.
+    fn is_over(&self) -> bool {
+        true
+    }
 }

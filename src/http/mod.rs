@@ -95,6 +95,9 @@ pub trait Body: Send {
     /// Reads what is there, waiting `max_wait_ms` at most for the first byte of it; 0 at the end. A body
     /// that ends too early or grows past the request's `max_answer_len` is an error.
     fn read(&mut self, bytes: &mut [u8], max_wait_ms: u64) -> Result<usize, TransportError>;
+
+    /// Whether all of it was read, as far as is known without waiting.
+    fn is_over(&self) -> bool;
 }
 
 /// No answer, or none that can be used.

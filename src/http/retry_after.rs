@@ -19,14 +19,16 @@ pub struct Told {
 
 /// What an answer says of coming back.
 pub fn told<B>(response: &Response<B>) -> Told {
-    let refused = response.header(REFUSED);
-    let wait_ms = match refused.and_then(|ms| ms.trim().parse().ok()) {
-        Some(ms) => Some(ms),
-        None => response.header(RETRY_AFTER).and_then(|text| {
-            let now = response.header("Date").and_then(date_s).unwrap_or(sys::unix_ms() / 1000);
-            retry_after_ms(text.trim(), now)
-        }),
-    };
+    read(response.header(REFUSED), response.header(RETRY_AFTER), response.header("Date"))
+}
+
+#[inline(never)]
+fn read(refused: Option<&str>, retry_after: Option<&str>, date: Option<&str>) -> Told {
+    let told_ms = refused.and_then(|ms| ms.trim().parse().ok());
+    let wait_ms = told_ms.or_else(|| {
+        let now = date.and_then(date_s).unwrap_or(sys::unix_ms() / 1000);
+        retry_after.and_then(|text| retry_after_ms(text.trim(), now))
+    });
     Told { is_refused: refused.is_some(), wait_ms }
 }
 

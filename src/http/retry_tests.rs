@@ -49,6 +49,10 @@ impl Body for Empty {
     fn read(&mut self, _: &mut [u8], _: u64) -> Result<usize, TransportError> {
         Ok(0)
     }
+
+    fn is_over(&self) -> bool {
+        true
+    }
 }
 
 /// The status in the end, how many tries that took, and how much time.

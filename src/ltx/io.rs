@@ -110,6 +110,11 @@ impl<R: Read> Input<R> {
         Input { inner, offset: 0 }
     }
 
+    /// What it reads from.
+    pub(super) const fn inner(&self) -> &R {
+        &self.inner
+    }
+
     /// Bytes read so far.
     pub(super) const fn offset(&self) -> u64 {
         self.offset

@@ -33,6 +33,11 @@ impl<R: Read> PageFrames<R> {
         PageFrames { input, page_size, reader, state: State::InPages }
     }
 
+    /// What it reads from.
+    pub const fn input(&self) -> &R {
+        self.input.inner()
+    }
+
     /// Bytes of a page; `None` before it is known.
     pub const fn page_size(&self) -> Option<PageSize> {
         self.page_size

@@ -59,6 +59,8 @@ pub struct Bounds {
     pub bulk_pages: u32,
     /// Pages that can be kept until they are needed.
     pub room_pages: u32,
+    /// Whether the rest of an earlier answer is still coming: then it is not known yet what the line bears.
+    pub is_line_busy: bool,
 }
 
 impl Bounds {
@@ -278,8 +280,8 @@ impl Prefetch {
         let configured = bounds.configured();
         let least = pages_of(MIN_WINDOW_BYTES, page_size).clamp(1, configured);
         let (low, high) = self.scatter.span();
-        if high.saturating_sub(low) / 2 > bounds.room_pages {
-            // Most of what came along would leave before it is wanted.
+        if bounds.is_line_busy || high.saturating_sub(low) / 2 > bounds.room_pages {
+            // What came along would be in the way, or leave before it is wanted.
             return least;
         }
         let growth = (misses.checked_sub(SCATTERED_SINGLES))

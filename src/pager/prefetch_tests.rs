@@ -1,7 +1,8 @@
 use super::*;
 use alloc::vec::Vec;
 
-const PLAIN: Bounds = Bounds { max_extra: 32, bulk_pages: 0, room_pages: u32::MAX };
+const PLAIN: Bounds =
+    Bounds { max_extra: 32, bulk_pages: 0, room_pages: u32::MAX, is_line_busy: false };
 const BULK: Bounds = Bounds { bulk_pages: 65_536, ..PLAIN };
 
 fn planned(prefetch: &mut Prefetch, pgno: u32, commit: u32, bounds: Bounds) -> Plan {

@@ -18,6 +18,7 @@
 //! | [`HAS_TEMP_FILES`] | whether [`File::anonymous`] can succeed |
 //! | [`spawn_every`] | repeated work on a thread or by a timer |
 //! | [`Ahead`] | items made before they are asked for, where there are threads |
+//! | [`spawn`], [`Watched`] | a thread, where there are some, and what it shares with others |
 //! | [`log`] | lines for people |
 
 mod clock;

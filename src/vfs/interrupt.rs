@@ -61,33 +61,25 @@ impl Call {
     ///
     /// This thread must be inside a call of SQLite's on the connection.
     unsafe fn asks_statement(&self, functions: &ConnectionFunctions) -> bool {
-        // SAFETY: the caller's promise. The statements touch no database.
+        let mut statement = ptr::null_mut();
+        // SAFETY: the caller's promise; a string with an end, and a place for the answer. The statement
+        // touches no database, and is stepped and ended where there is one.
         unsafe {
-            if self.running.get().is_null() {
-                let statement = prepare(functions, self.db);
-                self.running.set(statement);
-                return !statement.is_null()
-                    && (functions.step)(statement) == ffi::SQLITE_INTERRUPT;
+            let place = &raw mut statement;
+            // An interrupt ends that, too.
+            let mut rc =
+                (functions.prepare_v2)(self.db, NOTHING.as_ptr(), -1, place, ptr::null_mut());
+            if !statement.is_null() {
+                rc = (functions.step)(statement);
+                if self.running.get().is_null() {
+                    self.running.set(statement);
+                } else {
+                    (functions.finalize)(statement);
+                }
             }
-            let statement = prepare(functions, self.db);
-            let outcome =
-                if statement.is_null() { ffi::SQLITE_ROW } else { (functions.step)(statement) };
-            (functions.finalize)(statement);
-            outcome == ffi::SQLITE_INTERRUPT
+            rc == ffi::SQLITE_INTERRUPT
         }
     }
-}
-
-/// # Safety
-///
-/// As [`Call::asks_statement`].
-unsafe fn prepare(functions: &ConnectionFunctions, db: *mut sqlite3) -> *mut sqlite3_stmt {
-    let mut statement = ptr::null_mut();
-    // SAFETY: the caller's promise; a string with an end, and a place for the answer.
-    unsafe {
-        (functions.prepare_v2)(db, NOTHING.as_ptr(), -1, &raw mut statement, ptr::null_mut());
-    }
-    statement
 }
 
 impl Drop for Call {

@@ -184,6 +184,23 @@ unsafe fn with_patience(
     grace_ms: u64,
     body: impl FnOnce(&mut Database) -> c_int,
 ) -> c_int {
+    let mut body = Some(body);
+    let mut once =
+        |database: &mut Database| body.take().map_or(ffi::SQLITE_INTERNAL, |body| body(database));
+    // SAFETY: passed on.
+    unsafe { with_any(p_file, grace_ms, &mut once) }
+}
+
+/// The same for all bodies, because a shield is made anew for each type.
+///
+/// # Safety
+///
+/// As [`with`].
+unsafe fn with_any(
+    p_file: *mut sqlite3_file,
+    grace_ms: u64,
+    body: &mut dyn FnMut(&mut Database) -> c_int,
+) -> c_int {
     // SAFETY: the caller's promise: `database` is valid and, one call at a time, not borrowed.
     let database = unsafe { &mut *(*p_file.cast::<MainFile>()).database };
     let call = Call::on(database.sqlite().connections.as_ref(), database.sqlite3(), grace_ms);

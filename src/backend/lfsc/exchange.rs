@@ -156,20 +156,35 @@ impl Exchange {
 
     /// The same with the answer's header.
     pub fn answer(&self, call: Call) -> core::result::Result<Response, Failure> {
+        let Response { status, headers, body } = self.exchange(call, false)?;
+        Ok(Response { status, headers, body: body.bytes })
+    }
+
+    /// The same with a body that is read as it comes.
+    pub fn open(&self, call: Call) -> core::result::Result<Response<Box<dyn Body>>, Failure> {
+        let Response { status, headers, body } = self.exchange(call, true)?;
+        Ok(Response { status, headers, body: body.rest.unwrap_or(Box::new(NoBody)) })
+    }
+
+    /// Calls the server; an answer that is no success is a failure.
+    fn exchange(
+        &self,
+        call: Call,
+        is_streamed: bool,
+    ) -> core::result::Result<Response<Received>, Failure> {
         let what = format!("{} {}", call.method, call.path);
         let started = sys::Tick::now();
-        let outcome = match self.outcome(call, false, |transport, request| transport.send(request))
-        {
+        let outcome = match self.outcome(call, is_streamed) {
             Ok(response) if is_success(response.status) => {
                 self.remember_instance(&response);
                 Ok(response)
             }
-            Ok(response) => Err(self.refusal(&what, &response, &response.body)),
+            Ok(response) => Err(self.refusal(&what, &response)),
             Err(error) => Err(self.no_answer(&what, error)),
         };
         match &outcome {
             Ok(response) => {
-                let len = response.body.len();
+                let len = response.body.bytes.len();
                 log!(Debug, "{what}: ok, {len} bytes, {} ms", started.age_ms());
             }
             Err(failure) => log!(Debug, "{what}: {}, {} ms", failure.error, started.age_ms()),
@@ -177,42 +192,12 @@ impl Exchange {
         outcome
     }
 
-    /// The same with a body that is read as it comes.
-    pub fn open(&self, call: Call) -> core::result::Result<Response<Box<dyn Body>>, Failure> {
-        let what = format!("{} {}", call.method, call.path);
-        let started = sys::Tick::now();
-        // What an answer says that is an error is read at once, so that the connection can be kept.
-        let open = |transport: &Counting<'_>, request: &Request| {
-            let asked = sys::Tick::now();
-            let Response { status, headers, mut body } = transport.open(request)?;
-            let left_ms = request.timeout_ms.saturating_sub(asked.age_ms());
-            let told =
-                if is_success(status) { Vec::new() } else { read_error(&mut *body, left_ms) };
-            Ok(Response { status, headers, body: (body, told) })
-        };
-        let outcome = match self.outcome(call, true, open) {
-            Ok(response) if is_success(response.status) => {
-                self.remember_instance(&response);
-                let Response { status, headers, body: (body, _) } = response;
-                Ok(Response { status, headers, body })
-            }
-            Ok(response) => Err(self.refusal(&what, &response, &response.body.1)),
-            Err(error) => Err(self.no_answer(&what, error)),
-        };
-        match &outcome {
-            Ok(_) => log!(Debug, "{what}: ok, it begins after {} ms", started.age_ms()),
-            Err(failure) => log!(Debug, "{what}: {}, {} ms", failure.error, started.age_ms()),
-        }
-        outcome
-    }
-
     /// Sends a call, again if that may help and does no harm.
-    fn outcome<B>(
+    fn outcome(
         &self,
         call: Call,
         is_streamed: bool,
-        send: impl Fn(&Counting<'_>, &Request) -> core::result::Result<Response<B>, TransportError>,
-    ) -> core::result::Result<Response<B>, TransportError> {
+    ) -> core::result::Result<Response<Received>, TransportError> {
         let Call { repeatable, away_ms, .. } = call;
         let patience = Patience { repeatable, away_ms, away: &self.away };
         let transport = Counting {
@@ -221,7 +206,7 @@ impl Exchange {
             is_retry: AtomicBool::new(false),
         };
         let request = Request { is_streamed, ..self.request(call) };
-        let send = |request: &Request| send(&transport, request);
+        let send = |request: &Request| receive(&transport, request);
         retry::repeat(request, patience, send, |request| {
             self.forget_instance();
             request.headers.retain(|(name, _)| *name != INSTANCE_TO_SERVER);
@@ -280,9 +265,9 @@ impl Exchange {
     }
 
     /// The failure for an answer that says no.
-    fn refusal<B>(&self, what: &str, answer: &Response<B>, body: &[u8]) -> Failure {
+    fn refusal(&self, what: &str, answer: &Response<Received>) -> Failure {
         let (host, status) = (self.host(), answer.status);
-        let told = error_of(body);
+        let told = error_of(&answer.body.bytes);
         let mut text = format!("{host}: {what}: status {status}");
         for part in [&told.code, &told.db, &told.error].into_iter().flatten() {
             if !part.is_empty() {
@@ -319,7 +304,7 @@ impl Exchange {
         fail(kind, code, false, text)
     }
 
-    fn remember_instance<B>(&self, response: &Response<B>) {
+    fn remember_instance(&self, response: &Response<Received>) {
         let usable = |id: &&str| {
             (1..=MAX_INSTANCE_LEN).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
         };
@@ -398,6 +383,48 @@ impl Body for CountedBody {
         }
         Ok(len)
     }
+
+    fn is_over(&self) -> bool {
+        self.body.is_over()
+    }
+}
+
+/// What came of a body: all of it or, where somebody else reads it, the rest.
+struct Received {
+    bytes: Vec<u8>,
+    rest: Option<Box<dyn Body>>,
+}
+
+/// Where there is nothing to read.
+struct NoBody;
+
+impl Body for NoBody {
+    fn read(&mut self, _: &mut [u8], _: u64) -> core::result::Result<usize, TransportError> {
+        Ok(0)
+    }
+
+    fn is_over(&self) -> bool {
+        true
+    }
+}
+
+/// One try. What an answer says that is an error is read at once, so that the connection can be kept.
+fn receive(
+    transport: &Counting<'_>,
+    request: &Request,
+) -> core::result::Result<Response<Received>, TransportError> {
+    if !request.is_streamed {
+        let Response { status, headers, body: bytes } = transport.send(request)?;
+        return Ok(Response { status, headers, body: Received { bytes, rest: None } });
+    }
+    let asked = sys::Tick::now();
+    let Response { status, headers, mut body } = transport.open(request)?;
+    let left_ms = request.timeout_ms.saturating_sub(asked.age_ms());
+    let bytes = match is_success(status) {
+        true => Vec::new(),
+        false => read_error(&mut *body, left_ms)?,
+    };
+    Ok(Response { status, headers, body: Received { bytes, rest: Some(body) } })
 }
 
 fn is_success(status: u16) -> bool {
@@ -405,17 +432,18 @@ fn is_success(status: u16) -> bool {
 }
 
 /// The body of an error, as far as it comes in time.
-fn read_error(body: &mut dyn Body, left_ms: u64) -> Vec<u8> {
+fn read_error(body: &mut dyn Body, left_ms: u64) -> core::result::Result<Vec<u8>, TransportError> {
     let mut bytes = vec![0; MAX_ERROR_LEN];
     let (started, mut len) = (sys::Tick::now(), 0_usize);
     while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
         match body.read(rest, left_ms.saturating_sub(started.age_ms())) {
             Ok(more) if more > 0 => len = len.saturating_add(more),
+            Err(error) if sys::is_interrupted() => return Err(error),
             _ => break,
         }
     }
     bytes.truncate(len);
-    bytes
+    Ok(bytes)
 }
 
 fn percent_encode(text: &str, url: &mut String) {

@@ -213,7 +213,7 @@ impl PageStream for FrameStream {
 
     fn next(&mut self, page: &mut Vec<u8>) -> Result<Option<Pgno>> {
         let Some(expected) = self.to_come.first() else {
-            return Ok(None);
+            return self.finish(page).map(|()| None);
         };
         let waits_since = self.asked.take().unwrap_or_else(sys::Tick::now);
         loop {
@@ -241,10 +241,16 @@ impl PageStream for FrameStream {
         }
         self.breaks_left = MAX_BREAKS;
         self.to_come.pop();
-        if self.to_come.first().is_none() {
-            self.finish(page)?;
-        }
         Ok(Some(expected))
+    }
+
+    fn has_next(&self) -> bool {
+        self.frames.input().has_frame()
+    }
+
+    fn has_all(&self) -> bool {
+        let input = self.frames.input();
+        input.body.is_over() || self.to_come.first().is_none() && input.has_frame()
     }
 }
 
@@ -266,6 +272,35 @@ impl Arriving {
         let buffer = vec![0; BUFFER_LEN];
         Arriving { body, buffer, taken: 0, filled: 0, received: 0, waited_ms: 0, max_wait_ms }
     }
+
+    /// Whether the next frame, or the end mark, is there whole, as far as its header tells.
+    fn has_frame(&self) -> bool {
+        let ready = self.buffer.get(self.taken..self.filled).unwrap_or_default();
+        match ready {
+            [0, 0, 0, 0, 0, 0, ..] => true,
+            [_, _, _, _, _, flags, a, b, c, d, frame @ ..] if flags & 3 != 0 => {
+                frame.len() >= u32::from_be_bytes([*a, *b, *c, *d]) as usize
+            }
+            [_, _, _, _, _, _, frame @ ..] => has_lz4_frame(frame),
+            _ => false,
+        }
+    }
+}
+
+/// Whether bytes begin with all of an LZ4 frame, as far as the lengths of its blocks tell.
+fn has_lz4_frame(bytes: &[u8]) -> bool {
+    let [_, _, _, _, flags, _, rest @ ..] = bytes else { return false };
+    let has = |bit: u8| usize::from(flags >> bit & 1);
+    let mut rest = rest.get(has(3).saturating_mul(8).saturating_add(1)..).unwrap_or_default();
+    while let Some((len, block)) = rest.split_first_chunk() {
+        let len = (u32::from_le_bytes(*len) & 0x7fff_ffff) as usize;
+        if len == 0 {
+            return block.len() >= has(2).saturating_mul(4);
+        }
+        let checksum_len = has(4).saturating_mul(4);
+        rest = block.get(len.saturating_add(checksum_len)..).unwrap_or_default();
+    }
+    false
 }
 
 impl ltx::Read for Arriving {

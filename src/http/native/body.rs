@@ -125,6 +125,10 @@ impl Body for LineBody {
             TransportError { maybe_sent: true, reason, ..error }
         })
     }
+
+    fn is_over(&self) -> bool {
+        matches!(self.rest, Rest::Nothing)
+    }
 }
 
 /// The time in so many milliseconds.

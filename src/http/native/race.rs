@@ -14,22 +14,21 @@ use std::time::{Duration, Instant};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// The order to try addresses in: the one that answered last, then those of both families by turns.
-pub fn order(addresses: Vec<SocketAddr>, last: Option<SocketAddr>) -> Vec<SocketAddr> {
-    let first = last.filter(|last| addresses.contains(last)).or(addresses.first().copied());
-    let Some(first) = first else { return addresses };
-    let rest = addresses.into_iter().filter(|address| *address != first);
-    let (same, other): (Vec<_>, Vec<_>) =
-        rest.partition(|address| address.is_ipv4() == first.is_ipv4());
-    let (mut same, mut other) = (same.into_iter(), other.into_iter());
-    let mut ordered = vec![first];
-    loop {
-        let before = ordered.len();
-        ordered.extend(other.next());
-        ordered.extend(same.next());
-        if ordered.len() == before {
-            return ordered;
+pub fn order(mut addresses: Vec<SocketAddr>, last: Option<SocketAddr>) -> Vec<SocketAddr> {
+    let mut family = None;
+    for at in 0..addresses.len() {
+        let rest = addresses.get(at..).unwrap_or_default();
+        let next = match family {
+            None => rest.iter().position(|address| Some(*address) == last),
+            Some(before) => rest.iter().position(|address| address.is_ipv4() != before),
+        };
+        if let Some(next) = next {
+            let address = addresses.remove(at.saturating_add(next));
+            addresses.insert(at, address);
         }
+        family = addresses.get(at).map(SocketAddr::is_ipv4);
     }
+    addresses
 }
 
 /// A connection to the first of these addresses that answers.

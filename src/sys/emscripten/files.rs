@@ -15,6 +15,8 @@ impl fmt::Display for IoError {
 }
 
 const NO_STORE: IoError = IoError("the browser has no store for it");
+/// For what takes a thread.
+pub const NO_THREADS: IoError = IoError("the browser has one thread");
 const REFUSED: IoError = IoError("the store does not take it");
 const TOO_SHORT: IoError = IoError("the file ends before");
 

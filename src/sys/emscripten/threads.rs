@@ -54,6 +54,35 @@ pub fn pause_ms(ms: u64) {
     host::sleep_ms(ms);
 }
 
+/// There is no thread to be had.
+pub fn spawn(_: Box<dyn FnOnce() + Send>) -> Result<(), super::IoError> {
+    Err(super::files::NO_THREADS)
+}
+
+/// What a thread would share with others.
+#[derive(Debug, Default)]
+pub struct Watched<T>(Mutex<T>);
+
+impl<T> Watched<T> {
+    /// A value.
+    pub fn new(value: T) -> Watched<T> {
+        Watched(Mutex::new(value))
+    }
+
+    /// Looks at it or changes it.
+    pub fn with<U>(&self, look: impl FnOnce(&mut T) -> U) -> U {
+        look(&mut self.0.lock())
+    }
+
+    /// Whether it is as it should be: nobody changes it meanwhile.
+    pub fn wait_until(&self, _: u64, is_so: impl Fn(&T) -> bool) -> bool {
+        is_so(&self.0.lock())
+    }
+}
+
+/// Elsewhere, a thread's waits end when somebody says so.
+pub fn stop_waits_by(_: alloc::sync::Arc<core::sync::atomic::AtomicBool>) {}
+
 /// Runs `task` by a timer, after each pause of the length it answers with, until it answers `None`.
 /// Nothing may depend on it: a timer waits until the worker has nothing else to do.
 pub fn spawn_every(first_pause_ms: u64, task: impl Fn() -> Option<u64> + Send + 'static) {

@@ -9,6 +9,7 @@ mod threads;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
 mod virtual_time;
+mod watched;
 
 pub use ahead::Ahead;
 pub use clock::{running_ms, sleep_ms, unix_ms};
@@ -18,6 +19,7 @@ pub use logger::{init_log, log_enabled, log_line};
 pub use threads::{Mutex, MutexGuard, spawn, spawn_every};
 #[cfg(test)]
 pub use virtual_time::VirtualTime;
+pub use watched::Watched;
 
 /// Other programs use the disk too.
 pub const HAS_OWN_SPACE: bool = false;
