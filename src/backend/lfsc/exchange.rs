@@ -1,7 +1,8 @@
 //! One exchange with the server: URL, headers, time limits, retries; and errors that say what happened.
 
+use super::receive::{Counting, NoBody, Received, is_success, receive};
 use super::wire::error_of;
-use crate::backend::traffic::{Ledger, Traffic};
+use crate::backend::traffic::Ledger;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::retry::{self, AWAY_MS, Away, Patience, is_overloaded};
@@ -13,11 +14,8 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Which server instance answered, and in a request, which one should.
 const INSTANCE_FROM_SERVER: &str = "Lfsc-Instance-Id";
@@ -34,8 +32,6 @@ const CONTROL_TIMEOUT_MS: u64 = 8_000;
 /// The same, and how long a server may be away, where the call can be done without.
 const HURRIED_TIMEOUT_MS: u64 = 5_000;
 const HURRIED_AWAY_MS: u64 = 400;
-/// Bytes of an error's body to read.
-const MAX_ERROR_LEN: usize = 4096;
 /// The longest instance id to repeat.
 const MAX_INSTANCE_LEN: usize = 128;
 
@@ -200,11 +196,8 @@ impl Exchange {
     ) -> core::result::Result<Response<Received>, TransportError> {
         let Call { repeatable, away_ms, .. } = call;
         let patience = Patience { repeatable, away_ms, away: &self.away };
-        let transport = Counting {
-            transport: &*self.transport,
-            counters: self.ledger.counters(&call.about),
-            is_retry: AtomicBool::new(false),
-        };
+        let counters = self.ledger.counters(&call.about);
+        let transport = Counting::new(&*self.transport, counters);
         let request = Request { is_streamed, ..self.request(call) };
         let send = |request: &Request| receive(&transport, request);
         retry::repeat(request, patience, send, |request| {
@@ -334,116 +327,6 @@ impl Exchange {
             .and_then(|text| miniserde::json::from_str(text).ok())
             .ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
     }
-}
-
-/// A transport that counts what goes through it: the tries of one call.
-struct Counting<'a> {
-    transport: &'a dyn Transport,
-    counters: Vec<Arc<Traffic>>,
-    is_retry: AtomicBool,
-}
-
-impl Transport for Counting<'_> {
-    fn open(
-        &self,
-        request: &Request,
-    ) -> core::result::Result<Response<Box<dyn Body>>, TransportError> {
-        let is_retry = self.is_retry.swap(true, Relaxed);
-        let outcome = self.transport.open(request);
-        let maybe_sent = outcome.as_ref().map_or_else(|error| error.maybe_sent, |_| true);
-        for traffic in &self.counters {
-            if is_retry {
-                traffic.count_retry();
-            }
-            if maybe_sent {
-                traffic.count_request(request.body.len());
-            }
-        }
-        let Response { status, headers, body } = outcome?;
-        let counters = self.counters.clone();
-        Ok(Response { status, headers, body: Box::new(CountedBody { body, counters }) })
-    }
-}
-
-/// A body whose bytes are counted as they come.
-struct CountedBody {
-    body: Box<dyn Body>,
-    counters: Vec<Arc<Traffic>>,
-}
-
-impl Body for CountedBody {
-    fn read(
-        &mut self,
-        bytes: &mut [u8],
-        max_wait_ms: u64,
-    ) -> core::result::Result<usize, TransportError> {
-        let len = self.body.read(bytes, max_wait_ms)?;
-        for traffic in &self.counters {
-            traffic.count_bytes_in(len);
-        }
-        Ok(len)
-    }
-
-    fn is_over(&self) -> bool {
-        self.body.is_over()
-    }
-}
-
-/// What came of a body: all of it or, where somebody else reads it, the rest.
-struct Received {
-    bytes: Vec<u8>,
-    rest: Option<Box<dyn Body>>,
-}
-
-/// Where there is nothing to read.
-struct NoBody;
-
-impl Body for NoBody {
-    fn read(&mut self, _: &mut [u8], _: u64) -> core::result::Result<usize, TransportError> {
-        Ok(0)
-    }
-
-    fn is_over(&self) -> bool {
-        true
-    }
-}
-
-/// One try. What an answer says that is an error is read at once, so that the connection can be kept.
-fn receive(
-    transport: &Counting<'_>,
-    request: &Request,
-) -> core::result::Result<Response<Received>, TransportError> {
-    if !request.is_streamed {
-        let Response { status, headers, body: bytes } = transport.send(request)?;
-        return Ok(Response { status, headers, body: Received { bytes, rest: None } });
-    }
-    let asked = sys::Tick::now();
-    let Response { status, headers, mut body } = transport.open(request)?;
-    let left_ms = request.timeout_ms.saturating_sub(asked.age_ms());
-    let bytes = match is_success(status) {
-        true => Vec::new(),
-        false => read_error(&mut *body, left_ms)?,
-    };
-    Ok(Response { status, headers, body: Received { bytes, rest: Some(body) } })
-}
-
-fn is_success(status: u16) -> bool {
-    (200..300).contains(&status)
-}
-
-/// The body of an error, as far as it comes in time.
-fn read_error(body: &mut dyn Body, left_ms: u64) -> core::result::Result<Vec<u8>, TransportError> {
-    let mut bytes = vec![0; MAX_ERROR_LEN];
-    let (started, mut len) = (sys::Tick::now(), 0_usize);
-    while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
-        match body.read(rest, left_ms.saturating_sub(started.age_ms())) {
-            Ok(more) if more > 0 => len = len.saturating_add(more),
-            Err(error) if sys::is_interrupted() => return Err(error),
-            _ => break,
-        }
-    }
-    bytes.truncate(len);
-    Ok(bytes)
 }
 
 fn percent_encode(text: &str, url: &mut String) {

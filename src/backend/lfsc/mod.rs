@@ -7,6 +7,7 @@
 //! snapshot.rs  the size of a database, where page 1 does not say it
 //! dialect.rs   what the server understands beyond the plain API
 //! exchange.rs  URL, headers, time limits, retries, and errors with host, status and reason
+//! receive.rs   one try of a call, counted, and what of its answer is read at once
 //! wire.rs      the JSON bodies
 //! named.rs     objects in them whose names are data
 //! base64.rs    page contents inside JSON
@@ -19,6 +20,7 @@ mod exchange;
 mod named;
 mod opening;
 mod pages;
+mod receive;
 mod snapshot;
 mod wire;
 
