@@ -74,7 +74,7 @@ holds!(
 );
 holds!(
     a_commit_while_others_are_merged_and_removed, before [Commit, Compact],
-    [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])], (0, ALL, 550)
+    [(0, &[Commit]), (1, &[Commit, Commit, Compact, MOMENT, Compact, LONG, Compact])], (0, 2, 70)
 );
 holds!(
     a_slow_commit_while_others_are_merged_and_removed, before [Commit, Compact],
@@ -219,5 +219,5 @@ holds!(
 );
 holds!(
     a_first_commit_from_before_that_comes_late, before [CommitLate, Commit, Commit, Compact, MOMENT],
-    [(0, &[Compact, LONG, Compact]), (1, &[Drop, MakeAnew])], (0, 1, 1)
+    [(0, &[Compact]), (1, &[Drop, MakeAnew])], (0, ALL, 40)
 );
