@@ -25,6 +25,7 @@ use crate::types::{DbName, Pos};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// How long the lease is taken for refused after it was: the lock for writing follows the one for reading
 /// at once, and need not ask again.
