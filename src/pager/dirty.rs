@@ -137,8 +137,10 @@ impl DirtyPages {
     /// Forgets the pages past the end of a database of `commit` pages.
     pub fn truncate(&mut self, commit: u32) {
         // One by one: splitting a map is 2 KB of code.
-        while let Some(entry) = self.slots.last_entry().filter(|last| last.key().get() > commit) {
-            entry.remove();
+        while let Some((&last, _)) =
+            self.slots.last_key_value().filter(|(last, _)| last.get() > commit)
+        {
+            self.slots.remove(&last);
         }
     }
 
