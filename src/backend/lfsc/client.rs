@@ -136,7 +136,7 @@ impl Backend for LfscClient {
             let why = "the answer names no position; the server knows no past";
             self.exchange.bad_answer("GET /db/page", why)
         })?;
-        let mut pages = decode_whole(&self.exchange, &self.dialect, &page1, &response)?;
+        let mut pages = decode_whole(&self.exchange, &self.dialect, &page1, response)?;
         Ok((pos, pages.pop().map(|(_, page)| page).unwrap_or_default()))
     }
 
