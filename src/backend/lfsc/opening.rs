@@ -46,9 +46,9 @@ pub fn open(
         ..Call::new(Method::Get, "/db/open").with_db(db).in_a_hurry(hurry)
     };
     if !since.is_empty() {
-        call = call.with("pos", since);
+        call = call.with("pos", &since);
     }
-    match exchange.answer(call.with("max_bytes", max_len)) {
+    match exchange.answer(call.with("max_bytes", &max_len)) {
         Ok(response) if dialect.note_answer(&response) => {
             decode(exchange, since, response.body, max_len as usize).map(Some)
         }
