@@ -71,6 +71,7 @@ pub type Result<T> = core::result::Result<T, Error>;
 
 impl Error {
     /// An error of that kind.
+    #[inline(never)]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error { kind, message: message.into() }
     }

@@ -3,7 +3,6 @@
 use super::Page;
 use crate::error::Result;
 use crate::types::Pgno;
-use alloc::collections::VecDeque;
 use alloc::vec::{self, Vec};
 use core::fmt;
 
@@ -11,15 +10,15 @@ use core::fmt;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageList {
     /// First and last of each.
-    ranges: VecDeque<(Pgno, Pgno)>,
+    ranges: Vec<(Pgno, Pgno)>,
 }
 
 impl PageList {
     /// Adds a page that is not in it.
     pub fn push(&mut self, pgno: Pgno) {
-        match self.ranges.back_mut() {
+        match self.ranges.last_mut() {
             Some((_, last)) if last.get().checked_add(1) == Some(pgno.get()) => *last = pgno,
-            _ => self.ranges.push_back((pgno, pgno)),
+            _ => self.ranges.push((pgno, pgno)),
         }
     }
 
@@ -30,21 +29,21 @@ impl PageList {
 
     /// The first page.
     pub fn first(&self) -> Option<Pgno> {
-        self.ranges.front().map(|(first, _)| *first)
+        self.ranges.first().map(|(first, _)| *first)
     }
 
     /// The last page.
     pub fn last(&self) -> Option<Pgno> {
-        self.ranges.back().map(|(_, last)| *last)
+        self.ranges.last().map(|(_, last)| *last)
     }
 
     /// Takes the first page off.
     pub fn pop(&mut self) -> Option<Pgno> {
-        let (first, last) = self.ranges.front_mut()?;
+        let (first, last) = self.ranges.first_mut()?;
         let pgno = *first;
         match pgno.get().checked_add(1).and_then(Pgno::new).filter(|next| next <= last) {
             Some(next) => *first = next,
-            None => drop(self.ranges.pop_front()),
+            None => drop(self.ranges.remove(0)),
         }
         Some(pgno)
     }

@@ -57,7 +57,7 @@ impl<'a> Change<'a> {
         let mut change =
             Change { database, base, page_size, commit, page1: Vec::new(), only_counts, dirty };
         if let Some(rest) = page1.get_mut(known..) {
-            change.read_at(known as u64, rest, base_page(database, base))?;
+            change.read_at(known as u64, rest, &base_page(database, base))?;
         }
         change.page1 = page1;
         Ok(change)
@@ -81,16 +81,16 @@ impl<'a> Change<'a> {
 
     /// A page as it will be stored. Pages that SQLite left out of a growing file are zeros.
     pub fn page(&self, pgno: Pgno) -> Result<Cow<'_, [u8]>> {
-        let page = self.page_with(pgno, base_page(self.database, self.base))?;
+        let page = self.page_with(pgno, &base_page(self.database, self.base))?;
         page.ok_or_else(|| Error::new(ErrorKind::Internal, "a part of a page is nowhere"))
     }
 
     /// The same without a look at the base: `None` when the page holds what was not written.
     pub fn written_page(&self, pgno: Pgno) -> Part<'_> {
-        self.page_with(pgno, |_| Ok(None)).ok().flatten()
+        self.page_with(pgno, &|_| Ok(None)).ok().flatten()
     }
 
-    fn page_with(&self, pgno: Pgno, base: impl Fn(Pgno) -> Result<Base>) -> Result<Part<'_>> {
+    fn page_with(&self, pgno: Pgno, base: &dyn Fn(Pgno) -> Result<Base>) -> Result<Part<'_>> {
         if pgno == Pgno::ONE {
             return Ok(Some(Cow::Borrowed(&self.page1)));
         }
@@ -127,7 +127,7 @@ impl<'a> Change<'a> {
         &self,
         offset: u64,
         bytes: &mut [u8],
-        base: impl Fn(Pgno) -> Result<Base>,
+        base: &dyn Fn(Pgno) -> Result<Base>,
     ) -> Result<bool> {
         let page_size = self.dirty.page_size();
         let (mut at, mut rest) = (offset, bytes);

@@ -253,6 +253,7 @@ impl Database {
     }
 
     /// What the connections share. To be held shortly, and never during a request.
+    #[inline(never)]
     pub fn state(&self) -> sys::MutexGuard<'_, State> {
         self.state.lock()
     }

@@ -249,24 +249,29 @@ struct OldPage {
 fn old_pages(database: &Database, change: &Change) -> Result<Vec<OldPage>> {
     let (base, old_commit) = (change.base, change.old_commit());
     let replaced = change.candidates().take_while(|pgno| pgno.get() <= old_commit);
+    // What is fetched gets its place before: sorting is 3 KB of code for each type.
     let mut old_pages = Vec::new();
     let mut unknown = Vec::new();
     let state = database.state();
     for pgno in replaced.chain(change.removed()) {
-        match state.cached_checksum(pgno, base) {
-            Some(checksum) => old_pages.push(OldPage { pgno, checksum, is_same: None }),
-            None => unknown.push(pgno),
+        let checksum = state.cached_checksum(pgno, base).unwrap_or_default();
+        if !checksum.is_set() {
+            unknown.push(pgno);
         }
+        old_pages.push(OldPage { pgno, checksum, is_same: None });
     }
     drop(state);
     for pgnos in unknown.chunks(max_pages_per_request(change.page_size) as usize) {
         for (pgno, old) in database.fetch(base, pgnos)? {
             let is_same = pgno.get() <= change.commit && *change.page(pgno)? == *old;
             let checksum = page_checksum(pgno, &old);
-            old_pages.push(OldPage { pgno, checksum, is_same: Some(is_same) });
+            let at = old_pages.partition_point(|old| old.pgno < pgno);
+            if let Some(place) = old_pages.get_mut(at).filter(|place| place.pgno == pgno) {
+                *place = OldPage { pgno, checksum, is_same: Some(is_same) };
+            }
         }
     }
-    old_pages.sort_unstable_by_key(|old| old.pgno);
+    old_pages.retain(|old| old.checksum.is_set());
     Ok(old_pages)
 }
 

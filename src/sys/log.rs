@@ -93,9 +93,7 @@ fn parse_level(text: &str) -> Option<Option<Level>> {
 macro_rules! __litevfs_log {
     ($level:ident, $($arg:tt)+) => {{
         let level = $crate::sys::log::Level::$level;
-        if $crate::sys::log_enabled(level, module_path!()) {
-            $crate::sys::log_line(level, module_path!(), format_args!($($arg)+));
-        }
+        $crate::sys::log_line(level, module_path!(), format_args!($($arg)+));
     }};
 }
 pub(crate) use __litevfs_log as log;

@@ -12,8 +12,8 @@ pub fn shielded<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
         // What `body` left half done is a connection's own; shared state is valid at every step.
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
             Ok(result) => result,
-            Err(_) => {
-                log!(Error, "a bug in litevfs: a panic was caught; please report it");
+            Err(panic) => {
+                report(panic);
                 otherwise
             }
         }
@@ -23,6 +23,14 @@ pub fn shielded<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
         let _ = otherwise;
         body()
     }
+}
+
+/// Apart from the shield, which is made anew for each type.
+#[cfg(feature = "std")]
+#[cold]
+fn report(panic: alloc::boxed::Box<dyn core::any::Any + Send>) {
+    drop(panic);
+    log!(Error, "a bug in litevfs: a panic was caught; please report it");
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl Backend for LfscClient {
             let why = "the answer names no position; the server knows no past";
             self.exchange.bad_answer("GET /db/page", why)
         })?;
-        let mut pages = decode_whole(&self.exchange, &self.dialect, &page1, &response)?;
+        let mut pages = decode_whole(&self.exchange, &self.dialect, &page1, response)?;
         Ok((pos, pages.pop().map(|(_, page)| page).unwrap_or_default()))
     }
 
@@ -172,7 +172,7 @@ impl Backend for LfscClient {
 
     fn abort_group(&self, id: &str) -> Result<GroupOutcome> {
         const WHAT: &str = "DELETE /db/group";
-        let body = self.call(Call::new(Method::Delete, "/db/group").with("id", id))?;
+        let body = self.call(Call::new(Method::Delete, "/db/group").with("id", &id))?;
         let answer: GroupResponse = self.exchange.json(WHAT, &body)?;
         match answer.outcome.as_str() {
             "committed" => Ok(GroupOutcome::Committed),
@@ -190,14 +190,14 @@ impl Backend for LfscClient {
         duration_ms: u64,
         waiter: Option<&str>,
     ) -> Result<Granted> {
-        let mut call = self.lease_call(Method::Post, db).with("duration", duration_ms);
+        let mut call = self.lease_call(Method::Post, db).with("duration", &duration_ms);
         if let Some(waiter) = waiter {
-            call = call.with("waiter", waiter);
+            call = call.with("waiter", &waiter);
         }
         // Asked again under the same name, our server answers with the lease that it has granted already.
         let mut name = [0; 8];
         if sys::random_bytes(&mut name) {
-            call = call.with("request", format!("{:016x}", u64::from_be_bytes(name)));
+            call = call.with("request", &format!("{:016x}", u64::from_be_bytes(name)));
         }
         let answer = self.exchange.answer(call).map_err(|failure| match failure.is_refused {
             true => Error::new(ErrorKind::LeaseHeld, failure.error.message()),
@@ -213,13 +213,13 @@ impl Backend for LfscClient {
 
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {
         let call = self.lease_call(Method::Post, db);
-        let call = call.with("duration", duration_ms).with("id", lease_id);
+        let call = call.with("duration", &duration_ms).with("id", &lease_id);
         let answer = self.exchange.answer(call).map_err(lease_error)?;
         Ok(waiters(&answer))
     }
 
     fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()> {
-        match self.exchange.call(self.lease_call(Method::Delete, db).with("id", lease_id)) {
+        match self.exchange.call(self.lease_call(Method::Delete, db).with("id", &lease_id)) {
             Ok(_) => Ok(()),
             Err(failure) if failure.error.kind() == ErrorKind::Refused => Ok(()),
             Err(failure) => Err(failure.error),

@@ -16,7 +16,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 
 /// Which server instance answered, and in a request, which one should.
 const INSTANCE_FROM_SERVER: &str = "Lfsc-Instance-Id";
@@ -93,7 +93,7 @@ impl<'a> Call<'a> {
     }
 
     /// Adds a query parameter.
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Call<'a> {
+    pub fn with(mut self, name: &'static str, value: &dyn fmt::Display) -> Call<'a> {
         self.query.push((name, value.to_string()));
         self
     }

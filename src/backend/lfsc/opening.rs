@@ -46,11 +46,11 @@ pub fn open(
         ..Call::new(Method::Get, "/db/open").with_db(db).in_a_hurry(hurry)
     };
     if !since.is_empty() {
-        call = call.with("pos", since);
+        call = call.with("pos", &since);
     }
-    match exchange.answer(call.with("max_bytes", max_len)) {
+    match exchange.answer(call.with("max_bytes", &max_len)) {
         Ok(response) if dialect.note_answer(&response) => {
-            decode(exchange, since, &response.body, max_len as usize).map(Some)
+            decode(exchange, since, response.body, max_len as usize).map(Some)
         }
         Err(failure) if failure.code == "ENODB" => {
             Ok(Some(Opening { change: Change::GONE, pages: Vec::new() }))
@@ -63,7 +63,7 @@ pub fn open(
     }
 }
 
-fn decode(exchange: &Exchange, since: Pos, body: &[u8], max_len: usize) -> Result<Opening> {
+fn decode(exchange: &Exchange, since: Pos, body: Vec<u8>, max_len: usize) -> Result<Opening> {
     let parts = body.split_first_chunk().and_then(|(len, rest)| {
         let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
         rest.split_at_checked(len)
@@ -74,7 +74,8 @@ fn decode(exchange: &Exchange, since: Pos, body: &[u8], max_len: usize) -> Resul
     let change = change
         .change(since)
         .ok_or_else(|| exchange.bad_answer(WHAT, "the answer has no position"))?;
-    let pages = decode_frames(frames, usize::MAX, max_len.saturating_mul(MAX_GROWTH))
+    let start = body.len().saturating_sub(frames.len());
+    let pages = decode_frames(body, start, usize::MAX, max_len.saturating_mul(MAX_GROWTH))
         .map_err(|error| exchange.bad_answer(WHAT, &format!("its pages: {error}")))?;
     Ok(Opening { change, pages })
 }

@@ -7,6 +7,7 @@
 use super::base64;
 use super::dialect::{ACCEPT_PAGE_FRAMES, Dialect};
 use super::exchange::{Call, Exchange, Failure};
+use super::receive::NoBody;
 use super::wire::PagesResponse;
 use crate::backend::{MAX_PAGES_PER_REQUEST, Page, PageList, PageStream, WholeAnswer, read_ahead};
 use crate::error::{Error, Result};
@@ -49,7 +50,7 @@ fn call(db: &DbName, pages: &PageList, list: String) -> Call<'static> {
         max_answer_len: pages.len_pages().saturating_mul(MAX_PAGE_ANSWER_LEN),
         ..Call::new(Method::Get, "/db/page")
     };
-    call.with_db(db).with("pgno", list)
+    call.with_db(db).with("pgno", &list)
 }
 
 /// The pages of an answer that came whole, in the order asked for.
@@ -57,14 +58,14 @@ pub fn decode_whole(
     exchange: &Exchange,
     dialect: &Dialect,
     asked: &PageList,
-    response: &Response,
+    response: Response,
 ) -> Result<Vec<Page>> {
-    if !dialect.note_answer(response) {
+    if !dialect.note_answer(&response) {
         return decode_json(exchange, asked, &response.body);
     }
     // One more than was asked for tells that there are too many.
     let max_pages = asked.len_pages().saturating_add(1);
-    let pages = decode_frames(&response.body, max_pages, usize::MAX)
+    let pages = decode_frames(response.body, 0, max_pages, usize::MAX)
         .map_err(|error| exchange.bad_answer(WHAT, &error.to_string()))?;
     if !pages.iter().map(|(pgno, _)| *pgno).eq(asked.iter()) {
         return Err(exchange.bad_answer(WHAT, "its pages are not those that were asked for"));
@@ -72,17 +73,24 @@ pub fn decode_whole(
     Ok(pages)
 }
 
-/// The pages of a row of frames, up to so many, and up to the one with which they have `max_len` bytes. A
-/// frame of thirty bytes may become a page of 64 KiB, so what an answer weighs is no bound.
+/// The pages of a row of frames that begins in `bytes` at `start`, up to so many, and up to the one with
+/// which they have `max_len` bytes. A frame of thirty bytes may become a page of 64 KiB, so what an answer
+/// weighs is no bound.
 pub fn decode_frames(
-    bytes: &[u8],
+    bytes: Vec<u8>,
+    start: usize,
     max_pages: usize,
     max_len: usize,
 ) -> core::result::Result<Vec<Page>, ltx::Error> {
     let (mut pages, mut page, mut len) = (Vec::new(), Vec::new(), 0_usize);
-    let mut frames = PageFrames::new(bytes, None);
+    // As if they were arriving: the code that reads frames is 3 KB for each type of input.
+    let mut frames = PageFrames::new(Arriving::whole(bytes, start), None);
     while pages.len() < max_pages && len < max_len.max(1) {
-        let Some(pgno) = frames.next_page(&mut page)? else { break };
+        let next = frames.next_page(&mut page).map_err(|error| match error {
+            StreamError::Ltx(error) => error,
+            StreamError::Io(_) => ltx::Error::Truncated,
+        });
+        let Some(pgno) = next? else { break };
         len = len.saturating_add(page.len());
         pages.push((pgno, core::mem::take(&mut page)));
     }
@@ -146,9 +154,9 @@ impl Asker {
         if pages.len_pages() > MAX_PAGES_PER_REQUEST as usize {
             return Err(self.bad_answer("it sends no page frames any more; try again"));
         }
-        let call = pages_call(&self.db, &pages).with("pos", self.pos);
+        let call = pages_call(&self.db, &pages).with("pos", &self.pos);
         let response = self.exchange.answer(call).map_err(|failure| failure.error)?;
-        let pages = decode_whole(&self.exchange, &self.dialect, &pages, &response)?;
+        let pages = decode_whole(&self.exchange, &self.dialect, &pages, response)?;
         Ok(Box::new(WholeAnswer::new(pages)))
     }
 
@@ -160,7 +168,7 @@ impl Asker {
         waits_since: sys::Tick,
     ) -> core::result::Result<Option<PageFrames<Arriving>>, Failure> {
         let left_ms = || PAGES_TIMEOUT_MS.saturating_sub(waits_since.age_ms());
-        let call = call(&self.db, pages, pages.to_string()).with("pos", self.pos);
+        let call = call(&self.db, pages, pages.to_string()).with("pos", &self.pos);
         let response = self.exchange.open(Call { timeout_ms: left_ms(), ..call })?;
         let has_frames = self.dialect.note_answer(&response);
         let arriving = Arriving::new(response.body, left_ms());
@@ -277,6 +285,14 @@ impl Arriving {
     fn new(body: Box<dyn Body>, max_wait_ms: u64) -> Arriving {
         let buffer = vec![0; BUFFER_LEN];
         Arriving { body, buffer, taken: 0, filled: 0, received: 0, waited_ms: 0, max_wait_ms }
+    }
+
+    /// Bytes from `start` on that have come.
+    fn whole(buffer: Vec<u8>, start: usize) -> Arriving {
+        let (taken, filled, (received, waited_ms, max_wait_ms)) =
+            (start, buffer.len(), Default::default());
+        let body = Box::new(NoBody);
+        Arriving { body, buffer, taken, filled, received, waited_ms, max_wait_ms }
     }
 
     /// Whether the next frame, or the end mark, is there whole, as far as its header tells.

@@ -16,12 +16,10 @@ pub fn init_log() -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a line would be shown.
-pub fn log_enabled(level: Level, module: &str) -> bool {
-    FILTER.lock().as_ref().is_some_and(|filter| filter.shows(level, module))
-}
-
-/// Writes one line.
+/// Writes one line, if it is to be shown.
 pub fn log_line(level: Level, module: &str, message: fmt::Arguments<'_>) {
+    if !FILTER.lock().as_ref().is_some_and(|filter| filter.shows(level, module)) {
+        return;
+    }
     host::log(level as c_int, &format!("{module}: {message}"));
 }

@@ -5,7 +5,6 @@ use super::threads::spawn;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ struct Shared<T> {
 struct State<T> {
     /// `None` while the thread has it.
     make: Option<Make<T>>,
-    made: VecDeque<T>,
+    made: Vec<T>,
     used: Vec<T>,
     /// Whether no more will be made, or none is wanted.
     is_over: bool,
@@ -42,7 +41,7 @@ impl<T: Default + Send + 'static> Ahead<T> {
         let mut used = Vec::new();
         used.resize_with(MAX_AHEAD, T::default);
         let make: Option<Make<T>> = Some(Box::new(make));
-        let state = State { make, made: VecDeque::new(), used, is_over: false };
+        let state = State { make, made: Vec::new(), used, is_over: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let worker = Worker(Arc::clone(&shared));
         let is_threaded = spawn(Box::new(move || worker.run())).is_ok();
@@ -61,17 +60,17 @@ impl<T: Default + Send + 'static> Ahead<T> {
             self.shared.changed.notify_one();
         }
         loop {
-            match state.made.pop_front() {
-                Some(item) => return Some(item),
-                None if state.is_over => return None,
-                None => {
-                    let (woken, was_long) = self.shared.wait_a_moment(state);
-                    if was_long && is_interrupted() {
-                        return None;
-                    }
-                    state = woken;
-                }
+            if !state.made.is_empty() {
+                return Some(state.made.remove(0));
             }
+            if state.is_over {
+                return None;
+            }
+            let (woken, was_long) = self.shared.wait_a_moment(state);
+            if was_long && is_interrupted() {
+                return None;
+            }
+            state = woken;
         }
     }
 }
@@ -115,7 +114,7 @@ impl<T> Worker<T> {
         let Some(mut make) = self.0.lock().make.take() else { return };
         while let Some(used) = self.take_used() {
             let Some(item) = make(used) else { return };
-            self.0.lock().made.push_back(item);
+            self.0.lock().made.push(item);
             self.0.changed.notify_one();
         }
     }

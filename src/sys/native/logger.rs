@@ -29,14 +29,11 @@ pub fn init_log() -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a line would be shown.
-pub fn log_enabled(level: Level, module: &str) -> bool {
-    LOGGER.get().is_some_and(|logger| logger.filter.shows(level, module))
-}
-
-/// Writes one line. A log that can't be written is no reason to fail.
+/// Writes one line, if it is to be shown. A log that can't be written is no reason to fail.
 pub fn log_line(level: Level, module: &str, message: fmt::Arguments<'_>) {
-    let Some(logger) = LOGGER.get() else { return };
+    let Some(logger) = LOGGER.get().filter(|logger| logger.filter.shows(level, module)) else {
+        return;
+    };
     let mut line = String::new();
     let _ = writeln!(line, "[{} {level} {module}] {message}", Rfc3339(unix_ms()));
     // One write for the whole line, so that lines of several processes do not mix.
