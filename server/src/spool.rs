@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
 use crate::offload::is_long;
-use crate::turns::{InTurns, Line};
+use crate::turns::{Begun, InTurns, Line};
 
 /// Up to this many bytes stay in memory.
 pub const MEMORY_LIMIT: usize = 4 << 20;
@@ -147,6 +147,14 @@ impl Spool {
     /// Has work on it take turns with others'.
     pub fn in_line(self, line: Line) -> Spool {
         Spool { line: Some(line), ..self }
+    }
+
+    /// Waits until work on it may begin, of which much is done aside: see [`Line::begin`].
+    pub async fn begin(&self) -> io::Result<Option<Begun>> {
+        match &self.line {
+            Some(line) if is_long(self.len_of_work()) => line.begin().await.map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// About how many bytes there may be to work on, when what is packed in it is unpacked.

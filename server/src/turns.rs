@@ -4,6 +4,9 @@
 //! one of fewer that its caller has, and gives both back after a moment if others wait. So callers get equal
 //! parts of the processors however much each has sent, and small uploads, which need no place, find one
 //! that is not taken.
+//!
+//! Whoever waits for a turn in the middle of work has a thread meanwhile. So only a few of a caller's uploads are
+//! begun at a time: the others wait outside, without a thread, and are gone when their client is.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -18,6 +21,8 @@ use crate::limits::Asker;
 
 /// How long a turn is, at least.
 const TURN: Duration = Duration::from_millis(20);
+/// How many uploads of a caller are begun at a time.
+const BEGUN: usize = 4;
 /// Below this many callers those without work are not looked for.
 const PRUNE_FROM: usize = 64;
 
@@ -26,15 +31,26 @@ const PRUNE_FROM: usize = 64;
 pub struct Turns {
     all: Arc<Semaphore>,
     each: usize,
-    callers: Mutex<HashMap<Asker, Weak<Semaphore>>>,
+    callers: Mutex<HashMap<Asker, Weak<Own>>>,
 }
 
 /// Where one caller's work takes its turns.
 #[derive(Debug, Clone)]
 pub struct Line {
-    own: Arc<Semaphore>,
+    own: Arc<Own>,
     all: Arc<Semaphore>,
 }
+
+/// What one caller has.
+#[derive(Debug)]
+struct Own {
+    turns: Arc<Semaphore>,
+    begun: Arc<Semaphore>,
+}
+
+/// The right to begin with an upload, given back when it is dropped.
+#[derive(Debug)]
+pub struct Begun(#[allow(dead_code, reason = "it is one of few")] OwnedSemaphorePermit);
 
 /// A turn that is taken: first the caller's own place, so that of each caller few wait for the others.
 #[derive(Debug)]
@@ -62,7 +78,10 @@ impl Turns {
             callers.retain(|_, own| own.strong_count() > 0);
         }
         let known = callers.get(&asker).and_then(Weak::upgrade);
-        let own = known.unwrap_or_else(|| Arc::new(Semaphore::new(self.each)));
+        let own = known.unwrap_or_else(|| {
+            let turns = Arc::new(Semaphore::new(self.each));
+            Arc::new(Own { turns, begun: Arc::new(Semaphore::new(BEGUN)) })
+        });
         callers.insert(asker, Arc::downgrade(&own));
         Line { own, all: Arc::clone(&self.all) }
     }
@@ -75,10 +94,16 @@ impl Default for Turns {
 }
 
 impl Line {
+    /// Waits until one more upload may be begun. Nothing of it is lost when that is given up.
+    pub async fn begin(&self) -> io::Result<Begun> {
+        let begun = Arc::clone(&self.own.begun).acquire_owned().await;
+        begun.map(Begun).map_err(io::Error::other)
+    }
+
     /// Waits on a thread that may wait.
     fn take(&self) -> io::Result<Turn> {
         let taken = Handle::current().block_on(async {
-            let own = Arc::clone(&self.own).acquire_owned().await?;
+            let own = Arc::clone(&self.own.turns).acquire_owned().await?;
             let all = Arc::clone(&self.all).acquire_owned().await?;
             Ok::<_, tokio::sync::AcquireError>(Turn { since: Instant::now(), _all: all, _own: own })
         });
@@ -154,6 +179,21 @@ mod tests {
             let left = many.iter().filter(|thread| !thread.is_finished()).count();
             assert!(left >= 4, "the other waited for all of it");
         });
+    }
+
+    #[tokio::test]
+    async fn few_uploads_of_a_caller_are_begun_at_a_time() {
+        let turns = Turns::with_places(2, 1);
+        let mut begun = Vec::new();
+        for _ in 0..BEGUN {
+            begun.push(turns.of(token("a")).begin().await.unwrap());
+        }
+        let line = turns.of(token("a"));
+        let mut next = Box::pin(line.begin());
+        assert!(futures_util::poll!(&mut next).is_pending(), "one more was begun");
+        turns.of(token("b")).begin().await.unwrap();
+        drop(begun.pop());
+        next.await.unwrap();
     }
 
     #[test]

@@ -109,6 +109,8 @@ pub struct State {
     pub used: sys::Tick,
     /// When a poll last failed because the server was away, until one succeeds.
     pub away_since_poll: Option<sys::Tick>,
+    /// Whether a transaction of this process was applied is not known: what is cached may be without it.
+    pub in_doubt: bool,
     /// The server is known to be elsewhere, or may be: poll before the next transaction.
     pub distrusted: bool,
     /// The connection that holds the reserved lock.
@@ -200,6 +202,7 @@ impl Database {
             confirmed: None,
             used: sys::Tick::now(),
             away_since_poll: None,
+            in_doubt: false,
             distrusted: false,
             writer: None,
             lease: None,

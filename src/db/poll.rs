@@ -49,7 +49,7 @@ impl Database {
             return Ok(());
         };
         let mut state = self.state();
-        if error.kind() != ErrorKind::Away || !state.has_page1() {
+        if error.kind() != ErrorKind::Away || !state.has_page1() || state.in_doubt {
             return Err(error);
         }
         if is_too_old(state.confirmed, max_staleness_ms) {
@@ -123,7 +123,9 @@ impl Database {
     pub fn poll_together(&self, beside: &[Arc<Database>]) {
         if let Err(error) = self.poll(beside, true) {
             log!(Info, "{error}; going on without a common state of all databases");
-            self.state().away_since_poll = Some(sys::Tick::now());
+            if error.kind() == ErrorKind::Away {
+                self.state().away_since_poll = Some(sys::Tick::now());
+            }
         }
     }
 
@@ -250,7 +252,8 @@ impl State {
 
     fn poll_is_due(&self) -> bool {
         let pause_ms = self.settings.cache_sync_period_ms.max(MIN_AWAY_PAUSE_MS);
-        if self.away_since_poll.is_some_and(|failed| failed.age_ms() < pause_ms) {
+        let is_pause = self.away_since_poll.is_some_and(|failed| failed.age_ms() < pause_ms);
+        if is_pause && !self.in_doubt {
             return false;
         }
         let Some(confirmed) = self.confirmed.filter(|_| !self.distrusted) else {
@@ -274,6 +277,7 @@ impl State {
         self.confirmed = Some(sent);
         self.away_since_poll = None;
         self.distrusted = false;
+        self.in_doubt = false;
         true
     }
 
@@ -308,6 +312,7 @@ impl State {
         self.confirmed = Some(answer.sent);
         self.away_since_poll = None;
         self.distrusted = false;
+        self.in_doubt = false;
         true
     }
 }

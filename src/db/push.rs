@@ -151,6 +151,7 @@ impl Push<'_> {
         if now.is_ok_and(|now| self.is_shut_out_at(now) || refused && now == self.made.base) {
             return Err(error);
         }
+        self.database.state().in_doubt = true;
         Err(self.fail(outcome_unknown(&error)))
     }
 

@@ -140,7 +140,10 @@ impl GroupPush<'_> {
         match backend.map(|backend| backend.abort_group(id)) {
             Some(Ok(GroupOutcome::Committed)) => Ok(()),
             Some(Ok(GroupOutcome::Aborted)) => Err(Next::Fail(self.fail(error))),
-            Some(Err(_)) | None => Err(Next::Fail(outcome_unknown(&self.fail(error)))),
+            Some(Err(_)) | None => {
+                self.txs.iter().for_each(|tx| tx.database.state().in_doubt = true);
+                Err(Next::Fail(outcome_unknown(&self.fail(error))))
+            }
         }
     }
 

@@ -48,11 +48,8 @@ impl Rest {
             (Arc::clone(&shared), Arc::clone(&stop), Arc::downgrade(database));
         let work = move || {
             sys::stop_waits_by(Arc::clone(&stopped));
-            read_to_end(&weak, incoming, &theirs, &stopped);
-            theirs.with(|progress| {
-                progress.to_come = PageList::default();
-                progress.over_ms = Some(asked.age_ms());
-            });
+            let over = Over(theirs, asked);
+            read_to_end(&weak, incoming, &over.0, &stopped);
         };
         sys::spawn(Box::new(work)).map_err(|_| ())?;
         Ok(Rest { view, shared, stop, len_pages })
@@ -84,6 +81,18 @@ impl Rest {
     }
 }
 
+/// Nobody waits any more when the thread ends, however it does.
+struct Over(Arc<Watched<Progress>>, Tick);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.with(|progress| {
+            progress.to_come = PageList::default();
+            progress.over_ms = Some(self.1.age_ms());
+        });
+    }
+}
+
 impl Drop for Rest {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
@@ -105,6 +114,8 @@ fn read_to_end(
             Err(error) => Err(error),
         };
         match outcome {
+            // The database has moved on: nothing of it would be kept.
+            Ok(true) if !incoming.is_cached() => return incoming.close(&database),
             Ok(true) => database.counters().count_prefetched(1),
             Ok(false) => return incoming.close(&database),
             Err(error) => {

@@ -45,6 +45,10 @@ pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c
             ffi::SQLITE_OK
         }
         VISIT if !arg.is_null() => {
+            // What the parent's threads held when it forked nobody gives back here.
+            if let Err(error) = database.connection.check_process() {
+                return database.report("after fork()", Err(error));
+            }
             // SAFETY: for this operation, which nobody but `visit` asks for, `arg` is a visitor.
             let visitor: &mut Visitor<'_> = unsafe { &mut *arg.cast() };
             visitor(database);
@@ -102,7 +106,12 @@ unsafe fn prepare_commit(database: &mut Database, super_journal: *const c_char) 
         super_journals.set_round(name, round);
     }
     database.keep_failure_elsewhere();
-    database.report("COMMIT", outcome)
+    match database.report("COMMIT", outcome) {
+        // Only with the plain code SQLite keeps the transaction. Had it rolled back, a program that calls COMMIT
+        // once more, as programs do that are busy, would have that succeed, with nothing to commit.
+        ffi::SQLITE_BUSY_SNAPSHOT => ffi::SQLITE_BUSY,
+        code => code,
+    }
 }
 
 /// `arg[1]` is the pragma's name, `arg[2]` its value or null; `arg[0]` takes a row or an error text.

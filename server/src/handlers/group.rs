@@ -18,6 +18,7 @@ use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::key::DbKey;
 use crate::spool::{self, ReceiveError};
+use crate::store::Error;
 use crate::store::{GroupId, GroupTx, MAX_MEMBERS, Outcome};
 use crate::wire::PosBody;
 
@@ -95,9 +96,17 @@ pub(crate) async fn push(
         txs.push(GroupTx { db, lease_id, upload });
     }
     parts.end().await?;
+    // One for all of them: two that each have a part of what both need would wait for ever.
+    let large = txs.iter().map(|tx| &tx.upload).max_by_key(|upload| upload.len_of_work());
+    let begun = match large {
+        Some(upload) => upload.begin().await.map_err(Error::Io)?,
+        None => None,
+    };
     // As with any commit: what has begun is brought to its end.
-    let commit =
-        tokio::spawn(async move { app.store.commit_group(&access.cluster, &id, txs).await });
+    let commit = tokio::spawn(async move {
+        let _begun = begun;
+        app.store.commit_group(&access.cluster, &id, txs).await
+    });
     let positions = commit.await??;
     let positions = positions.into_iter().map(|(db, pos)| (db.to_string(), pos.into()));
     Ok(Json(PositionsBody { positions: positions.collect() }))

@@ -53,14 +53,23 @@ async fn grant(
     duration: Duration,
 ) -> Result<(String, Duration), ApiError> {
     let (waiter, request) = (name(access, "waiter")?, name(access, "request")?);
-    if let Some(id) = request.and_then(|request| app.grants.of(key, request))
-        && let Ok(granted) = app.store.refresh_lease(key, &id, duration).await
-    {
-        return Ok((id, granted));
+    let known = || request.and_then(|request| app.grants.of(key, request));
+    if let Some(id) = known() {
+        // Where it is over this is refused: a request that comes so late is nobody's any more, and what it got
+        // now nobody would use or give back.
+        return Ok((id.clone(), app.store.refresh_lease(key, &id, duration).await?));
     }
-    let (id, granted) = match waiter {
-        Some(waiter) => app.store.acquire_lease_in_turn(key, duration, waiter).await?,
-        None => app.store.acquire_lease(key, duration).await?,
+    let acquired = match waiter {
+        Some(waiter) => app.store.acquire_lease_in_turn(key, duration, waiter).await,
+        None => app.store.acquire_lease(key, duration).await,
+    };
+    let (id, granted) = match (acquired, known()) {
+        (Ok(acquired), _) => acquired,
+        // The same request was granted it while this one waited.
+        (Err(_), Some(id)) => {
+            return Ok((id.clone(), app.store.refresh_lease(key, &id, duration).await?));
+        }
+        (Err(error), None) => return Err(error.into()),
     };
     if let Some(request) = request {
         app.grants.note(key, request, &id);

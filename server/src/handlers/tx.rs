@@ -30,10 +30,12 @@ pub(crate) async fn push(
     let body = within(app.max_body, body)?;
     let upload = spool::receive(body.into_data_stream(), app.max_body, app.store.scratch()).await?;
     let upload = upload.in_line(app.turns.of(access.asker()));
+    let begun = upload.begin().await.map_err(Error::Io)?;
     // A commit that has begun is brought to its end, whether the client still waits or not:
     // otherwise memory could miss a file that was made.
     let (store, db) = (Arc::clone(&app.store), key.clone());
     let commit = tokio::spawn(async move {
+        let _begun = begun;
         let pos = store.commit(&db, upload, lease_id.as_deref()).await?;
         let prolonged = match lease_id {
             Some(id) => store.prolong_used_lease(&db, &id).await,

@@ -13,6 +13,7 @@ use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
 use crate::spool;
+use crate::store::Error;
 
 /// The transaction that a call made, or would go back to.
 #[derive(Debug, Serialize)]
@@ -37,9 +38,12 @@ pub(crate) async fn upload(
     }
     let file = spool::receive(body.into_data_stream(), app.max_import, app.store.scratch()).await?;
     let file = file.in_line(app.turns.of(access.asker()));
+    let begun = file.begin().await.map_err(Error::Io)?;
     // As with any commit: what has begun is brought to its end.
-    let import =
-        tokio::spawn(async move { app.store.import(&key, file, lease_id.as_deref()).await });
+    let import = tokio::spawn(async move {
+        let _begun = begun;
+        app.store.import(&key, file, lease_id.as_deref()).await
+    });
     let pos = import.await??;
     Ok(Json(TxidBody { txid: pos.txid.to_string() }))
 }
