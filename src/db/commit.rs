@@ -96,8 +96,7 @@ impl Connection {
     }
 
     /// What becomes of an error before a commit is decided when the database has moved on below the
-    /// transaction. SQLite rolls back whatever it is, unless it is plain "busy"; "busy snapshot" tells programs
-    /// to run the transaction again. Then it is of no use either to wait for who has the lease.
+    /// transaction: it is "busy", for good. Then it is of no use to wait for who has the lease.
     pub(super) fn judge_overtaken(&self, error: Error) -> Error {
         let Phase::Writing(transaction) = &self.phase else { return error };
         let overtaken = match error.kind() {
@@ -234,6 +233,7 @@ impl Database {
         match error.kind() {
             // To SQLite this means "busy": it keeps the transaction, and COMMIT may be tried again.
             ErrorKind::LeaseHeld | ErrorKind::Busy => AfterFailure::Nothing,
+            ErrorKind::StaleView if !keeps_locks => AfterFailure::Nothing,
             _ if keeps_locks && self.state().distrusted => {
                 let kind = match error.kind() {
                     // It has to be one that makes SQLite drop its pages.

@@ -2,7 +2,7 @@
 
 use super::main_file::Database;
 use super::pragma::{self, Answer};
-use super::result_code::{final_code, result_code};
+use super::result_code::{final_code, plain_busy, result_code};
 use super::super_journal::Announced;
 use super::visit::{VISIT, Visitor};
 use super::{NOT_ATOMIC, VFS_NAME};
@@ -106,12 +106,7 @@ unsafe fn prepare_commit(database: &mut Database, super_journal: *const c_char) 
         super_journals.set_round(name, round);
     }
     database.keep_failure_elsewhere();
-    match database.report("COMMIT", outcome) {
-        // Only with the plain code SQLite keeps the transaction. Had it rolled back, a program that calls COMMIT
-        // once more, as programs do that are busy, would have that succeed, with nothing to commit.
-        ffi::SQLITE_BUSY_SNAPSHOT => ffi::SQLITE_BUSY,
-        code => code,
-    }
+    plain_busy(database.report("COMMIT", outcome))
 }
 
 /// `arg[1]` is the pragma's name, `arg[2]` its value or null; `arg[0]` takes a row or an error text.

@@ -6,7 +6,7 @@
 use super::file_control;
 use super::interrupt::Call;
 use super::registration::Registration;
-use super::result_code::result_code;
+use super::result_code::{plain_busy, result_code};
 use super::shield::shielded;
 use super::sqlite::{MIN_VERSION_WITH_RUNS, Sqlite};
 use crate::db::{Connection, Lock};
@@ -343,7 +343,7 @@ unsafe extern "C" fn x_write(
     let buf = unsafe { slice::from_raw_parts(p_buf.cast::<u8>(), len) };
     let write = |database: &mut Database| {
         let outcome = database.connection.write_at(offset, buf);
-        database.report("write", outcome)
+        plain_busy(database.report("write", outcome))
     };
     // SAFETY: SQLite calls this with an open file of ours.
     unsafe { with(p_file, write) }

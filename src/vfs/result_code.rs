@@ -36,6 +36,13 @@ pub fn result_code(kind: ErrorKind) -> c_int {
     }
 }
 
+/// The code for what fails while COMMIT is under way. Only with plain "busy" SQLite keeps the transaction. Had it
+/// rolled back, a program that calls COMMIT once more, as programs do that are busy, would have that succeed,
+/// with nothing to commit.
+pub fn plain_busy(code: c_int) -> c_int {
+    if code == ffi::SQLITE_BUSY_SNAPSHOT { ffi::SQLITE_BUSY } else { code }
+}
+
 /// The code for a transaction over several databases that failed when it was decided about. Only these two
 /// kinds make SQLite drop what it has cached of it, and only they never mean that COMMIT may be tried
 /// again.
