@@ -101,7 +101,8 @@ impl Store {
         duration: Duration,
         waiter: &str,
     ) -> Result<(String, Duration), Error> {
-        if let Err(wait) = self.waiters.ask(key, waiter, Moment::now()) {
+        let is_free = self.lease_left(key).is_none();
+        if let Err(wait) = self.waiters.ask(key, waiter, is_free, Moment::now()) {
             self.metrics.lease_refused();
             return Err(LeaseError::Held(wait).into());
         }
