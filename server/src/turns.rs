@@ -50,7 +50,8 @@ struct Own {
 
 /// The right to begin with an upload, given back when it is dropped.
 #[derive(Debug)]
-pub struct Begun(#[allow(dead_code, reason = "it is one of few")] OwnedSemaphorePermit);
+#[allow(dead_code, reason = "it is one of few, of a caller that is known as long as it has any")]
+pub struct Begun(OwnedSemaphorePermit, Arc<Own>);
 
 /// A turn that is taken: first the caller's own place, so that of each caller few wait for the others.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl Line {
     /// Waits until one more upload may be begun. Nothing of it is lost when that is given up.
     pub async fn begin(&self) -> io::Result<Begun> {
         let begun = Arc::clone(&self.own.begun).acquire_owned().await;
-        begun.map(Begun).map_err(io::Error::other)
+        begun.map(|begun| Begun(begun, Arc::clone(&self.own))).map_err(io::Error::other)
     }
 
     /// Waits on a thread that may wait.
