@@ -35,6 +35,8 @@ pub(super) struct Ahead {
     has_lifted: bool,
 }
 
+/// How many pages the cache must have room for, for answers to be read beside the queries.
+const MIN_ROOM_FOR_RESTS: u32 = 256;
 /// The most answers whose rest is read beside the queries: one that comes on top ends the oldest.
 const MAX_RESTS: usize = 3;
 
@@ -129,7 +131,9 @@ impl Connection {
             self.ahead.incoming = Some(incoming);
             return;
         }
-        if !incoming.has_all() && incoming.is_cached() {
+        // In a small cache one answer's pages would push out another's before they are needed.
+        let has_room = self.room_pages(view) >= MIN_ROOM_FOR_RESTS;
+        if !incoming.has_all() && incoming.is_cached() && has_room {
             let left = incoming.to_come().len_pages().saturating_mul(incoming.page().len());
             let about = asked.unwrap_or((0, Tick::now()));
             if let Ok(rest) = Rest::read(&self.database, view, incoming, about) {
