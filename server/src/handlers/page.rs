@@ -50,7 +50,9 @@ pub(crate) async fn pages(
         as_frames: accepts_frames(&headers),
     };
     asked.check()?;
-    let is_lasting = matches!(at, At::Pos(_));
+    // In a browser the extension keeps pages itself, and knows of which life of the database they are.
+    let is_browser = headers.contains_key("origin") || headers.contains_key("sec-fetch-mode");
+    let is_lasting = matches!(at, At::Pos(_)) && !is_browser;
     let (database, pos) = at_moment(&app, &key, at).await?;
     let mut answer = match answer(&app, &key, database, pos, &asked).await {
         // This server is far behind what others did.
