@@ -1,6 +1,7 @@
 //! The command line: `serve` is the server, the other verbs but `token` are clients of one.
 
 mod again;
+mod causes;
 mod check;
 mod client;
 mod clusters;
@@ -8,6 +9,7 @@ mod export;
 mod import;
 mod lease;
 mod output;
+mod paths;
 mod progress;
 mod restore;
 mod source;

@@ -8,6 +8,7 @@
 //! fills turns the cache into a small one in memory: never an error, only slower.
 
 use super::block::Record;
+use super::limits::CacheLimits;
 use super::memory_pages::MemoryPages;
 use super::page_file::PageFile;
 use super::pages::Pages;
@@ -38,20 +39,6 @@ pub struct CachePlace {
     pub identity: String,
     /// Whether the next process may use it. Otherwise the files have no name and go with this one.
     pub keep: bool,
-}
-
-/// Bounds of a cache.
-#[derive(Debug, Clone, Copy)]
-pub struct CacheLimits {
-    /// Pages; 0 for any number.
-    pub max_pages: u32,
-    /// Bytes to leave free on the file system.
-    pub min_available_space: u64,
-}
-
-impl CacheLimits {
-    /// In place of a number of pages: all that a query needs, whatever is kept otherwise.
-    pub const ALL_PAGES: u32 = u32::MAX;
 }
 
 /// See the module.

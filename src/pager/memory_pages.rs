@@ -1,7 +1,7 @@
 //! Cached pages in memory, for a platform or a moment without a usable disk.
 
 use super::block::Record;
-use super::cache::CacheLimits;
+use super::limits::CacheLimits;
 use super::pages::Pages;
 use crate::types::{PageSize, Pgno, Pos, Txid};
 use alloc::boxed::Box;

@@ -28,6 +28,7 @@ pub mod fuzzing;
 mod groups;
 pub mod header;
 mod index_log;
+mod limits;
 mod memory_pages;
 mod page_file;
 mod page_index;
@@ -35,7 +36,8 @@ mod pages;
 mod prefetch;
 mod private_file;
 
-pub use cache::{Cache, CacheLimits, CachePlace};
+pub use cache::{Cache, CachePlace};
 pub use dirty::DirtyPages;
+pub use limits::CacheLimits;
 pub use prefetch::{Bounds, Plan, Prefetch, max_pages_per_request};
 pub use private_file::PrivateFile;

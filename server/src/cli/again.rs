@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 
-use super::client::tls_error_of;
+use super::causes::tls_error_of;
 
 /// For how long a server may be away.
 const AWAY: Duration = Duration::from_secs(6);

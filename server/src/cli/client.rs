@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::again::Tries;
+use super::causes::{root_cause, tls_error_of};
 
 /// How a verb ends.
 pub(super) type Done<T = ()> = Result<T, Box<dyn Error>>;
@@ -267,11 +268,6 @@ fn wrong(base: &str, error: &CertificateError) -> String {
     format!("the certificate of {base} {what}{hint}")
 }
 
-/// The error of TLS that an error comes from.
-pub(super) fn tls_error_of(error: &reqwest::Error) -> Option<&rustls::Error> {
-    causes(error).find_map(tls_error)
-}
-
 /// The body of an answer, no more of it than so many bytes and a piece: who sends it may be anybody.
 async fn read(mut answer: Response, max_len: usize) -> reqwest::Result<Vec<u8>> {
     let mut body = Vec::new();
@@ -281,19 +277,4 @@ async fn read(mut answer: Response, max_len: usize) -> reqwest::Result<Vec<u8>> 
         body.extend_from_slice(&piece);
     }
     Ok(body)
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-/// The innermost cause: what is around it says only that a request failed.
-pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// An error of TLS, or an I/O error made of one, which [`Error::source`] does not show.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.downcast_ref().or_else(|| inner.and_then(|inner| tls_error(inner)))
 }

@@ -15,7 +15,7 @@ mod still;
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,8 +26,9 @@ use tempfile::NamedTempFile;
 
 use super::check::{Finding, check};
 use super::client::Done;
+use super::paths::{beside, folder_of};
 use super::stop::Flag;
-use super::target::folder_of;
+
 use crate::sqlite_file::{BadFile, START_LEN, SqliteFile};
 use still::{Stamp, State};
 
@@ -207,13 +208,6 @@ fn header(mut file: &File) -> Done<SqliteFile> {
     let mut start = Vec::new();
     file.take(START_LEN as u64).read_to_end(&mut start)?;
     Ok(SqliteFile::parse(&start)?)
-}
-
-/// The path of a file that SQLite keeps beside a database.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn has_content(path: &Path) -> bool {

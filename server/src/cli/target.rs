@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
-use super::client::{Done, root_cause};
-use super::source::beside;
+use super::causes::root_cause;
+use super::client::Done;
+use super::paths::{beside, folder_of};
 
 /// Links that are followed; Linux follows as many.
 const MAX_LINKS: usize = 40;
@@ -151,11 +152,6 @@ fn refuse_existing(path: &Path) -> Done {
         }
     }
     Ok(())
-}
-
-/// The folder a path lies in.
-pub(super) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Place {

@@ -5,7 +5,9 @@ use super::exchange::{Call, Exchange, Failure};
 use super::opening;
 use super::pages::{Asker, decode_whole, pages_call};
 use super::snapshot;
-use super::wire::{GroupResponse, LeaseResponse, SyncResponse, group_header, sync_request};
+use super::wire::{
+    GroupResponse, LeaseResponse, SyncResponse, group_header, max_sync_answer_len, sync_request,
+};
 use crate::backend::traffic::Traffic;
 use crate::backend::{
     Backend, Change, Granted, GroupError, GroupOutcome, GroupTx, MAX_PAGES_PER_REQUEST, Moment,
@@ -26,9 +28,6 @@ use alloc::vec::Vec;
 /// Time for a push: a fixed part and, for large ones, what a slow line needs.
 const PUSH_TIMEOUT_MS: u64 = 15_000;
 const PUSH_BYTES_PER_MS: u64 = 256;
-/// The largest answer to a poll, a list of page numbers for each database: of so many, and of all together.
-const MAX_CHANGES_LEN: usize = 4 << 20;
-const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 /// What a transaction says is refused with one of these. Its length or the token are not.
 const BAD_REQUEST: u16 = 400;
 const UNPROCESSABLE: u16 = 422;
@@ -230,12 +229,6 @@ impl Backend for LfscClient {
         let ledger = &self.exchange.ledger;
         db.map_or_else(|| ledger.total(), |db| ledger.of_database(db))
     }
-}
-
-/// Bytes of the largest answer about changes in so many databases.
-pub const fn max_sync_answer_len(databases: usize) -> usize {
-    let len = databases.saturating_add(1).saturating_mul(MAX_CHANGES_LEN);
-    if len < MAX_SYNC_ANSWER_LEN { len } else { MAX_SYNC_ANSWER_LEN }
 }
 
 /// What the server says of a moment that it does not know, or can't make out.

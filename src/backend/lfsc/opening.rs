@@ -6,11 +6,10 @@
 //! | | JSON as of `GET /db/sync` |
 //! | | page frames of the position in it, and their end mark |
 
-use super::client::max_sync_answer_len;
 use super::dialect::{ACCEPT_PAGE_FRAMES, Dialect};
 use super::exchange::{Call, Exchange};
 use super::pages::decode_frames;
-use super::wire::WireChange;
+use super::wire::{WireChange, max_sync_answer_len};
 use crate::backend::{Change, Opening};
 use crate::error::Result;
 use crate::http::Method;

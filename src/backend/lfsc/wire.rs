@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use miniserde::Deserialize;
 
+/// The largest answer to a poll, a list of page numbers for each database: of so many, and of all together.
+const MAX_CHANGES_LEN: usize = 4 << 20;
+const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 /// Levels of lists and objects in an answer; those of the API have five.
 const MAX_DEPTH: usize = 16;
 
@@ -45,6 +48,12 @@ pub fn sync_request(positions: &[(DbName, Pos)]) -> String {
     }
     body.push_str("}}");
     body
+}
+
+/// Bytes of the largest answer about changes in so many databases.
+pub const fn max_sync_answer_len(databases: usize) -> usize {
+    let len = databases.saturating_add(1).saturating_mul(MAX_CHANGES_LEN);
+    if len < MAX_SYNC_ANSWER_LEN { len } else { MAX_SYNC_ANSWER_LEN }
 }
 
 /// Answer of `POST /sync`.

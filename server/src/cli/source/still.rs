@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::super::causes::root_cause;
 use super::super::check::open_still;
-use super::super::client::{Done, root_cause};
+use super::super::client::Done;
+use super::super::paths::beside;
 use super::super::stop::Flag;
-use super::{PIECE, beside};
+use super::PIECE;
 use crate::sqlite_file::{START_LEN, SqliteFile};
 
 /// What a database consists of while it is in use, but for the WAL's index, which SQLite makes anew.
