@@ -101,6 +101,10 @@ def child():
         refused(db, "SELECT count(*) FROM t WHERE x < 'a'")
         refused(db, "INSERT INTO t VALUES (7000, 'child')")
         refused(db, "PRAGMA litevfs_release_lease")
+        # Nothing is known, and no lock waited for that a thread of the parent had.
+        told = db.execute("SELECT litevfs_txid(), litevfs_pos(), litevfs_lag_ms()").fetchone()
+        if told != (None,) * 3:
+            sys.exit(f"the functions tell {told}")
     refused(writing, "COMMIT")
     own = connect("db")
     if own.execute("SELECT count(*) FROM t").fetchone() != (ROWS,):

@@ -53,28 +53,19 @@ async fn grant(
     duration: Duration,
 ) -> Result<(String, Duration), ApiError> {
     let (waiter, request) = (name(access, "waiter")?, name(access, "request")?);
-    let known = || request.and_then(|request| app.grants.of(key, request));
-    if let Some(id) = known() {
-        // Where it is over this is refused: a request that comes so late is nobody's any more, and what it got
-        // now nobody would use or give back.
-        return Ok((id.clone(), app.store.refresh_lease(key, &id, duration).await?));
-    }
-    let acquired = match waiter {
+    let acquire = async || match waiter {
         Some(waiter) => app.store.acquire_lease_in_turn(key, duration, waiter).await,
         None => app.store.acquire_lease(key, duration).await,
     };
-    let (id, granted) = match (acquired, known()) {
-        (Ok(acquired), _) => acquired,
-        // The same request was granted it while this one waited.
-        (Err(_), Some(id)) => {
-            return Ok((id.clone(), app.store.refresh_lease(key, &id, duration).await?));
-        }
-        (Err(error), None) => return Err(error.into()),
-    };
-    if let Some(request) = request {
-        app.grants.note(key, request, &id);
+    let Some(request) = request else { return Ok(acquire().await?) };
+    let granted = app.grants.of(key);
+    let mut granted = granted.lock().await;
+    if let Some(id) = granted.id(request) {
+        return Ok((id.to_owned(), app.store.refresh_lease(key, id, duration).await?));
     }
-    Ok((id, granted))
+    let (id, left) = acquire().await?;
+    granted.note(request, &id);
+    Ok((id, left))
 }
 
 /// Gives a lease back; an unknown one is gone already, which is fine.

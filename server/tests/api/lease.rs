@@ -33,6 +33,42 @@ fn a_lease_has_one_holder_and_can_be_refreshed_and_given_back() {
 }
 
 #[test]
+fn a_request_with_a_name_is_granted_one_lease_whenever_it_comes_again() {
+    let server = Server::start();
+    let client = server.client();
+    let ask = |name: &str| client.post(&format!("/lease?db=a&duration=60000&request={name}"), b"");
+    let id = |name| ask(name).assert_ok().json()["id"].as_str().unwrap().to_owned();
+    let first = id("one");
+    assert_eq!(id("one"), first, "its answer was lost");
+    ask("two").assert_refused(409, "ELEASE");
+    client.delete(&format!("/lease?db=a&id={first}")).assert_ok();
+    // Hours late: nobody would use it, nor give it back.
+    ask("one").assert_refused(409, "ELEASE");
+    let second = id("two");
+    assert_ne!(second, first);
+    ask("one").assert_refused(409, "ELEASE");
+    assert_eq!(id("two"), second);
+    client.delete(&format!("/lease?db=a&id={second}")).assert_ok();
+    ask("one").assert_refused(409, "ELEASE");
+    acquire(&client, "a", 60_000);
+}
+
+#[test]
+fn one_that_comes_twice_at_the_same_time_is_granted_one_lease() {
+    let server = Server::start();
+    let client = server.client();
+    for round in 0..50 {
+        let target = format!("/lease?db=a{round}&duration=60000&request=r");
+        let ids: Vec<String> = std::thread::scope(|scope| {
+            let ask = || client.clone().post(&target, b"").assert_ok().json()["id"].to_string();
+            let both = [scope.spawn(ask), scope.spawn(ask)];
+            both.map(|thread| thread.join().unwrap()).into()
+        });
+        assert_eq!(ids[0], ids[1], "round {round}");
+    }
+}
+
+#[test]
 fn a_grant_names_the_position() {
     let server = Server::start();
     let client = server.client();
