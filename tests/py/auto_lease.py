@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 
-from harness import EXT, TOKEN, Client, Server, check, equal, main, scratch
+from harness import EXT, Client, Server, check, equal, main, scratch
+from harness.server import client_environment
 
 COMMITS = int(os.environ.get("COMMITS") or 40)
 SQLITE3 = os.environ.get("SQLITE3") or "sqlite3"
@@ -42,9 +43,7 @@ print(db.execute("SELECT who, count(*), sum(n) FROM visit GROUP BY who ORDER BY 
 
 
 def surroundings(server, **more):
-    env = {k: v for k, v in os.environ.items()
-           if not k.startswith(("LITEFS_", "LITEVFS_", "RUST_LOG")) and not k.upper().endswith("_PROXY")}
-    return env | {"LITEFS_CLOUD_HOST": server.url, "LITEFS_CLOUD_TOKEN": TOKEN, "EXT": EXT} | more
+    return client_environment(server, EXT=EXT, **more)
 
 
 def run(command, env, **options):

@@ -1,12 +1,11 @@
 """Whose certificates count: for the extension and for the verbs alike, and as curl has it."""
 
-import os
 import shutil
 import subprocess
 
-from harness import TOKEN, Client, Server, check, equal, main, scratch
+from harness import Client, Server, check, equal, main, scratch
 from harness.authority import Authority
-from harness.server import COMMAND
+from harness.server import COMMAND, client_environment
 
 NAME = "subjectAltName=DNS:localhost"
 EXPIRED, OTHER_NAME, OTHER_USE = "has expired", "another host name", "not for servers"
@@ -21,9 +20,7 @@ def ask(url, folder, trusted):
             ours = None
         except Exception:
             ours = client.last_error()
-    kept = {k: v for k, v in os.environ.items()
-            if not k.startswith(("LITEFS_", "SSL_CERT_")) and not k.upper().endswith("_PROXY")}
-    env = kept | {"LITEFS_CLOUD_HOST": url, "LITEFS_CLOUD_TOKEN": TOKEN}
+    env = client_environment(url)
     said = []
     for more, options in (({"SSL_CERT_FILE": str(trusted)}, ()), ({}, ("--ca", str(trusted)))):
         done = subprocess.run([*COMMAND, "list", *options], env=env | more, capture_output=True, text=True, timeout=60)

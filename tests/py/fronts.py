@@ -14,7 +14,7 @@ import urllib.request
 from harness import TOKEN, Client, Server, check, equal, main, scratch
 from harness.authority import Authority
 from harness.front import CADDY, NGINX, Refusing, caddy_example, free_port, nginx, nginx_examples
-from harness.server import COMMAND
+from harness.server import COMMAND, client_environment
 
 LARGE = 3_000_000
 HTML = b"<html><head><title>No</title></head><body>\x1b[2J</body></html>"
@@ -22,9 +22,7 @@ HTML = b"<html><head><title>No</title></head><body>\x1b[2J</body></html>"
 
 def verb(url, *arguments, token=TOKEN, **more):
     """A verb's exit code, and what it says."""
-    kept = {k: v for k, v in os.environ.items()
-            if not k.startswith(("LITEFS_", "SSL_CERT_")) and not k.upper().endswith("_PROXY")}
-    env = {**kept, "LITEFS_CLOUD_HOST": url, "LITEFS_CLOUD_TOKEN": token, **more}
+    env = client_environment(url, LITEFS_CLOUD_TOKEN=token, **more)
     done = subprocess.run([*COMMAND, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=120,
                           stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout + done.stderr

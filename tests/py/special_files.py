@@ -18,22 +18,16 @@ import sys
 import threading
 
 from harness import TOKEN, Server, check, database_content, equal, main, scratch
-from harness.server import COMMAND
+from harness.server import COMMAND, client_environment
 
 LIMIT_S = 120
 NOBODY = 65534
 
 
-def environment(server, **more):
-    kept = {k: v for k, v in os.environ.items()
-            if not k.startswith(("LITEFS_", "LITEVFS_")) and not k.upper().endswith("_PROXY")}
-    return {**kept, "LITEFS_CLOUD_HOST": getattr(server, "url", server), "LITEFS_CLOUD_TOKEN": TOKEN, **more}
-
-
 def run(server, *args, **more):
     """Runs a verb; `more` goes to subprocess.run. Its outputs are bytes."""
     more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
-            "env": environment(server), **more}
+            "env": client_environment(server), **more}
     return subprocess.run([*COMMAND, *args], timeout=LIMIT_S, check=False, **more)
 
 
@@ -206,7 +200,7 @@ def export_refuses_and_changes_nothing():
         unchanged("refused")
         for when in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             slow = Stalling(server)
-            process = subprocess.Popen([*COMMAND, "export", "db", target, "--force"], env=environment(slow),
+            process = subprocess.Popen([*COMMAND, "export", "db", target, "--force"], env=client_environment(slow),
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             check(slow.stalled.wait(LIMIT_S), "no body came")
             process.send_signal(when)
@@ -215,7 +209,7 @@ def export_refuses_and_changes_nothing():
             unchanged(str(when))
         # `nohup` has a closed terminal ignored.
         slow = Stalling(server)
-        process = subprocess.Popen([*COMMAND, "export", "db", target, "--force"], env=environment(slow),
+        process = subprocess.Popen([*COMMAND, "export", "db", target, "--force"], env=client_environment(slow),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
         check(slow.stalled.wait(LIMIT_S), "no body came")
@@ -282,7 +276,7 @@ def a_full_disk_loses_nothing():
             feeder = threading.Thread(target=feed, args=(write_end, whole), daemon=True)
             feeder.start()
             refused(server, "import", "-", "copy", stdin=read_end, words=("No space left", "TMPDIR"),
-                    env=environment(server, TMPDIR=str(folder / "disk")))
+                    env=client_environment(server, TMPDIR=str(folder / "disk")))
             os.close(read_end)
             feeder.join(LIMIT_S)
             equal("files", names(folder / "disk"), ["target"])
@@ -303,7 +297,7 @@ def several_exports_at_once():
     with served(3000) as (folder, server, whole):
         target = folder / "target"
         command = [*COMMAND, "export", "db", target, "--force"]
-        more = {"env": environment(server), "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+        more = {"env": client_environment(server), "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
                 "stderr": subprocess.PIPE}
         for _ in range(3):
             running = [subprocess.Popen(command, **more) for _ in range(4)]
@@ -314,7 +308,7 @@ def several_exports_at_once():
         equal("files", names(folder), ["target"])
         # The one that stalls has written half of its file when the other succeeds, and dies after that.
         slow = Stalling(server)
-        stalled = subprocess.Popen(command, **{**more, "env": environment(slow)})
+        stalled = subprocess.Popen(command, **{**more, "env": client_environment(slow)})
         check(slow.stalled.wait(LIMIT_S), "no body came")
         ok(server, "export", "db", target, "--force")
         stalled.kill()
@@ -501,7 +495,7 @@ def outputs_and_places_that_are_not_there():
     with served() as (folder, server, whole):
         path = folder / "file"
         path.write_bytes(whole)
-        bare = {k: v for k, v in environment(server).items() if k.startswith("LITEFS_")}
+        bare = {k: v for k, v in client_environment(server).items() if k.startswith("LITEFS_")}
         for args in (["import", path, "db"], ["list"], ["status"], ["info", "db"], ["clusters", "list"],
                      ["clusters", "create", "c"], ["export", "db", folder / "copy", "--force"],
                      ["restore", "db", "--txid", "0000000000000001"]):

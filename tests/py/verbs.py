@@ -19,20 +19,14 @@ import time
 import urllib.request
 
 from harness import TOKEN, Server, check, database_content, equal, ltx, main, scratch
-from harness.server import COMMAND
+from harness.server import COMMAND, client_environment
 
 LIMIT_S = 120
 
 
-def environment(server, **more):
-    kept = {k: v for k, v in os.environ.items()
-            if not k.startswith(("LITEFS_", "LITEVFS_")) and not k.upper().endswith("_PROXY")}
-    return {**kept, "LITEFS_CLOUD_HOST": getattr(server, "url", server), "LITEFS_CLOUD_TOKEN": TOKEN, **more}
-
-
 def run(server, *args, **more):
     return subprocess.run([*COMMAND, *map(str, args)], capture_output=True, timeout=LIMIT_S,
-                          stdin=subprocess.DEVNULL, env=environment(server, **more))
+                          stdin=subprocess.DEVNULL, env=client_environment(server, **more))
 
 
 def ok(server, *args, **more):
@@ -438,7 +432,7 @@ def on_a_terminal(server, args, typed):
     """What a verb prints on a terminal, and its exit code."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execvpe(COMMAND[0], [*COMMAND, *args], environment(server))
+        os.execvpe(COMMAND[0], [*COMMAND, *args], client_environment(server))
     os.write(terminal, typed)
     output = b""
     try:
@@ -483,7 +477,7 @@ def interrupted_it_gives_the_lease_back():
         path = database(folder / "file", 100)
         ok(server, "import", path, "db")
         slow = Slow(server)
-        process = subprocess.Popen([*COMMAND, "import", path, "db"], env=environment(slow),
+        process = subprocess.Popen([*COMMAND, "import", path, "db"], env=client_environment(slow),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         check(slow.held.wait(LIMIT_S), "no upload came")
         contains("while it runs", refused(server, "import", path, "db"), "write lease")

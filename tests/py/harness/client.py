@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from .checks import check, equal
-from .server import ROOT, TOKEN
+from .server import ROOT, client_environment
 
 EXT = os.environ.get("EXT") or str(ROOT / "target/release/liblitevfs.so")
 WORKER = pathlib.Path(__file__).with_name("worker.py")
@@ -43,13 +43,7 @@ class Client:
 
     def __init__(self, url, folder, cache=None, db=None, ext=None, **environment):
         self.log = folder / f"client-{next(_COUNT)}.log"
-        env = {k: v for k, v in os.environ.items()
-               if not k.startswith(("LITEFS_", "LITEVFS_", "RUST_LOG", "SSL_CERT_")) and not k.upper().endswith("_PROXY")}
-        env |= {
-            "LITEFS_CLOUD_HOST": getattr(url, "url", url),
-            "LITEFS_CLOUD_TOKEN": TOKEN,
-            "EXT": ext or EXT,
-        }
+        env = client_environment(url, EXT=ext or EXT)
         if cache is not None:
             cache.mkdir(parents=True, exist_ok=True)
             env["LITEVFS_CACHE_DIR"] = str(cache)

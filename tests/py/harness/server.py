@@ -19,6 +19,13 @@ TOKEN = "test-token-that-must-not-leak"
 COMPACT = ("--level0-keep", "2s", "--compact", "1=1s:4s", "--compact", "2=2s:1h", "--snapshot", "5s:1h")
 
 
+def client_environment(server, **more):
+    """The environment of a client of that server or URL: the caller's, without what would lead it elsewhere."""
+    leads = ("LITEFS_", "LITEVFS_", "RUST_LOG", "SSL_CERT_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(leads) and not k.upper().endswith("_PROXY")}
+    return {**kept, "LITEFS_CLOUD_HOST": getattr(server, "url", server), "LITEFS_CLOUD_TOKEN": TOKEN, **more}
+
+
 class Server:
     """One server process on a loopback port that stays the same after `start`.
 
