@@ -132,8 +132,10 @@ impl Connection {
             return;
         }
         // In a small cache one answer's pages would push out another's before they are needed.
-        let has_room = self.room_pages(view) >= MIN_ROOM_FOR_RESTS;
-        if !incoming.has_all() && incoming.is_cached() && has_room {
+        if !incoming.has_all()
+            && incoming.is_cached()
+            && self.room_pages(view) >= MIN_ROOM_FOR_RESTS
+        {
             let left = incoming.to_come().len_pages().saturating_mul(incoming.page().len());
             let about = asked.unwrap_or((0, Tick::now()));
             if let Ok(rest) = Rest::read(&self.database, view, incoming, about) {

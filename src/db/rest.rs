@@ -33,8 +33,8 @@ struct Progress {
 }
 
 impl Rest {
-    /// Has a thread read what is left of an answer to a question asked then; the answer back, where there
-    /// is no thread to be had.
+    /// Has a thread read what is left of an answer to a question asked then. Where there is no thread to be
+    /// had, the rest is given up: who needs it asks again.
     pub fn read(
         database: &Arc<Database>,
         view: View,
