@@ -119,13 +119,7 @@ impl Connection {
     }
 
     /// Takes in what is left of an answer: at once, where that is there, else beside the queries.
-    fn end(
-        &mut self,
-        view: View,
-        mut incoming: Incoming,
-        asked: Option<(usize, Tick)>,
-        is_bulk: bool,
-    ) {
+    fn end(&mut self, view: View, incoming: Incoming, asked: Option<(usize, Tick)>, is_bulk: bool) {
         if !incoming.has_all() && !incoming.is_cached() && self.may_read_on() {
             // Of an older view: there is nowhere to put it but with the query.
             self.ahead.incoming = Some(incoming);
@@ -138,17 +132,25 @@ impl Connection {
         {
             let left = incoming.to_come().len_pages().saturating_mul(incoming.page().len());
             let about = asked.unwrap_or((0, Tick::now()));
-            if let Ok(rest) = Rest::read(&self.database, view, incoming, about) {
-                if is_bulk {
-                    self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(left as u64);
-                }
-                if self.rests.len() >= MAX_RESTS {
-                    self.rests.remove(0);
-                }
-                self.rests.push(rest);
+            let rest = match Rest::read(&self.database, view, incoming, about) {
+                Ok(rest) => rest,
+                Err(Some(incoming)) => return self.read_whole(incoming, asked, is_bulk),
+                Err(None) => return,
+            };
+            if is_bulk {
+                self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(left as u64);
             }
+            if self.rests.len() >= MAX_RESTS {
+                self.rests.remove(0);
+            }
+            self.rests.push(rest);
             return;
         }
+        self.read_whole(incoming, asked, is_bulk);
+    }
+
+    /// Takes in what is left of an answer at once.
+    fn read_whole(&mut self, mut incoming: Incoming, asked: Option<(usize, Tick)>, is_bulk: bool) {
         loop {
             match incoming.next(&self.database) {
                 Ok(Some(pgno)) => {

@@ -33,25 +33,30 @@ struct Progress {
 }
 
 impl Rest {
-    /// Has a thread read what is left of an answer to a question asked then. Where there is no thread to be
-    /// had, the rest is given up: who needs it asks again.
+    /// Has a thread read what is left of an answer to a question asked then; the answer back, where there is
+    /// no thread to be had, as in a browser.
     pub fn read(
         database: &Arc<Database>,
         view: View,
         incoming: Incoming,
         (len_pages, asked): (usize, Tick),
-    ) -> Result<Rest, ()> {
+    ) -> Result<Rest, Option<Incoming>> {
         let to_come = incoming.to_come().clone();
         let shared = Arc::new(Watched::new(Progress { to_come, over_ms: None }));
         let stop = Arc::new(AtomicBool::new(false));
         let (theirs, stopped, weak) =
             (Arc::clone(&shared), Arc::clone(&stop), Arc::downgrade(database));
+        let place = Arc::new(sys::Mutex::new(Some(incoming)));
+        let taken = Arc::clone(&place);
         let work = move || {
             sys::stop_waits_by(Arc::clone(&stopped));
             let over = Over(theirs, asked);
+            let Some(incoming) = taken.lock().take() else { return };
             read_to_end(&weak, incoming, &over.0, &stopped);
         };
-        sys::spawn(Box::new(work)).map_err(|_| ())?;
+        if sys::spawn(Box::new(work)).is_err() {
+            return Err(place.lock().take());
+        }
         Ok(Rest { view, shared, stop, len_pages })
     }
 
