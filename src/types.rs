@@ -147,7 +147,7 @@ impl Txid {
 
 impl fmt::Display for Txid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        write_hex16(self.0, f)
     }
 }
 
@@ -185,7 +185,7 @@ impl Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        write_hex16(self.0, f)
     }
 }
 
@@ -197,23 +197,70 @@ impl FromStr for Checksum {
     }
 }
 
-/// A position: a transaction and the database checksum after it. Two databases at the same position
-/// hold the same pages.
+/// Which commit it is, and with that the whole history up to it: 64 bits chosen at random for one commit, 16
+/// hex digits as text; zero for "not told".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct CommitId(pub u64);
+
+impl CommitId {
+    /// Not told.
+    pub const NONE: CommitId = CommitId(0);
+
+    /// Whether it says which commit it is.
+    pub const fn is_set(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Whether both may be of one commit: they are equal, or one does not tell.
+    pub const fn agrees(self, other: CommitId) -> bool {
+        self.0 == other.0 || !self.is_set() || !other.is_set()
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex16(self.0, f)
+    }
+}
+
+impl FromStr for CommitId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<CommitId, ParseError> {
+        parse_hex16(text).map(CommitId).ok_or(ParseError("a commit id is 16 hex digits"))
+    }
+}
+
+/// A position: a transaction, the database checksum after it, and which commit that was.
+///
+/// TXID and checksum alone do not say what is in the database. The checksum is linear, so that equal changes
+/// to two pages cancel out, and TXIDs begin anew with each life of a name and go on from a copy of a
+/// database: another history can come by the same two. Databases at the same commit hold the same pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Pos {
     /// The last transaction applied.
     pub txid: Txid,
     /// The database checksum after it.
     pub post_apply_checksum: Checksum,
+    /// Which commit it is. Servers and clients that know no such ids do not tell.
+    pub commit_id: CommitId,
 }
 
 impl Pos {
     /// The position of a database without transactions.
-    pub const EMPTY: Pos = Pos { txid: Txid::ZERO, post_apply_checksum: Checksum::NONE };
+    pub const EMPTY: Pos =
+        Pos { txid: Txid::ZERO, post_apply_checksum: Checksum::NONE, commit_id: CommitId::NONE };
 
     /// Whether no transaction was applied yet.
     pub const fn is_empty(self) -> bool {
         self.txid.0 == 0
+    }
+
+    /// Whether both may be the same position: they are, as far as both tell.
+    pub const fn agrees(self, other: Pos) -> bool {
+        self.txid.0 == other.txid.0
+            && self.post_apply_checksum.0 == other.post_apply_checksum.0
+            && self.commit_id.agrees(other.commit_id)
     }
 }
 
@@ -232,8 +279,13 @@ impl FromStr for Pos {
         Ok(Pos {
             txid: txid.parse().map_err(|_| err)?,
             post_apply_checksum: checksum.parse().map_err(|_| err)?,
+            commit_id: CommitId::NONE,
         })
     }
+}
+
+fn write_hex16(value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{value:016x}")
 }
 
 fn parse_hex16(text: &str) -> Option<u64> {

@@ -1,11 +1,12 @@
 //! What the handlers work with: the server's parts, and a request that was let in.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use litevfs::types::{ClusterName, DbName, ParseError, Pos};
+use litevfs::types::{ClusterName, CommitId, DbName, ParseError, Pos};
 
 use crate::auth::{Auth, Caller, Permission, Token};
 use crate::error::ApiError;
@@ -139,10 +140,16 @@ impl Access {
 
     /// The position in the request.
     pub(crate) fn pos(&self) -> Result<Option<Pos>, ApiError> {
-        let parse = |text: &str| {
-            text.parse().map_err(|error: ParseError| ApiError::bad_input(format!("pos: {error}")))
+        let Some(pos) = self.parsed::<Pos>("pos")? else {
+            return Ok(None);
         };
-        self.parameter("pos").map(parse).transpose()
+        let commit_id = self.parsed("commit_id")?.unwrap_or(CommitId::NONE);
+        Ok(Some(Pos { commit_id, ..pos }))
+    }
+
+    fn parsed<T: FromStr<Err = ParseError>>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        let bad = |error: ParseError| ApiError::bad_input(format!("{name}: {error}"));
+        self.parameter(name).map(|text| text.parse().map_err(bad)).transpose()
     }
 
     /// The moment in the database's history that the request is about.

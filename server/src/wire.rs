@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use litevfs::types::{ParseError, Pgno, Pos};
+use litevfs::types::{CommitId, ParseError, Pgno, Pos};
 use serde::{Deserialize, Serialize};
 
 use crate::store::Changes;
@@ -15,6 +15,9 @@ pub struct PosBody {
     txid: String,
     #[serde(rename = "postApplyChecksum")]
     post_apply_checksum: String,
+    /// Which commit it is. Clients of other makes do not tell.
+    #[serde(rename = "commitId", default)]
+    commit_id: Option<String>,
 }
 
 impl From<Pos> for PosBody {
@@ -22,6 +25,7 @@ impl From<Pos> for PosBody {
         PosBody {
             txid: pos.txid.to_string(),
             post_apply_checksum: pos.post_apply_checksum.to_string(),
+            commit_id: Some(pos.commit_id.to_string()),
         }
     }
 }
@@ -30,7 +34,11 @@ impl TryFrom<PosBody> for Pos {
     type Error = ParseError;
 
     fn try_from(body: PosBody) -> Result<Pos, ParseError> {
-        Ok(Pos { txid: body.txid.parse()?, post_apply_checksum: body.post_apply_checksum.parse()? })
+        Ok(Pos {
+            txid: body.txid.parse()?,
+            post_apply_checksum: body.post_apply_checksum.parse()?,
+            commit_id: body.commit_id.map_or(Ok(CommitId::NONE), |id| id.parse())?,
+        })
     }
 }
 

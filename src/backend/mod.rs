@@ -178,6 +178,10 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// Whether it tells which commit a position is. A transaction is then pushed with an id of its own, and with
+    /// that of the commit it was made on. Known when a lease was granted.
+    fn has_commit_ids(&self) -> bool;
+
     /// Pages as they were at `pos`, in the order asked for, to be read as they come. At most
     /// [`MAX_RANGES_PER_REQUEST`]; without [`Backend::has_bulk`] at most [`MAX_PAGES_PER_REQUEST`].
     fn stream(

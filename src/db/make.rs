@@ -9,7 +9,7 @@ use crate::page1;
 use crate::pager::header;
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
-use crate::types::{Checksum, PageSize, Pgno, Pos, Txid};
+use crate::types::{Checksum, CommitId, PageSize, Pgno, Pos};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
@@ -114,7 +114,7 @@ fn make_encrypted<'a>(
 }
 
 fn finish<'a>(database: &Database, change: Change<'a>, shows_wal: bool) -> Result<Announced<'a>> {
-    let Packed { txid, changed, checksum, file } = pack(database, &change)?;
+    let Packed { pos, changed, file } = pack(database, &change)?;
     let (base, commit) = (change.base, change.commit);
     let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
@@ -122,7 +122,7 @@ fn finish<'a>(database: &Database, change: Change<'a>, shows_wal: bool) -> Resul
     }
     let made = Made {
         base: base.pos,
-        pos: Pos { txid, post_apply_checksum: checksum },
+        pos,
         page_size: change.page_size,
         commit,
         changed,
@@ -181,11 +181,10 @@ fn change_counter(page1: &[u8]) -> Result<u32> {
 
 /// The LTX file of a transaction, and how that differs from its base.
 struct Packed {
-    txid: Txid,
+    /// Position afterwards.
+    pos: Pos,
     /// Pages, in order.
     changed: Vec<(Pgno, Checksum)>,
-    /// Database checksum afterwards.
-    checksum: Checksum,
     file: Vec<u8>,
 }
 
@@ -199,6 +198,7 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
         let text = "it is at the last transaction id there can be: copy it into a new database";
         database.error(ErrorKind::Refused, text)
     })?;
+    let (commit_id, base_id) = commit_ids(database, base.pos);
     let header = ltx::Header {
         commit: change.commit,
         min_txid: txid,
@@ -206,6 +206,8 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
         timestamp_ms: sys::unix_ms(),
         pre_apply_checksum: base.pos.post_apply_checksum,
         encrypted: page1::is_encrypted(&change.page1),
+        commit_id,
+        base_id,
         ..ltx::Header::new(change.page_size)
     };
     let mut old_pages = old_pages(database, change)?.into_iter();
@@ -233,7 +235,18 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
     }
     checksum = old_pages.fold(checksum, |checksum, removed| checksum.toggle(removed.checksum));
     let finished = encoder.finish(checksum).map_err(|e| failed(&e))?;
-    Ok(Packed { txid, changed, checksum, file: finished.out })
+    let pos = Pos { txid, post_apply_checksum: checksum, commit_id };
+    Ok(Packed { pos, changed, file: finished.out })
+}
+
+/// The id of a transaction that is made, and that of the commit it is made on, as far as the server knows such.
+fn commit_ids(database: &Database, base: Pos) -> (CommitId, CommitId) {
+    let mut bytes = [0; 8];
+    // Without random bytes it is the server that chooses.
+    if !database.backend().has_commit_ids() || !sys::random_bytes(&mut bytes) {
+        return (CommitId::NONE, CommitId::NONE);
+    }
+    (CommitId(u64::from_be_bytes(bytes)), base.commit_id)
 }
 
 /// What must be known of a page of the base that is replaced or removed.

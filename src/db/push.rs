@@ -1,8 +1,8 @@
 //! A transaction's way to the server: once, or not at all.
 //!
 //! An answer that is lost leaves a question. The server's position answers it in part: at the base,
-//! the transaction was not applied, yet; at its own position it was, if nobody else can have written,
-//! which the lease says. Otherwise the same file is pushed again: our server knows one that it has,
+//! the transaction was not applied, yet; at its own position it was, by its commit id, or, of a server that
+//! knows no such ids, if nobody else can have written, which the lease says. Otherwise the same file is pushed again: our server knows one that it has,
 //! wherever in its history. Before COMMIT fails although a push may still be on its way, that push is
 //! fenced off by giving the lease back, and the server asked once more: it must refuse the file and be at
 //! the base, or have another transaction in its place. Otherwise the error says that the outcome is not
@@ -87,9 +87,7 @@ impl Push<'_> {
                     open_under.push(lease_id.into());
                 }
                 match self.server_pos() {
-                    Ok(now) if now == self.made.pos && self.held_since(open_under, lease_id) => {
-                        Next::Committed
-                    }
+                    Ok(now) if self.is_applied_at(now, open_under, lease_id) => Next::Committed,
                     Ok(now) => {
                         // Somebody else has written: what we know will be old in any case.
                         self.database.state().distrusted |= now != self.made.base;
@@ -104,9 +102,7 @@ impl Push<'_> {
             }
             PushError::PosMismatch(error) => {
                 let now = self.server_pos();
-                let is_ours = now.as_ref().is_ok_and(|&now| now == self.made.pos)
-                    && self.held_since(open_under, lease_id);
-                if is_ours {
+                if now.as_ref().is_ok_and(|&now| self.is_applied_at(now, open_under, lease_id)) {
                     return Next::Committed;
                 }
                 if !open_under.is_empty() && !now.is_ok_and(|now| self.is_shut_out_at(now)) {
@@ -130,8 +126,7 @@ impl Push<'_> {
     fn settle(&self, open_under: &[String], error: Error) -> Result<()> {
         let last = open_under.last().map_or("", String::as_str);
         let error = self.fail(error);
-        let is_there = self.server_pos().is_ok_and(|now| now == self.made.pos);
-        if is_there && self.held_since(open_under, last) {
+        if self.server_pos().is_ok_and(|now| self.is_applied_at(now, open_under, last)) {
             return Ok(());
         }
         let mut fenced = true;
@@ -157,7 +152,7 @@ impl Push<'_> {
 
     /// Whether the server has another transaction in the place of this one, which then never gets there.
     fn is_shut_out_at(&self, now: Pos) -> bool {
-        now.txid == self.made.pos.txid && now != self.made.pos
+        now.txid == self.made.pos.txid && !now.agrees(self.made.pos)
     }
 
     fn push(&self, lease_id: &str) -> core::result::Result<(), PushError> {
@@ -166,6 +161,13 @@ impl Push<'_> {
             self.database.backend().push(self.database.name(), &self.made.file, lease_id)?;
         self.database.note_push(lease_id, sent, pushed);
         Ok(())
+    }
+
+    /// Whether the transaction is what brought the server to a position.
+    fn is_applied_at(&self, now: Pos, open_under: &[String], lease_id: &str) -> bool {
+        let made = self.made.pos;
+        let is_told = made.commit_id.is_set() && made == now;
+        is_told || now.agrees(made) && self.held_since(open_under, lease_id)
     }
 
     /// Whether the lease of the first push that is open is live still, and nobody else can have written

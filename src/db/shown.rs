@@ -189,7 +189,11 @@ mod tests {
     use crate::types::{PageSize, Txid};
 
     fn view(txid: u64, handovers: u64) -> View {
-        let pos = Pos { txid: Txid(txid), post_apply_checksum: Checksum(Checksum::FLAG | txid) };
+        let pos = Pos {
+            txid: Txid(txid),
+            post_apply_checksum: Checksum(Checksum::FLAG | txid),
+            ..Pos::EMPTY
+        };
         View { pos, handovers, ..View::EMPTY }
     }
 

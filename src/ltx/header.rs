@@ -14,7 +14,9 @@
 //! | 56 | 8 | WAL size, bytes |
 //! | 64 | 8 | WAL salts |
 //! | 72 | 8 | node id |
-//! | 80 | 20 | zero |
+//! | 80 | 8 | commit id of the last transaction, or zero (of LiteVFS) |
+//! | 88 | 8 | commit id of the transaction before the first, or zero (v1 only, of LiteVFS) |
+//! | 96 | 4 | zero |
 //!
 //! | offset | size | trailer field |
 //! | --- | --- | --- |
@@ -24,7 +26,7 @@
 use super::error::Error;
 use super::io::Input;
 use super::{Format, Version};
-use crate::types::{Checksum, PageSize, Txid};
+use crate::types::{Checksum, CommitId, PageSize, Txid};
 
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 100;
@@ -35,7 +37,7 @@ const MAGIC: [u8; 4] = *b"LTX1";
 const FLAG_LZ4: u32 = 1 << 0;
 const FLAG_NO_CHECKSUM: u32 = 1 << 1;
 const FLAG_ENCRYPTED: u32 = 1 << 31;
-const RESERVED_LEN: usize = 20;
+const RESERVED_LEN: usize = 4;
 
 /// What an LTX file says about itself before its pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,10 @@ pub struct Header {
     pub wal_salt: [u32; 2],
     /// The node that wrote the file; 0 when unset.
     pub node_id: u64,
+    /// Which commit its last transaction is.
+    pub commit_id: CommitId,
+    /// Which commit it was made on (v1 only: a client that uploads tells it so).
+    pub base_id: CommitId,
     /// The file has no database checksums: pre-apply and post-apply are zero (v3 only).
     pub no_checksum: bool,
     /// A codec encrypted the pages, so page 1 says nothing (v1 only; a client that uploads tells it so).
@@ -80,6 +86,8 @@ impl Header {
             wal_size: 0,
             wal_salt: [0; 2],
             node_id: 0,
+            commit_id: CommitId::NONE,
+            base_id: CommitId::NONE,
             no_checksum: false,
             encrypted: false,
         }
@@ -119,8 +127,9 @@ impl Header {
         let no_checksum = if self.no_checksum { FLAG_NO_CHECKSUM } else { 0 };
         let is_v1 = format.version() == Version::V1;
         let encrypted = if self.encrypted && is_v1 { FLAG_ENCRYPTED } else { 0 };
+        let base_id = if is_v1 { self.base_id } else { CommitId::NONE };
         let [salt_1, salt_2] = self.wal_salt;
-        let fields: [&[u8]; 13] = [
+        let fields: [&[u8]; 15] = [
             &MAGIC,
             &(lz4 | no_checksum | encrypted).to_be_bytes(),
             &self.page_size.bytes().to_be_bytes(),
@@ -134,6 +143,8 @@ impl Header {
             &salt_1.to_be_bytes(),
             &salt_2.to_be_bytes(),
             &self.node_id.to_be_bytes(),
+            &self.commit_id.0.to_be_bytes(),
+            &base_id.0.to_be_bytes(),
         ];
         let mut bytes = [0; HEADER_LEN];
         bytes.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = *from);
@@ -165,10 +176,13 @@ impl Header {
             wal_size: input.read_u64()?,
             wal_salt: [input.read_u32()?, input.read_u32()?],
             node_id: input.read_u64()?,
+            commit_id: CommitId(input.read_u64()?),
+            base_id: CommitId(input.read_u64()?),
             no_checksum: flags & FLAG_NO_CHECKSUM != 0,
             encrypted: flags & FLAG_ENCRYPTED != 0,
         };
-        if input.read_array()? != [0; RESERVED_LEN] {
+        let is_told_too_much = version == Version::V3 && header.base_id.is_set();
+        if input.read_array()? != [0; RESERVED_LEN] || is_told_too_much {
             return Err(Error::ReservedBytesSet);
         }
         header.validate(version)?;
@@ -210,6 +224,8 @@ mod tests {
             wal_size: 4120,
             wal_salt: [6, 7],
             node_id: 8,
+            commit_id: CommitId(9),
+            base_id: CommitId::NONE,
             no_checksum: false,
             encrypted: false,
         }
@@ -244,14 +260,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_transaction_was_made_on_is_told_in_uploads_only() {
+        let made_on = Header { base_id: CommitId(10), ..header() };
+        let bytes = made_on.encode(Format::V1Lz4);
+        assert_eq!(bytes[88..], [0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 0]);
+        assert_eq!(Header::decode(&bytes, Version::V1), Ok((made_on, true)));
+        let bytes = made_on.encode(Format::V3Block);
+        assert_eq!(Header::decode(&bytes, Version::V3), Ok((header(), false)));
+    }
+
+    #[test]
     fn fields_lie_at_their_offsets() {
         let bytes = header().encode(Format::V1Lz4);
         assert_eq!(&bytes[..16], b"LTX1\0\0\0\x01\0\0\x10\0\x01\x02\x03\x04");
-        for (offset, last_byte) in [(16, 2), (24, 3), (40, 5), (48, 32), (72, 8)] {
+        for (offset, last_byte) in [(16, 2), (24, 3), (40, 5), (48, 32), (72, 8), (80, 9)] {
             assert_eq!(bytes[offset + 7], last_byte, "field at {offset}");
         }
         assert_eq!(&bytes[64..72], b"\0\0\0\x06\0\0\0\x07");
-        assert_eq!(bytes[80..], [0; 20]);
+        assert_eq!(bytes[88..], [0; 12]);
     }
 
     #[test]
@@ -270,6 +296,7 @@ mod tests {
         assert_eq!(damage(40, 0), Error::BadPreApplyChecksum);
         assert_eq!(damage(48, 0x80), Error::BadWalFields);
         assert_eq!(damage(55, 0), Error::BadWalFields);
+        assert_eq!(damage(95, 1), Error::ReservedBytesSet);
         assert_eq!(damage(99, 1), Error::ReservedBytesSet);
     }
 

@@ -99,18 +99,11 @@ mod tests {
     /// Pages of a file, without what is around them.
     fn frames(format: Format, page_size: u32, pgnos: &[u32]) -> Vec<u8> {
         let header = Header {
-            page_size: PageSize::new(page_size).unwrap(),
             commit: 3_000_000,
             min_txid: Txid(2),
             max_txid: Txid(2),
-            timestamp_ms: 0,
             pre_apply_checksum: Checksum(Checksum::FLAG),
-            wal_offset: 0,
-            wal_size: 0,
-            wal_salt: [0; 2],
-            node_id: 0,
-            no_checksum: false,
-            encrypted: false,
+            ..Header::new(PageSize::new(page_size).unwrap())
         };
         let mut encoder = Encoder::new(Vec::new(), format, header).unwrap();
         for &pgno in pgnos {

@@ -12,7 +12,8 @@ fn pgno(n: u32) -> Pgno {
 }
 
 fn pos(txid: u64) -> Pos {
-    Pos { txid: Txid(txid), post_apply_checksum: Checksum(Checksum::FLAG | txid) }
+    let post_apply_checksum = Checksum(Checksum::FLAG | txid);
+    Pos { txid: Txid(txid), post_apply_checksum, ..Pos::EMPTY }
 }
 
 fn page(fill: u8) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header   magic u64 | identity u64 | generation u64 | page size u64 | round u64 | crc u64
-//! entry    n u64 | n x (group u32 | pages u32 | version u64) | txid u64 | checksum u64 | crc u64
+//! entry    n u64 | n x (group u32 | pages u32 | version u64) | txid u64 | checksum u64 | commit u64 | crc u64
 //! ```
 //!
 //! Big-endian. An entry says at which position the file is, and how many cached pages those groups have
@@ -16,11 +16,11 @@
 
 use crate::ltx::Crc64;
 use crate::sys;
-use crate::types::{Checksum, PageSize, Pos, Txid};
+use crate::types::{Checksum, CommitId, PageSize, Pos, Txid};
 use alloc::vec;
 use alloc::vec::Vec;
 
-const MAGIC: u64 = u64::from_be_bytes(*b"LITEVFS2");
+const MAGIC: u64 = u64::from_be_bytes(*b"LITEVFS3");
 const HEADER_LEN: usize = 48;
 const GROUP_LEN: usize = 16;
 const CRC_LEN: usize = 8;
@@ -120,8 +120,9 @@ impl IndexLog {
             bytes.extend_from_slice(&entry.pages.to_be_bytes());
             bytes.extend_from_slice(&entry.version.to_be_bytes());
         }
-        bytes.extend_from_slice(&pos.txid.0.to_be_bytes());
-        bytes.extend_from_slice(&pos.post_apply_checksum.0.to_be_bytes());
+        for word in [pos.txid.0, pos.post_apply_checksum.0, pos.commit_id.0] {
+            bytes.extend_from_slice(&word.to_be_bytes());
+        }
         seal(self.round, begin, &mut bytes);
         let is_written = self.file.write_at(&bytes, self.end).is_ok();
         self.end = self.end.saturating_add(bytes.len() as u64);
@@ -147,7 +148,7 @@ pub fn fresh(last: u64) -> u64 {
 /// The first entry without its CRC, and what follows it.
 fn split_entry(bytes: &[u8], round: u64) -> Option<(&[u8], &[u8])> {
     let groups = usize::try_from(u64::from_be_bytes(*bytes.first_chunk()?)).ok()?;
-    let len = groups.checked_mul(GROUP_LEN)?.checked_add(4 * 8)?;
+    let len = groups.checked_mul(GROUP_LEN)?.checked_add(5 * 8)?;
     let (entry, rest) = bytes.split_at_checked(len)?;
     let body = entry.get(..len.checked_sub(CRC_LEN)?)?;
     holds(round, entry).then_some((body, rest))
@@ -155,10 +156,14 @@ fn split_entry(bytes: &[u8], round: u64) -> Option<(&[u8], &[u8])> {
 
 fn take(entry: &[u8], said: &mut Said) -> Option<()> {
     let (_, rest) = entry.split_first_chunk::<8>()?;
-    let (groups, pos) = rest.split_last_chunk::<16>()?;
-    let pos = u128::from_be_bytes(*pos);
-    let (txid, post_apply_checksum) = (Txid((pos >> 64) as u64), Checksum(pos as u64));
-    said.pos = Pos { txid, post_apply_checksum };
+    let (groups, pos) = rest.split_last_chunk::<24>()?;
+    let words: &[[u8; 8]; 3] = pos.as_chunks().0.try_into().ok()?;
+    let [txid, checksum, commit] = words.map(u64::from_be_bytes);
+    said.pos = Pos {
+        txid: Txid(txid),
+        post_apply_checksum: Checksum(checksum),
+        commit_id: CommitId(commit),
+    };
     said.groups.extend(groups.as_chunks().0.iter().map(|bytes| {
         let word = u128::from_be_bytes(*bytes);
         let (group, pages) = ((word >> 96) as u32, (word >> 64) as u32);
@@ -202,7 +207,8 @@ mod tests {
     }
 
     fn pos(txid: u64) -> Pos {
-        Pos { txid: Txid(txid), post_apply_checksum: Checksum(Checksum::FLAG | txid) }
+        let post_apply_checksum = Checksum(Checksum::FLAG | txid);
+        Pos { txid: Txid(txid), post_apply_checksum, commit_id: CommitId(!txid) }
     }
 
     fn open(path: &str) -> (IndexLog, Option<Said>) {

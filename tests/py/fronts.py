@@ -93,8 +93,8 @@ def nginx_that_keeps_pages():
                     client.acquire()
                     client.sql("CREATE TABLE t (x)")
                 _, headers, _ = get(f"{server.url}/db/page?db=db&cluster=c&pgno=1&timestamp=now", TOKEN)
-                pos = headers["Litevfs-Pos"]
-                page = f"{url}/db/page?db=db&pgno=1&pos={pos}"
+                of_any_life = f"{url}/db/page?db=db&pgno=1&pos={headers['Litevfs-Pos']}"
+                page = f"{of_any_life}&commit_id={headers['Litevfs-Commit-Id']}"
 
                 def ask(where, token):
                     status, headers, body = get(where, token, trusted)
@@ -108,8 +108,8 @@ def nginx_that_keeps_pages():
                     equal(f"a page that is kept, for {token}", ask(in_cluster, token)[0], status)
                 frames = get(in_cluster, TOKEN, trusted, "application/vnd.litevfs.pages")
                 check(frames[2] != first[2], "page frames are mixed up with JSON")
-                # Which cluster is meant may be the token's to say.
-                for where in (page, f"{url}/db/page?db=db&pgno=1&timestamp=now&cluster=c"):
+                # Which cluster is meant may be the token's to say, and which commit the database's.
+                for where in (page, f"{of_any_life}&cluster=c", f"{url}/db/page?db=db&pgno=1&timestamp=now&cluster=c"):
                     answers = [ask(where, TOKEN)[1] for _ in range(2)]
                     check("HIT" not in answers, f"{where}: {answers}")
             kept = b"".join(path.read_bytes() for path in (folder / "kept").rglob("*") if path.is_file())

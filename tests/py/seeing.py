@@ -10,7 +10,7 @@ import re
 import signal
 import time
 
-from harness import TOKEN, Client, Proxy, Server, SqlError, check, equal, main, scratch
+from harness import TOKEN, Client, Proxy, Server, SqlError, check, equal, main, scratch, until
 
 IOERR_OLD = 10 | 0x4F4C44 << 8
 ROWS = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
@@ -38,15 +38,6 @@ def add_row(server, folder, db="db"):
     with Client(server, folder, db=db) as client:
         client.acquire()
         client.sql("INSERT INTO t (b) VALUES (x'00')")
-
-
-def until(what, condition):
-    """Waits until something is so. A watchdog, not an expectation."""
-    for _ in range(1200):
-        if condition():
-            return
-        time.sleep(0.025)
-    check(False, f"{what}: not within 30 s")
 
 
 def wait_until_older(client, ms, name="main"):

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 
-from harness import COMPACT, Client, Failed, Proxy, Server, check, equal, main, raw, scratch
+from harness import COMPACT, Client, Failed, Proxy, Server, check, equal, main, raw, scratch, until
 from harness.history import History
 from harness.minio import BUCKET, Minio
 
@@ -31,15 +31,6 @@ def refused(code, ask, *arguments, **more):
         equal("the code", refusal.code, code)
         return refusal
     raise Failed(f"{ask.__name__} through {arguments[0]} was not refused")
-
-
-def until(what, holds):
-    """Waits for what comes in a moment; a watchdog, not an expectation."""
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.05)
-    check(False, f"not after 30 s: {what}")
 
 
 def statements(n):

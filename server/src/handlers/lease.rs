@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use litevfs::types::Pos;
 use serde::Serialize;
 
-use super::{POS, waiting};
+use super::{from_pos, waiting};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -39,11 +39,8 @@ pub(crate) async fn acquire(
         None => grant(&app, &access, &key, duration).await?,
     };
     let body = LeaseBody { id, expires_at: rfc3339_in(granted) };
-    let mut response = (waiting(&app, &key), Json(body)).into_response();
-    if !is_held && let Some(pos) = newest(&app, &key).await {
-        response.headers_mut().insert(POS, pos);
-    }
-    Ok(response)
+    let pos = if is_held { None } else { newest(&app, &key).await };
+    Ok((waiting(&app, &key), pos.map(from_pos), Json(body)).into_response())
 }
 
 async fn grant(
@@ -80,10 +77,9 @@ pub(crate) async fn release(
 }
 
 /// Where the database is now that nobody else commits. Whoever is not told can ask, so no error is told.
-async fn newest(app: &App, key: &DbKey) -> Option<HeaderValue> {
+async fn newest(app: &App, key: &DbKey) -> Option<Pos> {
     let database = app.store.fresh(key).await.ok()?;
-    let pos = database.map_or(Pos::EMPTY, |database| database.pos());
-    pos.to_string().try_into().ok()
+    Some(database.map_or(Pos::EMPTY, |database| database.pos()))
 }
 
 /// A name that a client has made up.

@@ -37,8 +37,14 @@ const LEASE_ID: &str = "lfsc-lease-id";
 const LEASE_WAITERS: HeaderName = HeaderName::from_static("lfsc-lease-waiters");
 /// How long [`linger`] reads on.
 const LINGER: Duration = Duration::from_secs(10);
-/// The position that an answer is from.
+/// The position that an answer is from, and which commit that is.
 const POS: HeaderName = HeaderName::from_static("litevfs-pos");
+const COMMIT_ID: HeaderName = HeaderName::from_static("litevfs-commit-id");
+
+/// What says from which position an answer is.
+fn from_pos(pos: Pos) -> [(HeaderName, String); 2] {
+    [(POS, pos.to_string()), (COMMIT_ID, pos.commit_id.to_string())]
+}
 
 /// A database that must exist, with what was committed through other servers.
 async fn current(app: &App, key: &DbKey) -> Result<Arc<Database>, ApiError> {

@@ -12,7 +12,7 @@ use litevfs::ltx::END_OF_PAGES;
 use litevfs::types::Pos;
 
 use super::page::{FRAMES, accepts_frames};
-use super::{POS, current, pieces};
+use super::{current, from_pos, pieces};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -52,9 +52,8 @@ pub(crate) async fn open(
     };
     app.metrics.pages_served(frames.len() as u64);
     let body = body(&ChangesBody::new(pos, changes), frames)?;
-    let headers =
-        [(CONTENT_TYPE, FRAMES.to_owned()), (POS, pos.to_string()), (VARY, ACCEPT.to_string())];
-    Ok((headers, body).into_response())
+    let headers = [(CONTENT_TYPE, FRAMES.to_owned()), (VARY, ACCEPT.to_string())];
+    Ok((headers, from_pos(pos), body).into_response())
 }
 
 /// The length of the JSON, the JSON, the frames, the end mark.

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use litevfs::ltx::END_OF_PAGES;
 use litevfs::types::{Pgno, Pos};
 
-use super::{POS, at_moment, current, page_json};
+use super::{at_moment, current, from_pos, page_json};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -27,7 +27,7 @@ use crate::store::{At, Database, Error, Frames};
 const MAX_PAGES: u64 = 1024;
 /// A request for no more pages is one of a client that misses one, and asks for it first.
 const SMALL: u64 = 128;
-/// Pages at a position are the same for good: the position has a checksum of all of them. The asker may
+/// Pages at a position are the same for good, where it is told which commit that is. The asker may
 /// keep them, for a day, so that what was damaged on the way does not stay for ever. No one else may: they
 /// are for whoever has the token.
 const LASTING: HeaderValue = HeaderValue::from_static("private, max-age=86400, immutable");
@@ -50,9 +50,7 @@ pub(crate) async fn pages(
         as_frames: accepts_frames(&headers),
     };
     asked.check()?;
-    // In a browser the extension keeps pages itself, and knows of which life of the database they are.
-    let is_browser = headers.contains_key("origin") || headers.contains_key("sec-fetch-mode");
-    let is_lasting = matches!(at, At::Pos(_)) && !is_browser;
+    let is_lasting = matches!(at, At::Pos(pos) if pos.commit_id.is_set());
     let (database, pos) = at_moment(&app, &key, at).await?;
     let mut answer = match answer(&app, &key, database, pos, &asked).await {
         // This server is far behind what others did.
@@ -114,6 +112,7 @@ async fn answer(
     asked: &Asked,
 ) -> Result<Response, Error> {
     let view = database.view(Some(pos)).await?;
+    let pos = view.pos;
     let list = asked.list.clone();
     let (media_type, body) = if asked.as_frames {
         let count = list.count();
@@ -130,12 +129,8 @@ async fn answer(
         app.metrics.pages_served(count);
         ("application/json", body)
     };
-    let headers: [(HeaderName, String); 3] = [
-        (CONTENT_TYPE, media_type.to_owned()),
-        (POS, pos.to_string()),
-        (VARY, DEPENDS_ON.to_owned()),
-    ];
-    Ok((headers, body).into_response())
+    let headers = [(CONTENT_TYPE, media_type), (VARY, DEPENDS_ON)];
+    Ok((headers, from_pos(pos), body).into_response())
 }
 
 /// Page frames and the end mark. The first batch is read before the answer begins, so that what is

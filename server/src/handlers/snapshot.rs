@@ -20,7 +20,7 @@ use litevfs::types::PageSize;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{POS, at_moment, current};
+use super::{at_moment, current, from_pos};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -48,7 +48,7 @@ pub(crate) async fn snapshot(
         None => (current(&app, &key).await?, None),
     };
     let snapshot = Snapshot::new(database, pos).await?;
-    let pos = (POS, snapshot.pos().to_string());
+    let pos = from_pos(snapshot.pos());
     let header = snapshot.header();
     app.metrics.pages_served(u64::from(header.commit));
     let len_bytes = u64::from(header.commit).saturating_mul(u64::from(header.page_size.bytes()));
@@ -74,12 +74,13 @@ pub(crate) async fn snapshot(
     let body = Body::from_stream(batches);
     Ok(match form {
         Form::Ltx => {
-            let content_type = (CONTENT_TYPE, "application/octet-stream".to_owned());
-            ([content_type, pos], body).into_response()
+            let headers = [(CONTENT_TYPE, "application/octet-stream")];
+            (headers, pos, body).into_response()
         }
         Form::Sqlite => {
             let content_type = (CONTENT_TYPE, "application/vnd.sqlite3".to_owned());
-            ([content_type, (CONTENT_LENGTH, len_bytes.to_string()), pos], body).into_response()
+            let headers = [content_type, (CONTENT_LENGTH, len_bytes.to_string())];
+            (headers, pos, body).into_response()
         }
     })
 }

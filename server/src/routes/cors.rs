@@ -16,9 +16,10 @@ const REQUEST_HEADERS: [HeaderName; 6] = [
 ];
 
 /// What a page may see of an answer.
-const RESPONSE_HEADERS: [HeaderName; 9] = [
+const RESPONSE_HEADERS: [HeaderName; 10] = [
     HeaderName::from_static("litefs-hwm"),
     HeaderName::from_static("litevfs-pos"),
+    HeaderName::from_static("litevfs-commit-id"),
     HeaderName::from_static("lfsc-instance-id"),
     HeaderName::from_static("lfsc-lease-waiters"),
     HeaderName::from_static("lfsc-lease-duration"),

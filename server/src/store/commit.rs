@@ -297,7 +297,7 @@ impl Store {
         } else {
             complete_span(&self.objects, &self.indexes, &db, &guard).await?
         };
-        let pos = Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() };
+        let pos = index.pos();
         let head = match base {
             Base::Database(database) => {
                 let mut state = database.state.write();
@@ -342,8 +342,9 @@ fn check_next(database: Option<&Database>, header: &Header, is_whole: bool) -> R
     {
         return Err(Error::PageSize { database: tip.page_size, file: header.page_size });
     }
-    let follows =
-        header.min_txid.follows(pos.txid) && header.pre_apply_checksum == pos.post_apply_checksum;
+    let follows = header.min_txid.follows(pos.txid)
+        && header.pre_apply_checksum == pos.post_apply_checksum
+        && header.base_id.agrees(pos.commit_id);
     if follows { Ok(()) } else { Err(Error::PosMismatch(pos)) }
 }
 

@@ -19,6 +19,7 @@ use super::view::View;
 use super::{Slot, Store, convert, page1};
 use crate::key::DbKey;
 use crate::offload::offload;
+use crate::random;
 use crate::spool::Spool;
 
 /// How many pages are read at a time.
@@ -129,6 +130,7 @@ impl Store {
         let marks = Marks {
             pre_apply_checksum: now.pos.post_apply_checksum,
             post_apply_checksum,
+            commit_id: random::commit_id().map_err(Error::Io)?,
             client_timestamp_ms: timestamp_ms,
             span: 0,
             group: None,

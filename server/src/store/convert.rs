@@ -8,12 +8,13 @@ use litevfs::ltx::{
     self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, Trailer, Version,
     page_checksum,
 };
-use litevfs::types::{Checksum, Pgno, Txid};
+use litevfs::types::{Checksum, CommitId, Pgno, Txid};
 
 use super::error::Error;
 use super::file_index::FileIndex;
 use super::layout::{self, MAX_SPAN, Marks, Tag};
 use super::page1;
+use crate::random;
 use crate::spool::{Spool, SpoolWriter};
 
 /// The most pages an upload may hold: a few dozen bytes of memory go to each, however small it is when
@@ -154,9 +155,14 @@ fn store_form(
     group: Option<Tag>,
 ) -> Result<Sound, StreamError<io::Error>> {
     let Survey { header, trailer, pgnos, checksums, .. } = survey;
+    let commit_id = match header.commit_id {
+        CommitId::NONE => random::commit_id().map_err(StreamError::Io)?,
+        chosen => chosen,
+    };
     let marks = Marks {
         pre_apply_checksum: header.pre_apply_checksum,
         post_apply_checksum: trailer.post_apply_checksum,
+        commit_id,
         client_timestamp_ms: header.timestamp_ms,
         span: span(&header),
         group,

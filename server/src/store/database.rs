@@ -204,7 +204,7 @@ impl Database {
             });
         };
         let view = View::new(&self.objects, &self.indexes, &self.db, &plan).await?;
-        if pos.is_some_and(|pos| pos != view.pos) {
+        if pos.is_some_and(|pos| !pos.agrees(view.pos)) {
             return Err(Error::PosMismatch(current));
         }
         Ok(view)
@@ -246,7 +246,7 @@ impl Database {
         let (pos, then, cover) = {
             let state = self.state.read();
             let pos = state.tip.pos;
-            if since == pos {
+            if since.agrees(pos) {
                 return Ok((pos, Changes::Nothing));
             }
             let then = state.files.ending_at(since.txid).copied();
@@ -256,7 +256,7 @@ impl Database {
             return Ok((pos, Changes::All));
         };
         let then = self.index(&then).await?;
-        if then.post_apply_checksum() != since.post_apply_checksum {
+        if !then.pos().agrees(since) {
             return Ok((pos, Changes::All));
         }
         let (mut commit, mut changed, mut is_told) = (then.commit, Vec::new(), true);

@@ -25,6 +25,7 @@ use super::mutant::{self, Mutant};
 use super::open::list_living;
 use super::{Slot, Store, Vacancy};
 use crate::key::DbKey;
+use crate::random;
 use crate::spool::Spool;
 
 impl Store {
@@ -102,7 +103,8 @@ impl Store {
                 tracing::warn!(database = %key, %error, "dropping a damaged database");
                 let (head, files, _) = list_living(&self.objects, key).await?;
                 let page_size = PageSize::new(4096).ok_or(Error::NoDatabase)?;
-                let pos = Pos { txid: files.tip(), post_apply_checksum: Checksum::EMPTY };
+                let pos =
+                    Pos { txid: files.tip(), post_apply_checksum: Checksum::EMPTY, ..Pos::EMPTY };
                 let base = Base::Vacant(Box::new(head.clone()));
                 self.create_tombstone(slot, &base, page_size, pos, 0).await?;
                 head
@@ -241,6 +243,7 @@ impl Store {
         let marks = Marks {
             pre_apply_checksum: pos.post_apply_checksum,
             post_apply_checksum: Checksum::EMPTY,
+            commit_id: random::commit_id().map_err(Error::Io)?,
             client_timestamp_ms: header.timestamp_ms,
             span: 0,
             group: None,

@@ -8,7 +8,7 @@ use std::mem::size_of;
 use std::ops::Range;
 
 use litevfs::ltx::{HEADER_LEN, Header, PageIndex};
-use litevfs::types::{Checksum, PageSize, Pgno, Txid};
+use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
 
 use super::layout::{self, Marks};
 
@@ -79,6 +79,15 @@ impl FileIndex {
             lens,
             starts,
         })
+    }
+
+    /// The position of the database after it.
+    pub const fn pos(&self) -> Pos {
+        Pos {
+            txid: self.max_txid,
+            post_apply_checksum: self.marks.post_apply_checksum,
+            commit_id: self.marks.commit_id,
+        }
     }
 
     /// The database checksum after it.
@@ -172,6 +181,7 @@ mod tests {
         let marks = Marks {
             pre_apply_checksum: Checksum(Checksum::FLAG | 1),
             post_apply_checksum: Checksum(Checksum::FLAG | 2),
+            commit_id: litevfs::types::CommitId(3),
             client_timestamp_ms: 4,
             span: 0,
             group: None,

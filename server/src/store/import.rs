@@ -17,6 +17,7 @@ use super::convert::{Sound, Writer};
 use super::error::Error;
 use super::layout::{self, Marks};
 use super::page1;
+use crate::random;
 use crate::spool::Spool;
 use crate::sqlite_file::{BadFile, START_LEN, SqliteFile};
 
@@ -76,6 +77,7 @@ fn encode(
     let marks = Marks {
         pre_apply_checksum: header.pre_apply_checksum,
         post_apply_checksum,
+        commit_id: random::commit_id().map_err(StreamError::Io)?,
         client_timestamp_ms: header.timestamp_ms,
         span: 0,
         group: None,
@@ -207,7 +209,8 @@ mod tests {
 
     #[test]
     fn it_follows_the_database_that_is_there() {
-        let pos = Pos { txid: Txid(9), post_apply_checksum: Checksum(5 | Checksum::FLAG) };
+        let pos =
+            Pos { txid: Txid(9), post_apply_checksum: Checksum(5 | Checksum::FLAG), ..Pos::EMPTY };
         let step = import(&sqlite(4096, ""), pos).unwrap().header;
         assert_eq!((step.min_txid, step.max_txid), (Txid(10), Txid(10)));
         assert_eq!(step.pre_apply_checksum, pos.post_apply_checksum);

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use litevfs::types::CommitId;
+
 use crate::key::DbKey;
 use crate::random;
 
@@ -38,6 +40,9 @@ impl FromStr for IncarnationId {
     }
 }
 
+/// Stands for the id of a name's first incarnation, which has none.
+const OF_FIRST: u64 = 1;
+
 /// One life of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Incarnation {
@@ -51,6 +56,12 @@ impl Incarnation {
     /// The first of a name.
     pub const fn first(key: DbKey) -> Incarnation {
         Incarnation { key, id: None }
+    }
+
+    /// What stands for the ids of commits that were made before there were such: it tells one life of a name
+    /// from another.
+    pub fn old_commit_id(&self) -> CommitId {
+        CommitId(self.id.map_or(OF_FIRST, |IncarnationId(id)| id.max(OF_FIRST)))
     }
 }
 

@@ -202,10 +202,18 @@ async fn load_surely(
     for again in 1..TRIES {
         match load(objects, &path, file, again > 1).await {
             Err(Error::Corrupt { .. }) => {}
-            done => return done,
+            done => return done.map(|index| told(index, db)),
         }
     }
-    load(objects, &path, file, true).await
+    load(objects, &path, file, true).await.map(|index| told(index, db))
+}
+
+/// An index whose file may be from before commits had ids: then the life of the database stands for it.
+fn told(mut index: FileIndex, db: &Incarnation) -> FileIndex {
+    if !index.marks.commit_id.is_set() {
+        index.marks.commit_id = db.old_commit_id();
+    }
+    index
 }
 
 async fn load(

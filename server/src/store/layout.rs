@@ -34,6 +34,8 @@
 //! | pre- and post-apply checksum | the database's | zero, as the flag demands |
 //! | timestamp | the client's clock | the server's, never before that of the file before |
 //! | node id | the client's, or zero | the post-apply checksum |
+//! | commit id | the client's, or zero | that one, or the server's |
+//! | commit id of the base | the client's, or zero | zero |
 //! | WAL offset | of the client's WAL | bit 62 set; below, the pre-apply checksum's low 62 bits (note) |
 //! | WAL size | of the client's WAL | bit 61 set after a break; the upload's timestamp << 16, plus max TXID - min TXID of the upload; or bit 62 set, and below the first 62 bits of the id of the group |
 //! | WAL salts | of the client's WAL | the seal: a CRC-64 of the header without them, and of the page numbers |
@@ -46,7 +48,7 @@
 //! checksum found there. The file checksum covers it all, as in any LTX file.
 
 use litevfs::ltx::{self, Crc64, Format, Header};
-use litevfs::types::{Checksum, ClusterName, Pgno, Txid};
+use litevfs::types::{Checksum, ClusterName, CommitId, Pgno, Txid};
 use object_store::path::Path;
 
 use super::files::LtxFile;
@@ -220,6 +222,8 @@ pub struct Marks {
     pub pre_apply_checksum: Checksum,
     /// The database checksum after it.
     pub post_apply_checksum: Checksum,
+    /// Which commit its last transaction is; [`CommitId::NONE`] in files from before there were ids.
+    pub commit_id: CommitId,
     /// When the client says it was committed; 0 in merged files, and in those of groups.
     pub client_timestamp_ms: u64,
     /// Transactions beyond the first that the upload has, although the name has one only. A group's
@@ -256,6 +260,8 @@ pub fn stored_header(header: &Header, marks: &Marks, pgnos: impl Iterator<Item =
     let mut stored = Header {
         pre_apply_checksum: Checksum::NONE,
         node_id: marks.post_apply_checksum.0,
+        commit_id: marks.commit_id,
+        base_id: CommitId::NONE,
         no_checksum: true,
         encrypted: false,
         wal_offset: LINK_FLAG | (link & LINK_MASK),
@@ -290,6 +296,7 @@ pub fn marks(
         return Ok(Marks {
             pre_apply_checksum: header.pre_apply_checksum,
             post_apply_checksum: trailer,
+            commit_id: header.commit_id,
             client_timestamp_ms: header.timestamp_ms,
             span: 0,
             group: None,
@@ -314,6 +321,7 @@ pub fn marks(
         // The bit that did not fit is known: a set checksum has the flag, and no other bit above.
         pre_apply_checksum: Checksum(pre_apply),
         post_apply_checksum,
+        commit_id: header.commit_id,
         client_timestamp_ms: (upload & !BREAK_FLAG) >> SPAN_BITS,
         span: high_span | (upload & MAX_SPAN),
         group,
@@ -374,7 +382,6 @@ mod tests {
 
     fn header() -> Header {
         Header {
-            page_size: PageSize::new(512).unwrap(),
             commit: 3,
             min_txid: Txid(2),
             max_txid: Txid(2),
@@ -384,8 +391,10 @@ mod tests {
             wal_size: 4,
             wal_salt: [1, 2],
             node_id: 9,
-            no_checksum: false,
+            commit_id: CommitId(10),
+            base_id: CommitId(11),
             encrypted: true,
+            ..Header::new(PageSize::new(512).unwrap())
         }
     }
 
@@ -399,6 +408,7 @@ mod tests {
         let marks_in = Marks {
             pre_apply_checksum: before,
             post_apply_checksum: Checksum(Checksum::FLAG | 8),
+            commit_id: CommitId(12),
             client_timestamp_ms: 1_700_000_000_123,
             span: 255,
             group: None,
@@ -409,6 +419,7 @@ mod tests {
         let out = marks(&stored, Checksum::NONE, pgnos(&[1, 3])).unwrap();
         assert!(out.follows(before) && !out.follows(Checksum(Checksum::FLAG | 6)));
         assert_eq!(out.post_apply_checksum, marks_in.post_apply_checksum);
+        assert_eq!(out.commit_id, marks_in.commit_id);
         assert_eq!((out.client_timestamp_ms, out.span), (1_700_000_000_123, 255));
         let of_break = Marks { is_break: true, ..marks_in };
         let stored_break = stored_header(&header(), &of_break, pgnos(&[1, 3]));

@@ -95,8 +95,7 @@ impl Database {
             // What decided an upload of several transactions has no end of its own.
             Ok(index) if index.marks.span > 0 => Ok(None),
             Ok(index) => {
-                let post_apply_checksum = index.post_apply_checksum();
-                let pos = Pos { txid: file.max_txid, post_apply_checksum };
+                let pos = index.pos();
                 let first = Some(file.min_txid).filter(|_| file.level < SNAPSHOT_LEVEL);
                 let timestamp_ms = file.commit_time(index.timestamp_ms);
                 Ok(Some(RestorePoint { pos, timestamp_ms, first }))
@@ -132,9 +131,7 @@ impl Database {
         };
         let file = file.ok_or_else(|| self.no_txid(txid))?;
         match self.index(&file).await {
-            Ok(index) if index.marks.span == 0 => {
-                Ok(Pos { txid, post_apply_checksum: index.post_apply_checksum() })
-            }
+            Ok(index) if index.marks.span == 0 => Ok(index.pos()),
             // Or it is what decided an upload of several transactions, which has no end there.
             Ok(_) | Err(Error::Gone(_)) => Err(self.no_txid(txid)),
             Err(error) => Err(error),

@@ -21,10 +21,10 @@ impl Sound {
     /// Whether it is that file, page for page. It is not when the file was merged and removed meanwhile:
     /// that is too late to tell.
     ///
-    /// Equal positions do not prove it: the database checksum is linear, so that the same change
+    /// An equal database checksum does not prove it: it is linear, so that the same change
     /// made to two pages cancels out, and one writer's transaction could pass for another's. Nor do
-    /// equal pages without the time of the commit, or the group: the same change made by two clients to
-    /// the same base would be one transaction, acknowledged to both.
+    /// equal pages without the commit's id, or, of clients that choose none, its time, or the group: the same
+    /// change made by two clients to the same base would be one transaction, acknowledged to both.
     pub(super) async fn is_file(
         &self,
         objects: &Objects,
@@ -34,6 +34,7 @@ impl Sound {
     ) -> Result<bool, Error> {
         let upload = &self.index;
         let same = held.marks.client_timestamp_ms == upload.marks.client_timestamp_ms
+            && (!self.header.commit_id.is_set() || held.marks.commit_id == self.header.commit_id)
             && held.marks.group == upload.marks.group
             && held.marks.post_apply_checksum == upload.marks.post_apply_checksum
             && held.marks.span == upload.marks.span

@@ -88,7 +88,7 @@ impl State {
         if index.page_size != self.tip.page_size {
             self.reshaped = Some(file);
         }
-        let pos = Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() };
+        let pos = index.pos();
         self.tip = Tip {
             pos,
             page_size: index.page_size,

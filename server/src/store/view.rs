@@ -88,7 +88,7 @@ impl View {
     /// The pages of one file, as if it were a database.
     pub fn of_file(file: LtxFile, index: Arc<FileIndex>) -> View {
         View {
-            pos: Pos { txid: file.max_txid, post_apply_checksum: index.post_apply_checksum() },
+            pos: index.pos(),
             commit: index.commit,
             page_size: index.page_size,
             timestamp_ms: file.commit_time(index.timestamp_ms),

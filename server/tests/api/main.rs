@@ -12,6 +12,7 @@ mod frames;
 mod group;
 mod lease;
 mod limits;
+mod lives;
 mod load;
 mod model;
 mod open;

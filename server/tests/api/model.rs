@@ -1,8 +1,8 @@
 //! A database in memory: makes LTX files, and knows what every position looks like.
 
-use litevfs::ltx::{Encoder, Format, Header, page_checksum};
+use litevfs::ltx::{Crc64, Encoder, Format, Header, page_checksum};
 use litevfs::page1::{HEADER_LEN, MAGIC};
-use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
+use litevfs::types::{Checksum, CommitId, PageSize, Pgno, Pos, Txid};
 use serde_json::{Value, json};
 
 /// What a client holds of its database, and what it was.
@@ -57,14 +57,16 @@ impl Model {
             changes.iter().map(|&(pgno, fill)| (pgno, self.page(pgno, fill))).collect();
         let after = applied(&self.pages, &pages, commit);
         let min_txid = self.pos.txid.next().unwrap();
-        let header = Header {
+        let mut header = Header {
             commit,
             min_txid,
             max_txid: Txid(self.pos.txid.0 + txids),
             timestamp_ms: 1_700_000_000_000 + min_txid.0,
             pre_apply_checksum: self.pos.post_apply_checksum,
+            base_id: self.pos.commit_id,
             ..Header::new(self.page_size)
         };
+        header.commit_id = commit_id(&header, &pages);
         Tx { header, pages, post: checksum(&after) }
     }
 
@@ -83,7 +85,7 @@ impl Model {
     pub fn apply(&mut self, tx: &Tx) {
         self.pages = applied(&self.pages, &tx.pages, tx.header.commit);
         self.page_size = tx.header.page_size;
-        self.pos = Pos { txid: tx.header.max_txid, post_apply_checksum: tx.post };
+        self.pos = tx.pos();
         self.history.push((self.pos, self.pages.clone()));
     }
 
@@ -94,6 +96,13 @@ impl Model {
         tx.ltx()
     }
 
+    /// The server has made a transaction that changes nothing, and is at the position that it told.
+    pub fn went_on(&mut self, told: &Value) {
+        self.pos.txid.0 += 1;
+        self.pos.commit_id = told["commitId"].as_str().unwrap().parse().unwrap();
+        assert_eq!(*told, pos_json(self.pos));
+    }
+
     /// The database as SQLite would have it on disk.
     pub fn file(&self) -> Vec<u8> {
         self.pages.concat()
@@ -101,6 +110,18 @@ impl Model {
 }
 
 impl Tx {
+    /// The position after it.
+    pub fn pos(&self) -> Pos {
+        let Header { max_txid, commit_id, .. } = self.header;
+        Pos { txid: max_txid, post_apply_checksum: self.post, commit_id }
+    }
+
+    /// The same as of a client that knows no commit ids.
+    pub fn without_ids(mut self) -> Tx {
+        (self.header.commit_id, self.header.base_id) = (CommitId::NONE, CommitId::NONE);
+        self
+    }
+
     pub fn ltx(&self) -> Vec<u8> {
         self.encode(Format::V1Lz4)
     }
@@ -112,6 +133,17 @@ impl Tx {
         }
         encoder.finish(self.post).unwrap().out
     }
+}
+
+/// An id that another transaction does not have, and the same one made once more has.
+fn commit_id(header: &Header, pages: &[(u32, Vec<u8>)]) -> CommitId {
+    let mut crc = Crc64::new();
+    crc.update(&header.encode(Format::V1Raw));
+    for (pgno, data) in pages {
+        crc.update(&pgno.to_be_bytes());
+        crc.update(data);
+    }
+    CommitId(crc.finish())
 }
 
 fn applied(pages: &[Vec<u8>], changes: &[(u32, Vec<u8>)], commit: u32) -> Vec<Vec<u8>> {
@@ -133,5 +165,6 @@ pub fn pos_json(pos: Pos) -> Value {
     json!({
         "txid": pos.txid.to_string(),
         "postApplyChecksum": pos.post_apply_checksum.to_string(),
+        "commitId": pos.commit_id.to_string(),
     })
 }

@@ -123,7 +123,7 @@ fn a_client_with_a_position_gets_what_changed_since() {
     client.push("a", &model.commit(&[(1, 4)], 9)).assert_ok();
     let changed = opened(&client, &format!("db=a&pos={then}"));
     assert_eq!(changed.pages, [(1, model.pages[0].clone())]);
-    let other = Pos { txid: then.txid, post_apply_checksum: model.pos.post_apply_checksum };
+    let other = Pos { txid: then.txid, ..model.pos };
     assert_eq!(opened(&client, &format!("db=a&pos={other}")).changes["all"], true);
 }
 

@@ -8,7 +8,11 @@ use crate::model::{Model, pos_json};
 use crate::process::Server;
 
 pub fn since(client: &Client, db: &str, pos: Pos) -> Value {
-    client.get(&format!("/db/sync?db={db}&pos={pos}")).assert_ok().json()
+    let id = match pos.commit_id.is_set() {
+        true => format!("&commit_id={}", pos.commit_id),
+        false => String::new(),
+    };
+    client.get(&format!("/db/sync?db={db}&pos={pos}{id}")).assert_ok().json()
 }
 
 fn changes(pos: Pos, pgnos: Value, all: bool) -> Value {

@@ -37,8 +37,6 @@ const CONFLICT: u16 = 409;
 const LEASE_WAITERS: &str = "Lfsc-Lease-Waiters";
 /// For how many ms a commit has prolonged the lease.
 const LEASE_DURATION: &str = "Lfsc-Lease-Duration";
-/// The position that an answer is from.
-const POS: &str = "Litevfs-Pos";
 
 /// A LiteFS Cloud server.
 pub struct LfscClient {
@@ -105,6 +103,10 @@ impl Backend for LfscClient {
         self.dialect.has_frames()
     }
 
+    fn has_commit_ids(&self) -> bool {
+        self.dialect.has_commit_ids()
+    }
+
     fn stream(
         &self,
         db: &DbName,
@@ -130,8 +132,8 @@ impl Backend for LfscClient {
             Moment::Time(time) => call.with("timestamp", time),
         };
         let response = self.exchange.answer(call).map_err(moment_error)?;
-        let pos = response.header(POS).and_then(|pos| pos.trim().parse().ok());
-        let pos = pos.filter(|pos: &Pos| !pos.is_empty()).ok_or_else(|| {
+        let pos = self.dialect.pos_of(&response);
+        let pos = pos.filter(|pos| !pos.is_empty()).ok_or_else(|| {
             let why = "the answer names no position; the server knows no past";
             self.exchange.bad_answer("GET /db/page", why)
         })?;
@@ -202,7 +204,7 @@ impl Backend for LfscClient {
             true => Error::new(ErrorKind::LeaseHeld, failure.error.message()),
             false => lease_error(failure),
         })?;
-        let pos = answer.header(POS).and_then(|pos| pos.trim().parse().ok());
+        let pos = self.dialect.pos_of(&answer);
         let answer: LeaseResponse = self.exchange.json("POST /lease", &answer.body)?;
         if !field::is_id(&answer.id) {
             return Err(self.exchange.bad_answer("POST /lease", "the lease id is unusable"));

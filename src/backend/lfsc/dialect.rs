@@ -1,6 +1,7 @@
 //! What the server understands beyond the plain API, as far as this process has found out.
 
 use crate::http::Response;
+use crate::types::{CommitId, Pos};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The type of an answer that has pages as the server stores them.
@@ -8,11 +9,16 @@ pub const PAGE_FRAMES: &str = "application/vnd.litevfs.pages";
 /// What asks for one, with inner pages of tables packed as only this project packs them.
 pub const ACCEPT_PAGE_FRAMES: &str = "application/vnd.litevfs.pages;inner=1";
 
+/// The position that an answer is from, and which commit that is.
+const POS: &str = "Litevfs-Pos";
+const COMMIT_ID: &str = "Litevfs-Commit-Id";
+
 /// See the module.
 #[derive(Default)]
 pub struct Dialect {
     has_frames: AtomicBool,
     lacks_open: AtomicBool,
+    has_commit_ids: AtomicBool,
 }
 
 impl Dialect {
@@ -37,6 +43,19 @@ impl Dialect {
     /// Whether it does not know `GET /db/open`.
     pub fn lacks_open(&self) -> bool {
         self.lacks_open.load(Relaxed)
+    }
+
+    /// Whether it tells, and is to be told, which commit a position is.
+    pub fn has_commit_ids(&self) -> bool {
+        self.has_commit_ids.load(Relaxed)
+    }
+
+    /// The position that an answer is from, if it says so; takes note whether it says which commit that is.
+    pub fn pos_of<B>(&self, answer: &Response<B>) -> Option<Pos> {
+        let pos: Pos = answer.header(POS)?.trim().parse().ok()?;
+        let told = answer.header(COMMIT_ID).and_then(|id| id.trim().parse::<CommitId>().ok());
+        self.has_commit_ids.store(told.is_some(), Relaxed);
+        Some(Pos { commit_id: told.unwrap_or(CommitId::NONE), ..pos })
     }
 
     /// Takes note that it does not.

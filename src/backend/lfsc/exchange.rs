@@ -10,7 +10,7 @@ use crate::http::retry_after;
 use crate::http::{Body, Method, Request, Response, Transport, TransportError};
 use crate::peer::{field, said};
 use crate::sys::{self, log::log};
-use crate::types::DbName;
+use crate::types::{DbName, Pos};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
@@ -89,6 +89,15 @@ impl<'a> Call<'a> {
         match hurry {
             true => Call { timeout_ms: HURRIED_TIMEOUT_MS, away_ms: HURRIED_AWAY_MS, ..self },
             false => self,
+        }
+    }
+
+    /// Adds the position that it is about.
+    pub fn at(self, pos: Pos) -> Call<'a> {
+        let call = self.with("pos", &pos);
+        match pos.commit_id.is_set() {
+            true => call.with("commit_id", &pos.commit_id),
+            false => call,
         }
     }
 

@@ -45,7 +45,7 @@ pub fn open(
         ..Call::new(Method::Get, "/db/open").with_db(db).in_a_hurry(hurry)
     };
     if !since.is_empty() {
-        call = call.with("pos", &since);
+        call = call.at(since);
     }
     match exchange.answer(call.with("max_bytes", &max_len)) {
         Ok(response) if dialect.note_answer(&response) => {

@@ -154,7 +154,7 @@ impl Asker {
         if pages.len_pages() > MAX_PAGES_PER_REQUEST as usize {
             return Err(self.bad_answer("it sends no page frames any more; try again"));
         }
-        let call = pages_call(&self.db, &pages).with("pos", &self.pos);
+        let call = pages_call(&self.db, &pages).at(self.pos);
         let response = self.exchange.answer(call).map_err(|failure| failure.error)?;
         let pages = decode_whole(&self.exchange, &self.dialect, &pages, response)?;
         Ok(Box::new(WholeAnswer::new(pages)))
@@ -168,7 +168,7 @@ impl Asker {
         waits_since: sys::Tick,
     ) -> core::result::Result<Option<PageFrames<Arriving>>, Failure> {
         let left_ms = || PAGES_TIMEOUT_MS.saturating_sub(waits_since.age_ms());
-        let call = call(&self.db, pages, pages.to_string()).with("pos", &self.pos);
+        let call = call(&self.db, pages, pages.to_string()).at(self.pos);
         let response = self.exchange.open(Call { timeout_ms: left_ms(), ..call })?;
         let has_frames = self.dialect.note_answer(&response);
         let arriving = Arriving::new(response.body, left_ms());

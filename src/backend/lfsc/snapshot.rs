@@ -14,8 +14,7 @@ const WHAT: &str = "GET /db/snapshot";
 pub fn size_pages(exchange: &Exchange, db: &DbName, pos: Pos) -> Result<u32> {
     let call = Call { max_answer_len: usize::MAX, ..Call::new(Method::Get, "/db/snapshot") };
     let (timeout_ms, asked) = (call.timeout_ms, sys::Tick::now());
-    let answer =
-        exchange.open(call.with_db(db).with("pos", &pos)).map_err(|failure| failure.error)?;
+    let answer = exchange.open(call.with_db(db).at(pos)).map_err(|failure| failure.error)?;
     let mut body = answer.body;
     let mut bytes = [0; HEADER_LEN];
     let mut rest = bytes.as_mut_slice();

@@ -3,7 +3,7 @@
 use super::named::Named;
 use crate::backend::{Change, ChangedPages, GroupTx};
 use crate::peer::said;
-use crate::types::{DbName, Pgno, Pos};
+use crate::types::{CommitId, DbName, Pgno, Pos};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -15,12 +15,14 @@ const MAX_SYNC_ANSWER_LEN: usize = 64 << 20;
 /// Levels of lists and objects in an answer; those of the API have five.
 const MAX_DEPTH: usize = 16;
 
-/// A position: `{"txid":"<16 hex>","postApplyChecksum":"<16 hex>"}`.
+/// A position: `{"txid":"<16 hex>","postApplyChecksum":"<16 hex>"}`, of our server with `"commitId":"<16 hex>"`.
 #[derive(Deserialize)]
 struct WirePos {
     txid: String,
     #[serde(rename = "postApplyChecksum")]
     post_apply_checksum: String,
+    #[serde(rename = "commitId")]
+    commit_id: Option<String>,
 }
 
 impl WirePos {
@@ -29,6 +31,7 @@ impl WirePos {
         let pos = Pos {
             txid: self.txid.parse().ok()?,
             post_apply_checksum: self.post_apply_checksum.parse().ok()?,
+            commit_id: self.commit_id.as_deref().map_or(Ok(CommitId::NONE), str::parse).ok()?,
         };
         // A transaction leaves a checksum, and no transaction none.
         (pos.post_apply_checksum.is_set() != pos.is_empty()).then_some(pos)
@@ -43,8 +46,12 @@ pub fn sync_request(positions: &[(DbName, Pos)]) -> String {
         let (txid, checksum) = (pos.txid, pos.post_apply_checksum);
         let _ = write!(
             body,
-            "{comma}\"{db}\":{{\"txid\":\"{txid}\",\"postApplyChecksum\":\"{checksum}\"}}"
+            "{comma}\"{db}\":{{\"txid\":\"{txid}\",\"postApplyChecksum\":\"{checksum}\""
         );
+        if pos.commit_id.is_set() {
+            let _ = write!(body, ",\"commitId\":\"{}\"", pos.commit_id);
+        }
+        body.push('}');
     }
     body.push_str("}}");
     body
@@ -87,6 +94,9 @@ impl WireChange {
     /// What it says of a database that was asked about from `since` on; `None` when it makes no sense.
     pub fn change(&self, since: Pos) -> Option<Change> {
         let pos = self.pos.pos()?;
+        // A server that does not tell which commit it is: as far as it knows, nothing moved.
+        let is_same = !pos.commit_id.is_set() && pos.agrees(since);
+        let pos = if is_same { since } else { pos };
         let pages = if self.all == Some(true) && self.commits == Some(true) {
             ChangedPages::ByCommits
         } else if self.all == Some(true) || since.is_empty() && pos != since {
@@ -94,7 +104,8 @@ impl WireChange {
         } else {
             let pgnos = self.pgnos.as_deref().unwrap_or_default();
             if pgnos.is_empty() && pos != since {
-                // A position that moved without a page having changed: nothing to go by.
+                // A position that moved without a page having changed, or turned out to be another commit:
+                // nothing to go by.
                 ChangedPages::All
             } else {
                 ChangedPages::Some(
@@ -208,6 +219,10 @@ mod tests {
 
     const POS: &str = r#"{"txid":"0000000000000002","postApplyChecksum":"8000000000000001"}"#;
 
+    fn two() -> Pos {
+        "0000000000000002/8000000000000001".parse().unwrap()
+    }
+
     fn change(body: &str, since: Pos) -> Option<Change> {
         let response: SyncResponse =
             miniserde::json::from_str(&body.replace("POS", POS)).expect("not JSON");
@@ -248,6 +263,30 @@ mod tests {
         let since: Pos = "0000000000000001/8000000000000009".parse().unwrap();
         let moved = change(r#"{"changes":{"db":{"pos":POS}}}"#, since).unwrap();
         assert_eq!(moved.pages, ChangedPages::All);
+    }
+
+    #[test]
+    fn another_commit_at_the_same_txid_and_checksum_distrusts_everything() {
+        let with = |id| Pos { commit_id: CommitId(id), ..two() };
+        let told = |id: &str, since: Pos| {
+            let pos = POS.replace('}', &format!(r#","commitId":"{id}"}}"#));
+            let change = change(&format!(r#"{{"changes":{{"db":{{"pos":{pos}}}}}}}"#), since);
+            change.unwrap()
+        };
+        let same = Change { pos: with(5), pages: ChangedPages::Some(Vec::new()) };
+        assert_eq!(told("0000000000000005", with(5)), same);
+        let other = Change { pos: with(6), pages: ChangedPages::All };
+        assert_eq!(told("0000000000000006", with(5)), other);
+        assert_eq!(told("0000000000000006", two()), other);
+        // A server that tells no ids knows no better.
+        assert_eq!(change(r#"{"changes":{"db":{"pos":POS}}}"#, with(5)), Some(same));
+    }
+
+    #[test]
+    fn a_request_tells_the_commit_where_it_is_known() {
+        let known = [("a".parse().unwrap(), Pos { commit_id: CommitId(5), ..two() })];
+        let expected = POS.replace('}', r#","commitId":"0000000000000005"}"#);
+        assert_eq!(sync_request(&known), format!(r#"{{"positions":{{"a":{expected}}}}}"#));
     }
 
     #[test]

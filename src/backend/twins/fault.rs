@@ -46,6 +46,8 @@ pub enum Fault {
     AnswerLostAndWrittenOver,
     /// The same, and the server has merged its files: it can't tell any more that it has this one.
     AnswerLostAndMerged,
+    /// The request takes effect, then the lease runs out; and the server can't tell that it has this file.
+    AnswerLostAndForgotten,
     /// The answer breaks off after so many pages.
     BrokenOff(u32),
     /// A position is asked for, and a server answers that has not heard of the last commits.
@@ -135,6 +137,10 @@ impl Backend for FaultyBackend {
         self.server.has_bulk()
     }
 
+    fn has_commit_ids(&self) -> bool {
+        self.server.has_commit_ids()
+    }
+
     fn stream(
         &self,
         db: &DbName,
@@ -175,10 +181,12 @@ impl Backend for FaultyBackend {
                 if fault != Fault::LostAndWrittenOver {
                     self.server.push(db, file, id)?;
                 }
-                if fault == Fault::AnswerLostAndMerged {
+                if matches!(fault, Fault::AnswerLostAndMerged | Fault::AnswerLostAndForgotten) {
                     self.server.forget_files(db);
                 }
-                if fault != Fault::AnswerLost {
+                if fault == Fault::AnswerLostAndForgotten {
+                    self.server.break_lease(db);
+                } else if fault != Fault::AnswerLost {
                     self.server.commit_elsewhere(db, |pages| {
                         pages.entry(Pgno::new(3).unwrap()).and_modify(|page| page.fill(77));
                     });

@@ -7,7 +7,7 @@ use crate::backend::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::sys::{Mutex, Tick};
-use crate::types::{Checksum, DbName, Pgno, Pos};
+use crate::types::{Checksum, CommitId, DbName, Pgno, Pos};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
@@ -53,6 +53,10 @@ pub struct MemoryBackend {
     pub calls: Mutex<Vec<(&'static str, usize)>>,
     /// Whether it knows the calls that only some servers have.
     pub is_fast: AtomicBool,
+    /// Whether it is of a make that tells no commit ids.
+    pub lacks_commit_ids: AtomicBool,
+    /// The last commit id that it gave.
+    last_id: AtomicU64,
     /// Whether it names the position when it grants a lease.
     pub tells_pos: AtomicBool,
     /// For how many ms a commit prolongs its lease; 0 for not at all.
@@ -85,7 +89,11 @@ impl MemoryBackend {
         let (pos, mut pages) = self.newest(db);
         edit(&mut pages);
         let sum = database_checksum(&pages);
-        let pos = Pos { txid: pos.txid.next().expect("few are made"), post_apply_checksum: sum };
+        let pos = Pos {
+            txid: pos.txid.next().expect("few are made"),
+            post_apply_checksum: sum,
+            commit_id: self.fresh_id(),
+        };
         self.databases.lock().entry(db.clone()).or_default().versions.push((pos, pages));
     }
 
@@ -118,6 +126,11 @@ impl MemoryBackend {
         }
     }
 
+    fn fresh_id(&self) -> CommitId {
+        let id = self.last_id.fetch_add(1, Relaxed).wrapping_add(1);
+        if self.has_commit_ids() { CommitId(id) } else { CommitId::NONE }
+    }
+
     fn note(&self, method: &'static str, count: usize) {
         self.calls.lock().push((method, count));
     }
@@ -139,7 +152,7 @@ impl Backend for MemoryBackend {
             let none = Vec::new();
             let versions = databases.get(name).map_or(&none, |db| &db.versions);
             let pos = versions.last().map_or(Pos::EMPTY, |(pos, _)| *pos);
-            let old = versions.iter().find(|(pos, _)| pos == since);
+            let old = versions.iter().find(|(pos, _)| pos.agrees(*since));
             let pages = match (old, versions.last()) {
                 (Some((_, old)), Some((_, new))) => {
                     let all: BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
@@ -156,7 +169,8 @@ impl Backend for MemoryBackend {
     fn pages(&self, db: &DbName, pos: Pos, pgnos: &[Pgno]) -> Result<Vec<Page>> {
         self.note("pages", pgnos.len());
         let databases = self.databases.lock();
-        let version = databases.get(db).and_then(|db| db.versions.iter().find(|(p, _)| *p == pos));
+        let version =
+            databases.get(db).and_then(|db| db.versions.iter().find(|(p, _)| p.agrees(pos)));
         let Some((_, pages)) = version else {
             return Err(Error::new(ErrorKind::PosMismatch, format!("no position {pos}")));
         };
@@ -189,6 +203,10 @@ impl Backend for MemoryBackend {
         self.is_fast.load(Relaxed)
     }
 
+    fn has_commit_ids(&self) -> bool {
+        !self.lacks_commit_ids.load(Relaxed)
+    }
+
     fn page1_then(&self, db: &DbName, moment: &Moment) -> Result<(Pos, Vec<u8>)> {
         self.note("page1_then", 1);
         let databases = self.databases.lock();
@@ -204,7 +222,8 @@ impl Backend for MemoryBackend {
     fn size_pages(&self, db: &DbName, pos: Pos) -> Result<u32> {
         self.note("size_pages", 1);
         let databases = self.databases.lock();
-        let version = databases.get(db).and_then(|db| db.versions.iter().find(|(p, _)| *p == pos));
+        let version =
+            databases.get(db).and_then(|db| db.versions.iter().find(|(p, _)| p.agrees(pos)));
         let (_, pages) = version.ok_or_else(|| Error::new(ErrorKind::PosMismatch, "not held"))?;
         Ok(pages.len() as u32)
     }
@@ -319,6 +338,7 @@ impl History {
         let header = *decoder.header();
         if !header.min_txid.follows(pos.txid)
             || header.pre_apply_checksum != pos.post_apply_checksum
+            || !header.base_id.agrees(pos.commit_id)
         {
             let error = Error::new(ErrorKind::PosMismatch, format!("the server is at {pos}"));
             return Err(PushError::PosMismatch(error));
@@ -332,7 +352,8 @@ impl History {
         assert_eq!(pages.len(), header.commit as usize, "pages are missing");
         let sum = database_checksum(&pages);
         assert_eq!(sum, trailer.post_apply_checksum, "wrong database checksum");
-        Ok((Pos { txid: header.max_txid, post_apply_checksum: sum }, pages))
+        let (txid, commit_id) = (header.max_txid, header.commit_id);
+        Ok((Pos { txid, post_apply_checksum: sum, commit_id }, pages))
     }
 
     fn append(&mut self, file: &[u8], version: (Pos, Pages)) {

@@ -5,6 +5,7 @@ use crate::backend::Backend;
 use crate::backend::twins::{Fault, Operation};
 use crate::error::ErrorKind;
 use crate::page1::Page1;
+use core::sync::atomic::Ordering::Relaxed;
 
 fn writer(fixture: &Fixture) -> Connection {
     let mut connection = fixture.connect();
@@ -310,6 +311,22 @@ fn another_transaction_in_its_place_settles_the_outcome() {
         connection.unlock(Lock::None);
         write(&mut connection, &[(2, 22)], 3, 3).unwrap();
         assert_eq!((fixture.stored(2), txid(&fixture)), (Some(22), 3));
+    }
+}
+
+#[test]
+fn a_transaction_is_known_by_its_id_where_the_server_knows_such() {
+    for lacks_ids in [false, true] {
+        let fixture = Fixture::with_database();
+        fixture.server.lacks_commit_ids.store(lacks_ids, Relaxed);
+        let mut connection = writer(&fixture);
+        fixture.backend.plan(&[(Operation::Push, Fault::AnswerLostAndForgotten)]);
+        let outcome = write(&mut connection, &[(2, 22)], 2, 3);
+        assert_eq!((fixture.stored(2), txid(&fixture)), (Some(22), 2));
+        match outcome {
+            Ok(()) => assert!(!lacks_ids),
+            Err(error) => assert!(lacks_ids && error.message().contains("not known"), "{error}"),
+        }
     }
 }
 

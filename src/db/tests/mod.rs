@@ -53,6 +53,7 @@ delegate! {
         db: &DbName, since: crate::types::Pos, max_len: u32, hurry: bool
     ) -> Result<Option<crate::backend::Opening>>;
     has_bulk() -> bool;
+    has_commit_ids() -> bool;
     stream(
         db: &DbName, pos: crate::types::Pos, page_size: Option<crate::types::PageSize>,
         pages: crate::backend::PageList

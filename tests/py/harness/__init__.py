@@ -5,7 +5,7 @@ environment once and stays loaded; killing one is killing a real application.
 """
 
 from . import bank, injectors, ltx, raw
-from .checks import Failed, check, database_content, equal, main, scratch
+from .checks import Failed, check, database_content, equal, main, scratch, until
 from .client import EXT, Client, Disconnected, SqlError
 from .proxy import SPINNING, Proxy, Recorder
 from .server import COMPACT, ROOT, TOKEN, Server
@@ -32,4 +32,5 @@ __all__ = [
     "main",
     "raw",
     "scratch",
+    "until",
 ]

@@ -25,6 +25,15 @@ def equal(what, actual, expected):
         raise Failed(f"{what}: expected {_short(expected)}, got {_short(actual)}")
 
 
+def until(what, holds):
+    """Waits until something is so. A watchdog, not an expectation."""
+    for _ in range(1200):
+        if holds():
+            return
+        time.sleep(0.025)
+    raise Failed(f"{what}: not within 30 s")
+
+
 def _short(value):
     text = repr(value)
     return text if len(text) < 600 else f"{text[:280]} ... {text[-280:]} ({len(text)} characters)"

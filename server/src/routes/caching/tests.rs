@@ -150,8 +150,9 @@ fn pages_at_a_position_may_be_kept_by_who_asked() {
         let answer = get(of_txid, Some("t0"), json).await;
         // Another transaction may bear that number one day, when the database is dropped.
         assert_eq!((answer.status(), said(&answer)), (StatusCode::OK, NOTHING));
-        let pos = answer.headers()["litevfs-pos"].to_str().unwrap();
-        let at = format!("/db/page?db=a&pos={pos}&pgno=");
+        let header = |name: &str| answer.headers()[name].to_str().unwrap();
+        let (pos, commit_id) = (header("litevfs-pos"), header("litevfs-commit-id"));
+        let at = format!("/db/page?db=a&pos={pos}&commit_id={commit_id}&pgno=");
         for accept in [frames, json] {
             let answer = get(&format!("{at}1,2"), Some("t0"), accept).await;
             assert_eq!((answer.status(), said(&answer)), (StatusCode::OK, LASTING));
@@ -161,6 +162,8 @@ fn pages_at_a_position_may_be_kept_by_who_asked() {
         let now = "/db/page?db=a&pgno=1&timestamp=now";
         for (target, token) in [
             (now, Some("t0")),
+            // Another commit may be at that position one day, when the database is dropped.
+            (&format!("/db/page?db=a&pos={pos}&pgno=1"), Some("t0")),
             (&format!("{at}9"), Some("t0")),
             (&format!("{at}1"), None),
             (&format!("{at}1&db=b"), Some("wrong")),

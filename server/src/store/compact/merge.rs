@@ -80,6 +80,7 @@ fn header(view: &View, pgnos: &[Pgno], level: u8) -> Result<Header, Error> {
     let marks = Marks {
         pre_apply_checksum: first.index.marks.pre_apply_checksum,
         post_apply_checksum: view.pos.post_apply_checksum,
+        commit_id: view.pos.commit_id,
         client_timestamp_ms: 0,
         span: 0,
         group: None,

@@ -8,7 +8,7 @@ use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
-use litevfs::types::{Checksum, ClusterName, DbName, Pos, Txid};
+use litevfs::types::{Checksum, ClusterName, CommitId, DbName, Pos, Txid};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -81,6 +81,9 @@ pub(in crate::store) struct Member {
     pub txid: Txid,
     #[serde(with = "text")]
     pub post_apply_checksum: Checksum,
+    /// Decisions from before there were ids have none.
+    #[serde(with = "text", default)]
+    pub commit_id: CommitId,
     /// Tells the uploaded file from another.
     pub file: String,
 }
@@ -88,7 +91,8 @@ pub(in crate::store) struct Member {
 impl Member {
     /// The position of the database after it.
     pub const fn pos(&self) -> Pos {
-        Pos { txid: self.txid, post_apply_checksum: self.post_apply_checksum }
+        let Member { txid, post_apply_checksum, commit_id, .. } = *self;
+        Pos { txid, post_apply_checksum, commit_id }
     }
 }
 
@@ -98,9 +102,9 @@ impl Decision {
         let Decision::Committed(committed) = self else {
             return None;
         };
-        let pos = Pos { txid: index.max_txid, post_apply_checksum: index.post_apply_checksum() };
         // Should two ids begin alike, the one's decision does not make the other's files count.
-        let listed = committed.members.iter().any(|member| member.db == *db && member.pos() == pos);
+        let mut listed = committed.members.iter();
+        let listed = listed.any(|member| member.db == *db && member.pos().agrees(index.pos()));
         listed.then_some(committed)
     }
 }

@@ -163,8 +163,7 @@ impl Admitted {
 impl Prepared {
     /// The position of the database after it.
     pub(super) fn pos(&self) -> Pos {
-        let post_apply_checksum = self.sound.index.post_apply_checksum();
-        Pos { txid: self.sound.header.max_txid, post_apply_checksum }
+        self.index.pos()
     }
 
     /// Leaves it to the next who looks what became of it.

@@ -307,6 +307,7 @@ impl Group {
                 db: db.clone(),
                 txid: pos.txid,
                 post_apply_checksum: pos.post_apply_checksum,
+                commit_id: pos.commit_id,
                 file: file.clone(),
             })
         };

@@ -236,7 +236,7 @@ impl Chaos {
 }
 
 fn after(tx: &Tx) -> Pos {
-    Pos { txid: tx.header.max_txid, post_apply_checksum: tx.post }
+    tx.pos()
 }
 
 fn run(seeds: std::ops::Range<u64>, steps: u32, one_in: u32, keep: Duration) -> (u32, u32, u32) {

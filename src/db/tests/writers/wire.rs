@@ -58,6 +58,10 @@ impl Backend for Wire {
         self.server.host()
     }
 
+    fn has_commit_ids(&self) -> bool {
+        self.server.has_commit_ids()
+    }
+
     fn changes(&self, since: &[(DbName, Pos)], hurry: bool) -> Result<alloc::vec::Vec<Change>> {
         self.send(|error| error, |server| server.changes(since, hurry), || None)
     }

@@ -6,7 +6,7 @@ use crate::ltx::{
     END_OF_PAGES, Error, Finished, Header, PageFrames, PageIndex, Version, decode_page_frame,
     detect, inner_page_frame, page_checksum, starts_page_frame,
 };
-use crate::types::{Checksum, PageSize, Pgno, Txid};
+use crate::types::{Checksum, CommitId, PageSize, Pgno, Txid};
 
 /// Headers of several kinds, with some pages.
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -71,6 +71,7 @@ fn header(source: &mut Source, page_size: PageSize) -> (Header, bool) {
         header.wal_salt = [source.u32(), source.u32()];
     }
     header.node_id = source.number();
+    header.commit_id = CommitId(source.number());
     (header, flags & 32 != 0)
 }
 

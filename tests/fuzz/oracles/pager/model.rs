@@ -4,7 +4,7 @@ use super::{Files, limits};
 use crate::fuzzing::Source;
 use crate::ltx::page_checksum;
 use crate::pager::Cache;
-use crate::types::{Checksum, PageSize, Pgno, Pos, Txid};
+use crate::types::{Checksum, CommitId, PageSize, Pgno, Pos, Txid};
 use std::collections::BTreeMap;
 
 const PAGES: u32 = 1100;
@@ -54,7 +54,8 @@ struct Run {
 }
 
 fn pos(txid: u64) -> Pos {
-    Pos { txid: Txid(txid), post_apply_checksum: Checksum(Checksum::FLAG | txid) }
+    let post_apply_checksum = Checksum(Checksum::FLAG | txid);
+    Pos { txid: Txid(txid), post_apply_checksum, commit_id: CommitId(!txid) }
 }
 
 fn page_size() -> PageSize {

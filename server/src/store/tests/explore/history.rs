@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use litevfs::page1;
-use litevfs::types::{Pos, Txid};
+use litevfs::types::{CommitId, Pos, Txid};
 
 use crate::store::tests::model::checksum;
 use crate::store::tests::succeed;
@@ -144,6 +144,11 @@ pub fn happen(record: &Record, lives: &mut [Life]) -> bool {
     }
 }
 
+/// Which commit a server made, where it is known.
+fn id_of(led_to: Option<Pos>) -> CommitId {
+    led_to.map_or(CommitId::NONE, |pos| pos.commit_id)
+}
+
 impl Life {
     fn tip(&self) -> Point {
         let points = self.points.as_ref().and_then(|points| points.last());
@@ -155,7 +160,7 @@ impl Life {
     pub fn reach(&mut self, pos: Pos) -> bool {
         let tip = self.tip();
         let same = tip.pos.post_apply_checksum == pos.post_apply_checksum;
-        if tip.pos == pos {
+        if tip.pos.agrees(pos) {
             return true;
         }
         same && self.points.is_some()
@@ -183,7 +188,7 @@ impl Life {
         let txid = led_to.map_or_else(|| tip.pos.txid.next().unwrap(), |pos| pos.txid);
         let mut pages = pages.to_vec();
         succeed(&mut pages, &tip.pages);
-        let pos = Pos { txid, post_apply_checksum: checksum(&pages) };
+        let pos = Pos { txid, post_apply_checksum: checksum(&pages), commit_id: id_of(led_to) };
         led_to.is_none_or(|led_to| led_to == pos)
             && txid > tip.pos.txid
             && self.push(Point { pos, pages: Arc::new(pages) })
@@ -199,7 +204,7 @@ impl Life {
         }
         succeed(&mut pages, &tip.pages);
         let txid = led_to.map_or_else(|| tip.pos.txid.next().unwrap(), |pos| pos.txid);
-        let pos = Pos { txid, post_apply_checksum: checksum(&pages) };
+        let pos = Pos { txid, post_apply_checksum: checksum(&pages), commit_id: id_of(led_to) };
         led_to.is_none_or(|led_to| led_to == pos)
             && txid > tip.pos.txid
             && self.push(Point { pos, pages: Arc::new(pages) })
@@ -208,7 +213,8 @@ impl Life {
     /// Makes so many transactions that change nothing.
     pub fn seal(&mut self, count: u64) -> bool {
         let tip = self.tip();
-        let pos = Pos { txid: Txid(tip.pos.txid.0 + count), ..tip.pos };
+        let txid = Txid(tip.pos.txid.0 + count);
+        let pos = Pos { txid, commit_id: CommitId::NONE, ..tip.pos };
         self.reach(pos)
     }
 
