@@ -251,4 +251,5 @@ def patient(bank):
 
 
 if __name__ == "__main__":
-    main(readers_see_one_state, writers_without_a_word_about_leases, lost_answers, kill_client, kill_server)
+    main(readers_see_one_state, writers_without_a_word_about_leases, lost_answers, kill_client, kill_server,
+         at_a_time=3)

@@ -345,4 +345,4 @@ def a_row_comes_when_its_page_does():
 if __name__ == "__main__":
     main(an_error_that_trickles, interrupts, refused_unseen, when_to_come_back, three_processes_and_a_rate_limit,
          away_for_seconds, verbs_wait_too, a_lease_whose_grant_was_lost, connections_that_died_silently,
-         a_name_whose_first_address_is_silent, a_row_comes_when_its_page_does)
+         a_name_whose_first_address_is_silent, a_row_comes_when_its_page_does, at_a_time=3)
