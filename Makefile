@@ -28,8 +28,8 @@
 # (of several writers against a model; full 100000), TRANSFERS (of several databases), EVERY, FAULT_SEEDS
 # and TURNS (of the disks that fail: every k-th call, random scripts), SECONDS_EACH
 # (of the fuzzing, and with SPARSE_GB of the loads), RUNS, LATENCY, ROWS, SCENARIOS, TARGETS, GROWTH and TURBOLITE (of `make
-# bench`; see tests/bench/compare.py), TESTS ("name name": only these tests), JOBS (how many files of
-# `make test-tcl` run at a time), ACCEPT=1 (rewrite tests/sql/*.expected), SQLITE_SRC (an unpacked
+# bench`; see tests/bench/compare.py), TESTS ("name name": only these tests), JOBS (how many tests
+# run at a time), ACCEPT=1 (rewrite tests/sql/*.expected), SQLITE_SRC (an unpacked
 # SQLite source for `make sqlite3`, `make wasm` and `make test-tcl`), EMCC, WASM_CARGO_ENV and
 # WASM_CARGO_FLAGS (of `make wasm`; see scripts/build-wasm), CARGO_TARGET_DIR.
 

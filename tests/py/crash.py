@@ -14,7 +14,7 @@ import random
 import time
 import zlib
 
-from harness import Client, Server, SqlError, check, equal, main, scratch
+from harness import Client, Server, SqlError, check, each, equal, main, scratch
 from harness.kills import killed, restarted
 
 ROUNDS = int(os.environ.get("ROUNDS") or 100)
@@ -79,14 +79,14 @@ def verify(client, acknowledged, what):
     return newest
 
 
-def verify_both(server, folder, acknowledged, what):
+def verify_both(server, folder, acknowledged, what, db="db"):
     """Through the shared cache folder and through an empty one; both must agree."""
     def newest_in(cache, kind):
-        with Client(server, folder, folder / cache, "db") as client:
+        with Client(server, folder, folder / cache, db) as client:
             return verify(client, acknowledged, f"{what}, {kind}")
 
     newest = newest_in("cache", "used cache")
-    other = newest_in(f"empty-{what.replace(' ', '-')}", "empty cache")
+    other = newest_in(f"empty-{db}-{what.replace(' ', '-')}", "empty cache")
     if other != newest:
         # What the killed client had sent may have been on its way until now.
         newest = newest_in("cache", "used cache again")
@@ -108,22 +108,27 @@ def wait_for_lease(writer):
 
 
 def kill_client():
-    """The client dies at a random moment of its work."""
-    rng = random.Random(1)
+    """The client dies at a random moment of its work: of two with one cache, for each waits for a lease to run out."""
+    commits = [0, 0]
     with scratch() as folder, Server(folder) as server:
-        acknowledged = 0
-        for i in range(ROUNDS):
-            client = Client(server, folder, folder / "cache", "db")
-            writer = Writer(client)
-            wait_for_lease(writer)
-            acknowledged = writer.newest()
-            with killed(client, rng.uniform(0, 0.15)):
-                while True:
-                    writer.add(acknowledged + 1)
-                    acknowledged += 1
-            acknowledged = verify_both(server, folder, acknowledged, f"round {i}")
-        print(f"{ROUNDS} kills of the client, {acknowledged} commits", flush=True)
-        check(acknowledged >= ROUNDS // 2, "too few commits for a meaningful test")
+        def kill_writers_of(n):
+            rng = random.Random(n)
+            acknowledged, db = 0, f"db{n}"
+            for i in range(n, ROUNDS, len(commits)):
+                client = Client(server, folder, folder / "cache", db)
+                writer = Writer(client)
+                wait_for_lease(writer)
+                acknowledged = writer.newest()
+                with killed(client, rng.uniform(0, 0.15)):
+                    while True:
+                        writer.add(acknowledged + 1)
+                        acknowledged += 1
+                acknowledged = verify_both(server, folder, acknowledged, f"round {i}", db)
+            commits[n] = acknowledged
+
+        each(range(len(commits)), kill_writers_of)
+        print(f"{ROUNDS} kills of the client, {sum(commits)} commits", flush=True)
+        check(sum(commits) >= ROUNDS // 2, "too few commits for a meaningful test")
 
 
 def kill_server():
@@ -174,4 +179,4 @@ def applied(writer, acknowledged):
 
 
 if __name__ == "__main__":
-    main(kill_client, kill_server)
+    main(kill_client, kill_server, at_a_time=2)

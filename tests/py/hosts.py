@@ -103,4 +103,4 @@ def networks_without_a_proxy():
 
 if __name__ == "__main__":
     main(both_read_the_same, nothing_leaves_its_line, a_host_that_nobody_named, tokens_that_cant_be_sent,
-         networks_without_a_proxy)
+         networks_without_a_proxy, at_a_time=3)

@@ -102,10 +102,9 @@ def a_peer_that_does_not_speak_tls():
                 before = thread_count(client)
                 client.error("SELECT * FROM t")
                 check(word in client.last_error(), f"the message is {client.last_error()}")
-                # The poll's thread may have begun; a second failure must leave no second one.
-                after = thread_count(client)
                 client.error("SELECT * FROM t")
-                check(thread_count(client) <= max(after, before), f"threads: {before}, {after}, {thread_count(client)}")
+                # The poll's thread, which may begin at any time; a second failure leaves no second one.
+                check(thread_count(client) <= before + 1, f"threads: {before}, then {thread_count(client)}")
 
 
 def a_server_that_was_started_anew():
@@ -180,4 +179,4 @@ def look_ups():
 if __name__ == "__main__":
     main(one_connection_for_all, https_keeps_connections_too, sessions_are_resumed,
          a_peer_that_does_not_speak_tls, a_server_that_was_started_anew, a_connection_that_ended_meanwhile,
-         addresses_of_ipv6, proxies, look_ups)
+         addresses_of_ipv6, proxies, look_ups, at_a_time=3)

@@ -69,4 +69,4 @@ def from_the_bucket():
 
 
 if __name__ == "__main__":
-    main(from_the_directory, from_the_bucket)
+    main(from_the_directory, from_the_bucket, at_a_time=2)

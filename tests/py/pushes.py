@@ -183,4 +183,5 @@ def exclusive_mode_gets_over_it():
 
 
 if __name__ == "__main__":
-    main(late_pushes, applied_and_overtaken, lost_and_overtaken_by_the_same, exclusive_mode_gets_over_it)
+    main(late_pushes, applied_and_overtaken, lost_and_overtaken_by_the_same, exclusive_mode_gets_over_it,
+         at_a_time=4)

@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.request
 
-from harness import TOKEN, Server, check, database_content, equal, ltx, main, scratch
+from harness import TOKEN, Server, check, database_content, each, equal, ltx, main, scratch
 from harness.server import COMMAND, client_environment
 
 LIMIT_S = 120
@@ -329,31 +329,37 @@ class Answering:
 
 
 def a_broken_answer_is_no_export():
-    with scratch() as folder:
-        path = folder / "x"
-        body = b"SQLite format 3\0" + bytes(5000)
-        for answer, why in [
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + body, "broke"),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n" + body[:5000] + b"\r\n", "broke"),
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 5016\r\n\r\n" + body, "--no-check"),
-            (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops", "502 Bad Gateway"),
-            (b"nonsense\r\n\r\n", "broke"),
-            (b"", "broke"),
-        ]:
-            contains(answer[:60], refused(Answering(answer), "export", "db", path), why)
+    body = b"SQLite format 3\0" + bytes(5000)
+
+    def no_export(case):
+        answer, why = case
+        with scratch() as folder:
+            contains(answer[:60], refused(Answering(answer), "export", "db", folder / "x"), why)
             equal("files", names(folder), [])
+
+    each([
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + body, "broke"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n" + body[:5000] + b"\r\n", "broke"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5016\r\n\r\n" + body, "--no-check"),
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops", "502 Bad Gateway"),
+        (b"nonsense\r\n\r\n", "broke"),
+        (b"", "broke"),
+    ], no_export)
 
 
 def every_failure_says_what_to_do():
     with scratch() as folder, Server(folder) as server:
         path = database(folder / "db")
         ok(server, "import", path, "db")
-        for verb in (["list"], ["status"], ["info", "db"], ["import", path, "db"], ["clusters", "list"],
-                     ["restore", "db", "--txid", "0000000000000001"], ["delete", "db", "--yes"]):
+
+        def fails(verb):
             contains(verb, refused("http://127.0.0.1:1", *verb), "cannot reach http://127.0.0.1:1", "--host")
             contains(verb, refused(server, *verb, LITEFS_CLOUD_TOKEN="wrong"), "refuses the token")
             contains(verb, refused(server, *verb, LITEFS_CLOUD_TOKEN=""), "LITEFS_CLOUD_TOKEN")
             contains(verb, refused(server, *verb, LITEFS_CLOUD_CLUSTER="../x"), "cluster")
+
+        each((["list"], ["status"], ["info", "db"], ["import", path, "db"], ["clusters", "list"],
+              ["restore", "db", "--txid", "0000000000000001"], ["delete", "db", "--yes"]), fails)
         for verb in (["info", "no"], ["delete", "no", "--yes"], ["restore", "no", "--timestamp", "1s ago"]):
             contains(verb, refused(server, *verb), "no such database", "litevfs-cloud list")
         contains("host", refused("localhost:20202", "list"), "http[s]://HOST[:PORT]")

@@ -323,9 +323,9 @@ def a_row_comes_when_its_page_does():
                 if len(ends) - 1 < least:
                     return exchange.answer(status, body, headers)
                 kept = "\r\n".join(f"{k}: {v}" for k, v in headers if k.lower() in ("content-type",))
+                held.append(exchange.target)  # before the row can be there
                 exchange.send(f"HTTP/1.1 200 OK\r\n{kept}\r\nContent-Length: {len(body)}\r\n\r\n".encode())
                 exchange.send(body[:ends[min(frames, len(ends) - 1)]])
-                held.append(exchange.target)
                 check(there.wait(120), "the row did not come")
                 return exchange.send(body[ends[min(frames, len(ends) - 1)]:])
 
@@ -345,4 +345,4 @@ def a_row_comes_when_its_page_does():
 if __name__ == "__main__":
     main(an_error_that_trickles, interrupts, refused_unseen, when_to_come_back, three_processes_and_a_rate_limit,
          away_for_seconds, verbs_wait_too, a_lease_whose_grant_was_lost, connections_that_died_silently,
-         a_name_whose_first_address_is_silent, a_row_comes_when_its_page_does)
+         a_name_whose_first_address_is_silent, a_row_comes_when_its_page_does, at_a_time=3)

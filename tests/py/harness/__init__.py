@@ -5,7 +5,7 @@ environment once and stays loaded; killing one is killing a real application.
 """
 
 from . import bank, injectors, ltx, raw
-from .checks import Failed, check, database_content, equal, main, scratch, until
+from .checks import Failed, check, database_content, each, equal, main, scratch, until
 from .client import EXT, Client, Disconnected, SqlError
 from .proxy import SPINNING, Proxy, Recorder
 from .server import COMPACT, ROOT, TOKEN, Server
@@ -26,6 +26,7 @@ __all__ = [
     "bank",
     "check",
     "database_content",
+    "each",
     "equal",
     "injectors",
     "ltx",

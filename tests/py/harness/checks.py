@@ -1,5 +1,6 @@
 """Checks, the folder a test works in, and the way a test file runs its tests."""
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -91,23 +92,37 @@ def content(db):
     return {"schema": schema, "tables": tables, "pragmas": pragmas, "integrity": integrity}
 
 
-def main(*tests):
+def each(items, function, at_a_time=8):
+    """Calls the function with every item, so many at a time. All are done when the first failure is raised."""
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+        for future in [pool.submit(function, item) for item in items]:
+            future.result()
+
+
+def main(*tests, at_a_time=1):
     """Runs the test functions in order, all of them; the exit code says whether all passed.
 
-    With arguments on the command line only the named ones run.
+    With arguments on the command line only the named ones run. Tests that mostly wait, and share nothing, may run
+    several at a time.
     """
     chosen = [t for t in tests if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]]
     failed = []
-    for test in chosen:
+
+    def run(test):
         start = time.monotonic()
         try:
             test()
-            print(f"ok   {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
+            print(f"ok   {test.__name__} ({time.monotonic() - start:.1f} s)\n", end="", flush=True)
         except Exception as problem:  # every kind of failure is a failed test
             failed.append(test.__name__)
-            print(f"FAIL {test.__name__}: {problem}", flush=True)
-            if not isinstance(problem, Failed):
-                traceback.print_exc()
+            trace = "" if isinstance(problem, Failed) else traceback.format_exc()
+            print(f"FAIL {test.__name__}: {problem}\n{trace}", end="", flush=True)
+
+    if at_a_time == 1:
+        for test in chosen:  # in the main thread, which alone gets signals
+            run(test)
+    else:
+        each(chosen, run, at_a_time)
     print(f"{len(chosen) - len(failed)} of {len(chosen)} tests passed"
           + (f"; failed: {', '.join(failed)}" if failed else ""))
     sys.exit(1 if failed or not chosen else 0)

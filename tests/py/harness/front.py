@@ -10,6 +10,7 @@ import threading
 import time
 
 from .checks import check
+from .ports import Port
 from .server import ROOT
 
 EXAMPLES = ROOT / "docs/examples"
@@ -19,9 +20,13 @@ TEMP = "".join(f"{kind}_temp_path {{folder}}/{kind};\n"
                for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
 
 
+KEPT = []
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """A port for a front; it stays ours until the test is over."""
+    KEPT.append(Port())
+    return KEPT[-1].number
 
 
 class Program:

@@ -7,10 +7,10 @@ its drive away as a dead machine does, and the other three go on reading and wri
 import functools
 import os
 import signal
-import socket
 import subprocess
 import time
 
+from .ports import Port
 from .s3 import S3, REGION
 from .server import ROOT
 
@@ -30,7 +30,9 @@ class Minio:
 
     def __init__(self, folder, nodes=1, name="minio"):
         self.folder = folder / name
-        self.ports = _free_ports(nodes)
+        # The nodes must know each other's before any of them starts.
+        self._kept = [Port() for _ in range(nodes)]
+        self.ports = [port.number for port in self._kept]
         drives = [self.folder / f"drive{i}" for i in range(nodes)]
         for drive in drives:
             drive.mkdir(parents=True)
@@ -114,6 +116,8 @@ class Minio:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for port in self._kept:
+            port.close()
 
     def _wait(self):
         """Until a cluster with write quorum answers."""
@@ -140,12 +144,3 @@ class Minio:
     def log(self):
         logs = [self.folder / f"node{node}.log" for node in range(len(self.ports))]
         return "\n".join(log.read_text(errors="replace")[-1000:] for log in logs if log.exists())
-
-
-def _free_ports(count):
-    """Ports that were free a moment ago. The nodes must know each other's before any of them starts."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports

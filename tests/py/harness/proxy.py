@@ -10,6 +10,8 @@ import socket
 import threading
 import urllib.parse
 
+from .ports import Port
+
 # More than any sane client asks for one statement of these tests; a spinning one passes it fast.
 SPINNING = 200
 
@@ -73,7 +75,8 @@ class Proxy:
         self.requests = []  # (method, path), in order of arrival
         self.bytes_out = 0  # of bodies: the client's, and what it was answered
         self.bytes_in = 0
-        self.port = 0
+        self._kept = Port()
+        self.port = self._kept.number
         self._listener = None
         self._open = set()
         self._lock = threading.Lock()
@@ -84,6 +87,7 @@ class Proxy:
 
     def __exit__(self, *_):
         self.down()
+        self._kept.close()
 
     @property
     def url(self):
@@ -98,7 +102,6 @@ class Proxy:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(64)
-        self.port = listener.getsockname()[1]
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 

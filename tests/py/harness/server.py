@@ -11,6 +11,8 @@ import time
 import urllib.parse
 import urllib.request
 
+from .ports import Port
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 COMMAND = shlex.split(os.environ.get("SERVER") or str(ROOT / "target/release/litevfs-cloud"))
 TOKEN = "test-token-that-must-not-leak"
@@ -36,7 +38,8 @@ class Server:
     def __init__(self, folder, name="server", store=None, options=(), environment=None):
         self.data = folder / f"{name}.data"
         self.log = folder / f"{name}.log"
-        self.port = 0
+        self._kept = Port()
+        self.port = self._kept.number
         self.process = None
         self.place = ["--store", store] if store else ["--data", str(self.data)]
         self.options = list(options)
@@ -48,6 +51,7 @@ class Server:
 
     def __exit__(self, *_):
         self.stop()
+        self._kept.close()
 
     @property
     def url(self):
@@ -65,9 +69,8 @@ class Server:
         for _ in range(1200):
             with open(self.log, "rb") as log:
                 log.seek(offset)
-                found = re.search(rb"litevfs-cloud listening on https?://127\.0\.0\.1:(\d+)\s", log.read())
+                found = re.search(rb"litevfs-cloud listening on https?://127\.0\.0\.1:\d+\s", log.read())
             if found:
-                self.port = int(found.group(1))
                 return
             if self.process.poll() is not None:
                 break
