@@ -60,6 +60,7 @@ fn sqlite() -> Sqlite {
             file_control: ffi::sqlite3_file_control,
             prepare_v2: ffi::sqlite3_prepare_v2,
             step: ffi::sqlite3_step,
+            column_count: ffi::sqlite3_column_count,
             column_text: ffi::sqlite3_column_text,
             finalize: ffi::sqlite3_finalize,
             // An older SQLite can be linked, too.

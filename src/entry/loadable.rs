@@ -147,6 +147,7 @@ unsafe fn connections(api: *const ApiRoutines, version: c_int) -> Option<Connect
     // SAFETY: the caller's promise; the fields say what type each function has.
     unsafe {
         Some(ConnectionFunctions {
+            column_count: routine(api, 22)?,
             column_text: routine(api, 36)?,
             declare_vtab: routine(api, 50)?,
             finalize: routine(api, 57)?,

@@ -61,6 +61,7 @@ fn connections() -> ConnectionFunctions {
         file_control,
         prepare_v2,
         step,
+        column_count,
         column_text,
         finalize,
         next_stmt,

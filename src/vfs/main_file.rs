@@ -89,6 +89,19 @@ impl Database {
         self.sqlite3().is_some_and(|db| unsafe { functions.runs_a_write(db.as_ptr()) })
     }
 
+    /// [`Database::report`] for a page that is not to be had. When that is for an interrupt, a query ends, and the
+    /// transaction goes on; a statement that writes ends with it, which is SQLite's own doing. What SQLite reads
+    /// for a `ROLLBACK TO` or a COMMIT must not end as if it were a query.
+    fn report_read(&mut self, error: Error) -> c_int {
+        let is_interrupt = error.kind() == ErrorKind::Interrupted;
+        let functions = &self.sqlite().connections;
+        // SAFETY: the connection that uses the file, in a call of one of the file's methods.
+        let is_told = is_interrupt
+            && self.sqlite3().is_some_and(|db| unsafe { functions.runs_plainly(db.as_ptr()) });
+        let rc = self.report("read", Err(error));
+        if is_told { ffi::SQLITE_INTERRUPT } else { rc }
+    }
+
     /// Marks the statements that have SQLite take its lock now, where that is of interest.
     fn mark_lockers(&mut self) {
         let sqlite = self.sqlite();
@@ -324,7 +337,7 @@ unsafe extern "C" fn x_read(
             buf.fill(0);
             ffi::SQLITE_IOERR_SHORT_READ
         }
-        Err(error) => database.report("read", Err(error)),
+        Err(error) => database.report_read(error),
     };
     // SAFETY: SQLite calls this with an open file of ours.
     unsafe { with(p_file, read) }

@@ -61,6 +61,7 @@ pub struct ConnectionFunctions {
         *mut *const c_char,
     ) -> c_int,
     pub step: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
+    pub column_count: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub column_text: unsafe extern "C" fn(*mut sqlite3_stmt, c_int) -> *const u8,
     /// SQLite 3.41 and later.
     pub is_interrupted: Option<unsafe extern "C" fn(*mut sqlite3) -> c_int>,
@@ -108,17 +109,48 @@ impl ConnectionFunctions {
     ///
     /// `db` must be an open connection, and this thread inside a call of SQLite's on it.
     pub unsafe fn runs_a_write(&self, db: *mut sqlite3) -> bool {
+        // SAFETY: the caller's promise, and statements of the connection.
+        unsafe { self.running(db, &mut |stmt| (self.stmt_readonly)(stmt) == 0) > 0 }
+    }
+
+    /// Whether statements are running on a connection, and each may write or has rows to give. `ROLLBACK TO`,
+    /// COMMIT and their like, which to SQLite do not write, have none.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`].
+    pub unsafe fn runs_plainly(&self, db: *mut sqlite3) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            let is_plain =
+                &mut |stmt| (self.stmt_readonly)(stmt) == 0 || (self.column_count)(stmt) > 0;
+            let plain = self.running(db, is_plain);
+            plain > 0 && plain == self.running(db, &mut |_| true)
+        }
+    }
+
+    /// How many of the statements that are running on a connection are of a kind.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`].
+    unsafe fn running(
+        &self,
+        db: *mut sqlite3,
+        is_so: &mut dyn FnMut(*mut sqlite3_stmt) -> bool,
+    ) -> usize {
         let mut stmt = ptr::null_mut();
+        let mut count = 0_usize;
         loop {
             // SAFETY: the caller's promise: the connection is locked by this thread, so no statement
             // of it comes or goes meanwhile.
             unsafe {
                 stmt = (self.next_stmt)(db, stmt);
                 if stmt.is_null() {
-                    return false;
+                    return count;
                 }
-                if (self.stmt_busy)(stmt) != 0 && (self.stmt_readonly)(stmt) == 0 {
-                    return true;
+                if (self.stmt_busy)(stmt) != 0 && is_so(stmt) {
+                    count = count.saturating_add(1);
                 }
             }
         }
@@ -132,20 +164,11 @@ impl ConnectionFunctions {
     ///
     /// As [`ConnectionFunctions::runs_a_write`], on a SQLite that counts runs.
     pub unsafe fn runs_marked(&self, db: *mut sqlite3, mark: bool) -> bool {
-        let mut stmt = ptr::null_mut();
-        let mut is_marked = false;
-        loop {
-            // SAFETY: the caller's promise.
-            unsafe {
-                stmt = (self.next_stmt)(db, stmt);
-                if stmt.is_null() {
-                    return is_marked;
-                }
-                if (self.stmt_busy)(stmt) != 0 {
-                    let runs = (self.stmt_status)(stmt, STMTSTATUS_RUN, c_int::from(mark));
-                    is_marked |= runs == 0;
-                }
-            }
+        // SAFETY: the caller's promise, and statements of the connection.
+        unsafe {
+            let is_marked =
+                &mut |stmt| (self.stmt_status)(stmt, STMTSTATUS_RUN, c_int::from(mark)) == 0;
+            self.running(db, is_marked) > 0
         }
     }
 
