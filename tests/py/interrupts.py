@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 from harness import EXT, TOKEN, Client, Proxy, Server, check, equal, main, scratch
 
@@ -174,9 +175,33 @@ def a_rollback_to_a_savepoint():
             equal("rows", program.run("SELECT x FROM small"), ([], False))
 
 
+def granted_but_silent(exchange):
+    exchange.forward()
+    silent(exchange)
+
+
+def a_request_for_the_lease():
+    """What was granted to a request that was interrupted keeps nobody out: it is asked for by its name."""
+    with scratch() as folder, Server(folder) as server, Proxy(server) as proxy:
+        fill(server, folder, rows=1)
+        with Program(proxy, folder / "cache") as program:
+            for line in ("PRAGMA litevfs_auto_lease = 1", "PRAGMA busy_timeout = 0", "SELECT * FROM small"):
+                program.run(line)
+            for n, (duration, pause_s) in enumerate((("1m", 0), ("300ms", 0.6))):
+                program.run("PRAGMA litevfs_acquire_lease")
+                program.run("PRAGMA litevfs_release_lease")
+                equal("the duration", program.run(f"PRAGMA litevfs_lease_duration = '{duration}'"), ([], False))
+                write = f"INSERT INTO small VALUES ({n}, 'x')"
+                said = program.interrupted(proxy, "/lease", write, granted_but_silent)
+                equal("the statement", said, ("interrupted", False))
+                time.sleep(pause_s)
+                equal("the same again", program.run(write), ([], False))
+
+
 if __name__ == "__main__":
     main(
         a_query_in_a_transaction,
         a_statement_that_writes,
         a_rollback_to_a_savepoint,
+        a_request_for_the_lease,
     )
