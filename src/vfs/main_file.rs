@@ -21,7 +21,7 @@ use libsqlite3_sys as ffi;
 use libsqlite3_sys::{sqlite3, sqlite3_file, sqlite3_int64, sqlite3_io_methods};
 
 /// How long a COMMIT that is under way goes on waiting for its outcome when it is interrupted.
-const COMMIT_GRACE_MS: u64 = 2_000;
+pub const COMMIT_GRACE_MS: u64 = 2_000;
 
 /// What lies behind SQLite's pointer to an open main database.
 #[repr(C)]
@@ -65,7 +65,7 @@ impl Database {
     /// Has the database belong to SQLite's connection that calls us. Nothing without SQLite's telling.
     pub fn join_group(&mut self) {
         if let Some(owner) = self.sqlite3() {
-            self.connection.join(&self.registration.groups, owner.addr().get());
+            self.connection.join(&self.registration.groups, owner.as_ptr().expose_provenance());
         }
     }
 

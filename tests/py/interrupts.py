@@ -198,10 +198,32 @@ def a_request_for_the_lease():
                 equal("the same again", program.run(write), ([], False))
 
 
+def a_commit_over_several():
+    """It ends soon after, with and without a super-journal, and says that the outcome is not known: it may be either."""
+    for main_uri, where in (("file:db?vfs=litevfs", "main"), (":memory:", "one")):
+        for fault in (silent, granted_but_silent):
+            with scratch() as folder, Server(folder) as server, Proxy(server) as proxy:
+                fill(server, folder, rows=1)
+                fill(server, folder, "other", rows=1)
+                with Program(proxy, folder / "cache", main_uri) as program:
+                    if where == "one":
+                        program.run("ATTACH 'file:db?vfs=litevfs' AS one")
+                    for line in ("ATTACH 'file:other?vfs=litevfs' AS two", f"PRAGMA {where}.litevfs_auto_lease = 1",
+                                 "PRAGMA two.litevfs_auto_lease = 1", "BEGIN",
+                                 f"INSERT INTO {where}.small VALUES (1, 'x')", "INSERT INTO two.small VALUES (1, 'x')"):
+                        equal(line, program.run(line)[0], [])
+                    equal("COMMIT", program.interrupted(proxy, "/db/group", "COMMIT", fault), ("disk I/O error", False))
+                    said = program.run(f"PRAGMA {where}.litevfs_last_error")[0][0][0]
+                    check("interrupted" in said and "not known" in said, said)
+                    rows = [program.run(f"SELECT count(*) FROM {of}.small")[0] for of in (where, "two")]
+                    equal("rows", rows, [[(int(fault is not silent),)]] * 2)
+
+
 if __name__ == "__main__":
     main(
         a_query_in_a_transaction,
         a_statement_that_writes,
         a_rollback_to_a_savepoint,
         a_request_for_the_lease,
+        a_commit_over_several,
     )
