@@ -65,6 +65,7 @@ fn sqlite() -> Sqlite {
             finalize: ffi::sqlite3_finalize,
             // An older SQLite can be linked, too.
             is_interrupted: None,
+            sql: ffi::sqlite3_sql,
             next_stmt: ffi::sqlite3_next_stmt,
             stmt_busy: ffi::sqlite3_stmt_busy,
             stmt_readonly: ffi::sqlite3_stmt_readonly,

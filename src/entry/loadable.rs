@@ -168,6 +168,7 @@ unsafe fn connections(api: *const ApiRoutines, version: c_int) -> Option<Connect
             file_control: routine(api, 127)?,
             context_db_handle: routine(api, 149)?,
             next_stmt: routine(api, 152)?,
+            sql: routine(api, 153)?,
             create_function_v2: routine(api, 162)?,
             stmt_status: routine(api, 170)?,
             stmt_busy: routine(api, 184)?,

@@ -65,6 +65,7 @@ fn connections() -> ConnectionFunctions {
         column_text,
         finalize,
         next_stmt,
+        sql,
         stmt_busy,
         stmt_readonly,
         stmt_status,

@@ -43,6 +43,8 @@ pub struct Database {
     /// so just now. There as long as the file is open. `None` before SQLite told, and where it is too
     /// old to tell.
     pub connection_place: Option<NonNull<*mut sqlite3>>,
+    /// Whether connections may share SQLite's cache of it.
+    is_shared: bool,
     /// Whether SQLite was found to keep its locks, which it had not told.
     keeps_locks_unsaid: bool,
     /// What all databases share.
@@ -180,7 +182,7 @@ impl MainFile {
     pub unsafe fn open(
         p_file: *mut sqlite3_file,
         connection: Connection,
-        full_name: String,
+        (full_name, is_shared): (String, bool),
         registration: &'static Registration,
     ) {
         let database = Box::new(Database {
@@ -188,6 +190,7 @@ impl MainFile {
             full_name,
             last_error: None,
             connection_place: None,
+            is_shared,
             keeps_locks_unsaid: false,
             registration,
         });
@@ -266,7 +269,8 @@ unsafe fn interruptible_any(
 ) -> c_int {
     // SAFETY: the caller's promise.
     let database = unsafe { database(p_file) };
-    let call = Call::on(Some(&database.sqlite().connections), database.sqlite3(), grace_ms);
+    let functions = Some(&database.sqlite().connections);
+    let call = Call::on(functions, database.sqlite3(), database.is_shared, grace_ms);
     call.run(|| shielded(ffi::SQLITE_INTERNAL, || body(database)))
 }
 

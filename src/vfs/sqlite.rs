@@ -67,6 +67,7 @@ pub struct ConnectionFunctions {
     pub is_interrupted: Option<unsafe extern "C" fn(*mut sqlite3) -> c_int>,
     pub finalize: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
+    pub sql: unsafe extern "C" fn(*mut sqlite3_stmt) -> *const c_char,
     pub stmt_busy: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub stmt_readonly: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub stmt_status: unsafe extern "C" fn(*mut sqlite3_stmt, c_int, c_int) -> c_int,
@@ -126,6 +127,44 @@ impl ConnectionFunctions {
                 &mut |stmt| (self.stmt_readonly)(stmt) == 0 || (self.column_count)(stmt) > 0;
             let plain = self.running(db, is_plain);
             plain > 0 && plain == self.running(db, &mut |_| true)
+        }
+    }
+
+    /// Whether a statement is running on a connection.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`].
+    pub unsafe fn runs_any(&self, db: *mut sqlite3) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.running(db, &mut |_| true) > 0 }
+    }
+
+    /// What SQLite says of a text, and the statement that it is, if it is one.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`]. The statement is the caller's to finalize.
+    pub unsafe fn prepare(&self, db: *mut sqlite3, sql: &CStr) -> (c_int, *mut sqlite3_stmt) {
+        let mut stmt = ptr::null_mut();
+        // SAFETY: the caller's promise; a string with an end, and a place for the answer.
+        let rc = unsafe { (self.prepare_v2)(db, sql.as_ptr(), -1, &raw mut stmt, ptr::null_mut()) };
+        (rc, stmt)
+    }
+
+    /// Whether SQLite is reading the schema of a connection: it does not keep the text of a statement then.
+    /// `probe` must be one that no authorizer is asked about. It is not run.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`].
+    pub unsafe fn reads_schema(&self, db: *mut sqlite3, probe: &CStr) -> bool {
+        // SAFETY: the caller's promise, and a statement of the connection.
+        unsafe {
+            let (_, stmt) = self.prepare(db, probe);
+            let reads = !stmt.is_null() && (self.sql)(stmt).is_null();
+            (self.finalize)(stmt);
+            reads
         }
     }
 

@@ -168,7 +168,9 @@ unsafe fn open_database(
         connection.set_auto_lease(origins.auto_lease())?;
     }
     // SAFETY: the caller's promise.
-    unsafe { MainFile::open(p_file, connection, full_name.into(), registration) };
+    unsafe {
+        MainFile::open(p_file, connection, (full_name.into(), parameters.is_shared), registration)
+    };
     Ok(out_flags)
 }
 
@@ -192,7 +194,8 @@ pub unsafe extern "C" fn x_delete(
     let journals = &registration.super_journals;
     // The connection that announced it deletes it, and has its databases open meanwhile.
     let db = NonNull::new(ptr::with_exposed_provenance_mut(journals.owner(name)));
-    let call = Call::on(Some(&registration.sqlite.connections), db, COMMIT_GRACE_MS);
+    // SQLite is in the middle of none of the databases.
+    let call = Call::on(Some(&registration.sqlite.connections), db, false, COMMIT_GRACE_MS);
     let decide = || match journals.delete(name) {
         Ok(()) => ffi::SQLITE_OK,
         Err(error) => {

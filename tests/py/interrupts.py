@@ -219,6 +219,21 @@ def a_commit_over_several():
                     equal("rows", rows, [[(int(fault is not silent),)]] * 2)
 
 
+def nobody_else_hears_of_it():
+    """Whether there was an interrupt is found out without the program's authorizer and trace, which are for its SQL."""
+    with scratch() as folder, Server(folder) as server, Proxy(server) as proxy:
+        fill(server, folder)
+        query = "SELECT sum(length(x)) FROM t"
+        for path in ("/db/open", PAGES):
+            with Program(proxy, folder / f"cache{len(path)}", "file:db?vfs=litevfs", "watched") as program:
+                equal("the query", program.interrupted(proxy, path, query), ("interrupted", False))
+                seen, _ = program.run("SEEN")
+                statements = [what for what in seen if isinstance(what, str)]
+                equal("statements", set(statements) - {query}, set())
+                # SQLITE_SELECT, of which the query has one.
+                check(sum(what[0] == 21 for what in seen if not isinstance(what, str)) <= 1, seen)
+
+
 if __name__ == "__main__":
     main(
         a_query_in_a_transaction,
@@ -226,4 +241,5 @@ if __name__ == "__main__":
         a_rollback_to_a_savepoint,
         a_request_for_the_lease,
         a_commit_over_several,
+        nobody_else_hears_of_it,
     )
