@@ -106,6 +106,13 @@ impl Groups {
     }
 }
 
+impl Group {
+    /// The connection whose databases they are.
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+}
+
 impl Membership {
     /// The connection whose group it is.
     pub fn owner(&self) -> Owner {

@@ -31,6 +31,9 @@ use alloc::sync::Arc;
 /// Who goes on without his turn is refused the lease at worst.
 pub(super) const TURN_WAIT_MS: u64 = 1_000;
 
+/// Time for all that getting it takes: as long as a server may be away, and an answer.
+const ACQUIRE_MS: u64 = 8_000;
+
 /// Whose the lease is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
@@ -251,6 +254,7 @@ impl Database {
                 state.holder_for(connection).map_err(|(kind, text)| self.error(kind, text));
             (holder?, state.lease.as_ref().and_then(|lease| lease.id.clone()))
         };
+        let _all = sys::Within::new(ACQUIRE_MS);
         // By our clocks it ran out; if the server prolongs it nevertheless, nobody wrote meanwhile.
         if let Some(id) = late {
             if self.prolong(&id).is_ok() {
@@ -287,6 +291,7 @@ impl Database {
 
     /// Asks the server for a lease. It is this connection's turn.
     fn acquire_anew(self: &Arc<Database>, holder: Holder) -> Result<String> {
+        let _all = sys::Within::new(ACQUIRE_MS);
         let (abandoned, duration_ms) = {
             let mut state = self.state();
             let lease = state.lease.as_mut();

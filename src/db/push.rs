@@ -22,8 +22,11 @@ use alloc::vec::Vec;
 /// How often a transaction is pushed before COMMIT fails: each after something that the one before was told
 /// or not told.
 pub(super) const MAX_PUSHES: u32 = 3;
-/// For how long pushes may be begun.
-pub(super) const MAX_PUSHING_MS: u64 = 15_000;
+/// Time for a COMMIT, to the end of whatever it comes to, and what a slow line needs for a large one.
+const COMMIT_MS: u64 = 15_000;
+const COMMIT_BYTES_PER_MS: u64 = 256;
+/// What of it is for finding out what became of a transaction whose push was not answered.
+const SETTLE_MS: u64 = 4_000;
 /// Pause between two pushes of a transaction.
 pub(super) const PUSH_PAUSE_MS: u64 = 200;
 
@@ -44,9 +47,20 @@ enum Next {
     Committed,
 }
 
+/// Time for a COMMIT of so many bytes.
+pub(super) fn commit_ms(len: usize) -> u64 {
+    COMMIT_MS.saturating_add(len as u64 / COMMIT_BYTES_PER_MS)
+}
+
+/// The part of it that is for pushing.
+pub(super) fn pushing_ms(len: usize) -> u64 {
+    commit_ms(len).saturating_sub(SETTLE_MS)
+}
+
 impl Push<'_> {
     /// Pushes until the server has acknowledged, or it is clear that it will not.
     pub fn run(&self) -> Result<()> {
+        let _all = sys::Within::new(commit_ms(self.made.file.len()));
         // The leases under which pushes were made whose outcome is not known.
         let mut open_under = Vec::new();
         let Err(error) = self.try_often(&mut open_under) else { return Ok(()) };
@@ -57,7 +71,8 @@ impl Push<'_> {
     }
 
     fn try_often(&self, open_under: &mut Vec<String>) -> Result<()> {
-        let (started, mut pushes_left) = (sys::Tick::now(), MAX_PUSHES);
+        let _part = sys::Within::new(pushing_ms(self.made.file.len()));
+        let mut pushes_left = MAX_PUSHES;
         loop {
             pushes_left = pushes_left.saturating_sub(1);
             let lease_id = self.database.live_lease(self.connection)?;
@@ -68,7 +83,7 @@ impl Push<'_> {
             match self.judge(error, &lease_id, open_under) {
                 Next::Committed => return Ok(()),
                 Next::Fail(error) => return Err(error),
-                Next::Again(error) if pushes_left == 0 || started.age_ms() >= MAX_PUSHING_MS => {
+                Next::Again(error) if pushes_left == 0 || sys::left_ms() == 0 => {
                     return Err(self.fail(error));
                 }
                 Next::Again(error) => {

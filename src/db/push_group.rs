@@ -6,7 +6,7 @@
 //! the transactions go out under another id.
 
 use super::database::Database;
-use super::push::{MAX_PUSHES, PUSH_PAUSE_MS, outcome_unknown};
+use super::push::{MAX_PUSHES, PUSH_PAUSE_MS, commit_ms, outcome_unknown, pushing_ms};
 use super::round::Staged;
 use crate::backend::{GroupError, GroupOutcome, GroupTx};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,9 +17,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-
-/// Past this time nothing is pushed again that was not answered.
-const MAX_UNANSWERED_MS: u64 = 20_000;
 
 /// Transactions to push, of one server and cluster.
 pub struct GroupPush<'a> {
@@ -36,6 +33,7 @@ enum Next {
 impl GroupPush<'_> {
     /// Pushes until the server has acknowledged, or it is clear that it will not.
     pub fn run(&self) -> Result<()> {
+        let _all = sys::Within::new(commit_ms(self.len()));
         let mut pushes_left = MAX_PUSHES;
         loop {
             pushes_left = pushes_left.saturating_sub(1);
@@ -70,9 +68,9 @@ impl GroupPush<'_> {
         let Some(backend) = self.txs.first().map(|tx| tx.database.backend()) else {
             return Ok(());
         };
-        let started = sys::Tick::now();
         let mut pushes_left = MAX_PUSHES;
         let mut may_be_there = false;
+        let part = sys::Within::new(pushing_ms(self.len()));
         loop {
             pushes_left = pushes_left.saturating_sub(1);
             let error = match backend.push_group(&id, &txs) {
@@ -81,10 +79,17 @@ impl GroupPush<'_> {
                     may_be_there = true;
                     error
                 }
-                Err(GroupError::Failed(error)) if error.kind() == ErrorKind::Away => error,
+                // It did not get there, or what is in front of the server refused it: that tells nothing of
+                // one that was pushed before.
+                Err(GroupError::Failed(error))
+                    if may_be_there || error.kind() == ErrorKind::Away =>
+                {
+                    error
+                }
                 Err(refused) => return Err(self.judge(refused)),
             };
-            if pushes_left == 0 || started.age_ms() >= MAX_UNANSWERED_MS {
+            if pushes_left == 0 || sys::left_ms() == 0 {
+                drop(part);
                 return match may_be_there {
                     true => self.settle(&id, error),
                     // The server looked at none of them.
@@ -93,6 +98,11 @@ impl GroupPush<'_> {
             }
             self.pause(&error);
         }
+    }
+
+    /// Bytes of the transactions.
+    fn len(&self) -> usize {
+        self.txs.iter().map(|tx| tx.made.file.len()).sum()
     }
 
     /// Before what was pushed is pushed again.

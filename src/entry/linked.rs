@@ -60,10 +60,12 @@ fn sqlite() -> Sqlite {
             file_control: ffi::sqlite3_file_control,
             prepare_v2: ffi::sqlite3_prepare_v2,
             step: ffi::sqlite3_step,
+            column_count: ffi::sqlite3_column_count,
             column_text: ffi::sqlite3_column_text,
             finalize: ffi::sqlite3_finalize,
             // An older SQLite can be linked, too.
             is_interrupted: None,
+            sql: ffi::sqlite3_sql,
             next_stmt: ffi::sqlite3_next_stmt,
             stmt_busy: ffi::sqlite3_stmt_busy,
             stmt_readonly: ffi::sqlite3_stmt_readonly,

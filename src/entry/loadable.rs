@@ -147,6 +147,7 @@ unsafe fn connections(api: *const ApiRoutines, version: c_int) -> Option<Connect
     // SAFETY: the caller's promise; the fields say what type each function has.
     unsafe {
         Some(ConnectionFunctions {
+            column_count: routine(api, 22)?,
             column_text: routine(api, 36)?,
             declare_vtab: routine(api, 50)?,
             finalize: routine(api, 57)?,
@@ -167,6 +168,7 @@ unsafe fn connections(api: *const ApiRoutines, version: c_int) -> Option<Connect
             file_control: routine(api, 127)?,
             context_db_handle: routine(api, 149)?,
             next_stmt: routine(api, 152)?,
+            sql: routine(api, 153)?,
             create_function_v2: routine(api, 162)?,
             stmt_status: routine(api, 170)?,
             stmt_busy: routine(api, 184)?,

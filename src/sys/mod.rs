@@ -10,6 +10,7 @@
 //! | [`Mutex`] | mutual exclusion between connections; a panic while locked does not poison it |
 //! | [`running_ms`], [`unix_ms`], [`sleep_ms`] | time; [`Tick`] is made of the first two |
 //! | [`Interruptible`], [`is_interrupted`], [`pause_ms`] | waits that end when the program wants them to |
+//! | [`Within`], [`left_ms`] | time that several requests have together |
 //! | [`random_bytes`] | unpredictable bytes |
 //! | [`process_id`] | tells a forked child from its parent |
 //! | [`forks`] | likewise, for what is asked often |

@@ -1,7 +1,12 @@
 //! `sqlite3_interrupt` during a call of ours: whoever waits for the server looks whether it happened.
 //!
-//! SQLite tells since 3.41. An older one tells a statement that is stepped, if another one is running: so such
-//! a SQLite is asked with two statements that do nothing, prepared when a wait has lasted for a moment.
+//! SQLite tells since 3.41. An older one tells its parser, while a statement is running: a text with nothing in
+//! it is parsed, of which authorizers and traces hear nothing. Where no statement is running the parser forgets
+//! the interrupt instead, so while SQLite reads the schema one is run that does nothing; there nobody hears of it
+//! either. In any other place where none is running, it is not asked.
+//!
+//! To parse, SQLite takes the locks of all databases that connections share a cache of, and lets go of this
+//! one meanwhile if it has to. In the middle of reading it that is not to be, so there it is not asked.
 
 use super::sqlite::ConnectionFunctions;
 use crate::sys::{self, Tick};
@@ -10,12 +15,17 @@ use core::ffi::CStr;
 use core::ptr::{self, NonNull};
 use libsqlite3_sys::{self as ffi, sqlite3, sqlite3_stmt};
 
-const NOTHING: &CStr = c"SELECT 1";
+/// Something to parse that is no statement, and statements.
+const NOTHING: &CStr = c" ";
+const QUERY: &CStr = c"SELECT 1";
+const VACUUM: &CStr = c"VACUUM";
 
 /// A call of SQLite's that may have to wait.
 pub struct Call {
     functions: Option<&'static ConnectionFunctions>,
     db: *mut sqlite3,
+    /// Whether connections may share the cache of the file that the call is for.
+    is_shared: bool,
     /// A statement that is running as long as this is there.
     running: Cell<*mut sqlite3_stmt>,
     /// For how long an interrupt is not heeded.
@@ -28,11 +38,13 @@ impl Call {
     pub fn on(
         functions: Option<&'static ConnectionFunctions>,
         db: Option<NonNull<sqlite3>>,
+        is_shared: bool,
         grace_ms: u64,
     ) -> Call {
         Call {
             functions,
             db: db.map_or(ptr::null_mut(), NonNull::as_ptr),
+            is_shared,
             running: Cell::new(ptr::null_mut()),
             grace_ms,
             interrupted: Cell::new(None),
@@ -52,7 +64,7 @@ impl Call {
         unsafe {
             match functions.is_interrupted {
                 Some(is_interrupted) => is_interrupted(self.db) != 0,
-                None => self.asks_statement(functions),
+                None => !self.is_shared && self.asks_parser(functions),
             }
         }
     }
@@ -60,24 +72,20 @@ impl Call {
     /// # Safety
     ///
     /// This thread must be inside a call of SQLite's on the connection.
-    unsafe fn asks_statement(&self, functions: &ConnectionFunctions) -> bool {
-        let mut statement = ptr::null_mut();
-        // SAFETY: the caller's promise; a string with an end, and a place for the answer. The statement
-        // touches no database, and is stepped and ended where there is one.
+    unsafe fn asks_parser(&self, functions: &ConnectionFunctions) -> bool {
+        // SAFETY: the caller's promise. The query touches no database, and is ended where there is one.
         unsafe {
-            let place = &raw mut statement;
-            // An interrupt ends that, too.
-            let mut rc =
-                (functions.prepare_v2)(self.db, NOTHING.as_ptr(), -1, place, ptr::null_mut());
-            if !statement.is_null() {
-                rc = (functions.step)(statement);
-                if self.running.get().is_null() {
-                    self.running.set(statement);
-                } else {
-                    (functions.finalize)(statement);
+            if !functions.runs_any(self.db) {
+                if !functions.reads_schema(self.db, VACUUM) {
+                    return false;
+                }
+                let (_, query) = functions.prepare(self.db, QUERY);
+                if !query.is_null() {
+                    (functions.step)(query);
+                    self.running.set(query);
                 }
             }
-            rc == ffi::SQLITE_INTERRUPT
+            functions.prepare(self.db, NOTHING).0 == ffi::SQLITE_INTERRUPT
         }
     }
 }

@@ -21,7 +21,7 @@ use libsqlite3_sys as ffi;
 use libsqlite3_sys::{sqlite3, sqlite3_file, sqlite3_int64, sqlite3_io_methods};
 
 /// How long a COMMIT that is under way goes on waiting for its outcome when it is interrupted.
-const COMMIT_GRACE_MS: u64 = 2_000;
+pub const COMMIT_GRACE_MS: u64 = 2_000;
 
 /// What lies behind SQLite's pointer to an open main database.
 #[repr(C)]
@@ -43,6 +43,8 @@ pub struct Database {
     /// so just now. There as long as the file is open. `None` before SQLite told, and where it is too
     /// old to tell.
     pub connection_place: Option<NonNull<*mut sqlite3>>,
+    /// Whether connections may share SQLite's cache of it.
+    is_shared: bool,
     /// Whether SQLite was found to keep its locks, which it had not told.
     keeps_locks_unsaid: bool,
     /// What all databases share.
@@ -65,7 +67,7 @@ impl Database {
     /// Has the database belong to SQLite's connection that calls us. Nothing without SQLite's telling.
     pub fn join_group(&mut self) {
         if let Some(owner) = self.sqlite3() {
-            self.connection.join(&self.registration.groups, owner.addr().get());
+            self.connection.join(&self.registration.groups, owner.as_ptr().expose_provenance());
         }
     }
 
@@ -87,6 +89,19 @@ impl Database {
         let functions = &self.sqlite().connections;
         // SAFETY: the connection that uses the file, in a call of one of the file's methods.
         self.sqlite3().is_some_and(|db| unsafe { functions.runs_a_write(db.as_ptr()) })
+    }
+
+    /// [`Database::report`] for a page that is not to be had. When that is for an interrupt, a query ends, and the
+    /// transaction goes on; a statement that writes ends with it, which is SQLite's own doing. What SQLite reads
+    /// for a `ROLLBACK TO` or a COMMIT must not end as if it were a query.
+    fn report_read(&mut self, error: Error) -> c_int {
+        let is_interrupt = error.kind() == ErrorKind::Interrupted;
+        let functions = &self.sqlite().connections;
+        // SAFETY: the connection that uses the file, in a call of one of the file's methods.
+        let is_told = is_interrupt
+            && self.sqlite3().is_some_and(|db| unsafe { functions.runs_plainly(db.as_ptr()) });
+        let rc = self.report("read", Err(error));
+        if is_told { ffi::SQLITE_INTERRUPT } else { rc }
     }
 
     /// Marks the statements that have SQLite take its lock now, where that is of interest.
@@ -167,7 +182,7 @@ impl MainFile {
     pub unsafe fn open(
         p_file: *mut sqlite3_file,
         connection: Connection,
-        full_name: String,
+        (full_name, is_shared): (String, bool),
         registration: &'static Registration,
     ) {
         let database = Box::new(Database {
@@ -175,6 +190,7 @@ impl MainFile {
             full_name,
             last_error: None,
             connection_place: None,
+            is_shared,
             keeps_locks_unsaid: false,
             registration,
         });
@@ -253,7 +269,8 @@ unsafe fn interruptible_any(
 ) -> c_int {
     // SAFETY: the caller's promise.
     let database = unsafe { database(p_file) };
-    let call = Call::on(Some(&database.sqlite().connections), database.sqlite3(), grace_ms);
+    let functions = Some(&database.sqlite().connections);
+    let call = Call::on(functions, database.sqlite3(), database.is_shared, grace_ms);
     call.run(|| shielded(ffi::SQLITE_INTERNAL, || body(database)))
 }
 
@@ -324,7 +341,7 @@ unsafe extern "C" fn x_read(
             buf.fill(0);
             ffi::SQLITE_IOERR_SHORT_READ
         }
-        Err(error) => database.report("read", Err(error)),
+        Err(error) => database.report_read(error),
     };
     // SAFETY: SQLite calls this with an open file of ours.
     unsafe { with(p_file, read) }

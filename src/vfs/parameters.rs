@@ -29,6 +29,8 @@ pub struct Parameters<'a> {
     pub is_immutable: bool,
     /// `nolock`: SQLite will ask for no locks, whoever writes.
     pub is_unlocked: bool,
+    /// `cache=shared`: connections may share SQLite's cache.
+    pub is_shared: bool,
 }
 
 impl<'a> Parameters<'a> {
@@ -63,6 +65,7 @@ impl<'a> Parameters<'a> {
             timestamp: text(c"timestamp").transpose()?,
             is_immutable: boolean(c"immutable"),
             is_unlocked: boolean(c"nolock"),
+            is_shared: text(c"cache").transpose()? == Some("shared"),
         })
     }
 

@@ -61,11 +61,13 @@ pub struct ConnectionFunctions {
         *mut *const c_char,
     ) -> c_int,
     pub step: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
+    pub column_count: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub column_text: unsafe extern "C" fn(*mut sqlite3_stmt, c_int) -> *const u8,
     /// SQLite 3.41 and later.
     pub is_interrupted: Option<unsafe extern "C" fn(*mut sqlite3) -> c_int>,
     pub finalize: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub next_stmt: unsafe extern "C" fn(*mut sqlite3, *mut sqlite3_stmt) -> *mut sqlite3_stmt,
+    pub sql: unsafe extern "C" fn(*mut sqlite3_stmt) -> *const c_char,
     pub stmt_busy: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub stmt_readonly: unsafe extern "C" fn(*mut sqlite3_stmt) -> c_int,
     pub stmt_status: unsafe extern "C" fn(*mut sqlite3_stmt, c_int, c_int) -> c_int,
@@ -108,17 +110,86 @@ impl ConnectionFunctions {
     ///
     /// `db` must be an open connection, and this thread inside a call of SQLite's on it.
     pub unsafe fn runs_a_write(&self, db: *mut sqlite3) -> bool {
+        // SAFETY: the caller's promise, and statements of the connection.
+        unsafe { self.running(db, &mut |stmt| (self.stmt_readonly)(stmt) == 0) > 0 }
+    }
+
+    /// Whether statements are running on a connection, and each may write or has rows to give. `ROLLBACK TO`,
+    /// COMMIT and their like, which to SQLite do not write, have none.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`].
+    pub unsafe fn runs_plainly(&self, db: *mut sqlite3) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            let is_plain =
+                &mut |stmt| (self.stmt_readonly)(stmt) == 0 || (self.column_count)(stmt) > 0;
+            let plain = self.running(db, is_plain);
+            plain > 0 && plain == self.running(db, &mut |_| true)
+        }
+    }
+
+    /// Whether a statement is running on a connection.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`].
+    pub unsafe fn runs_any(&self, db: *mut sqlite3) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.running(db, &mut |_| true) > 0 }
+    }
+
+    /// What SQLite says of a text, and the statement that it is, if it is one.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`]. The statement is the caller's to finalize.
+    pub unsafe fn prepare(&self, db: *mut sqlite3, sql: &CStr) -> (c_int, *mut sqlite3_stmt) {
         let mut stmt = ptr::null_mut();
+        // SAFETY: the caller's promise; a string with an end, and a place for the answer.
+        let rc = unsafe { (self.prepare_v2)(db, sql.as_ptr(), -1, &raw mut stmt, ptr::null_mut()) };
+        (rc, stmt)
+    }
+
+    /// Whether SQLite is reading the schema of a connection: it does not keep the text of a statement then.
+    /// `probe` must be one that no authorizer is asked about. It is not run.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`].
+    pub unsafe fn reads_schema(&self, db: *mut sqlite3, probe: &CStr) -> bool {
+        // SAFETY: the caller's promise, and a statement of the connection.
+        unsafe {
+            let (_, stmt) = self.prepare(db, probe);
+            let reads = !stmt.is_null() && (self.sql)(stmt).is_null();
+            (self.finalize)(stmt);
+            reads
+        }
+    }
+
+    /// How many of the statements that are running on a connection are of a kind.
+    ///
+    /// # Safety
+    ///
+    /// As [`ConnectionFunctions::runs_a_write`].
+    unsafe fn running(
+        &self,
+        db: *mut sqlite3,
+        is_so: &mut dyn FnMut(*mut sqlite3_stmt) -> bool,
+    ) -> usize {
+        let mut stmt = ptr::null_mut();
+        let mut count = 0_usize;
         loop {
             // SAFETY: the caller's promise: the connection is locked by this thread, so no statement
             // of it comes or goes meanwhile.
             unsafe {
                 stmt = (self.next_stmt)(db, stmt);
                 if stmt.is_null() {
-                    return false;
+                    return count;
                 }
-                if (self.stmt_busy)(stmt) != 0 && (self.stmt_readonly)(stmt) == 0 {
-                    return true;
+                if (self.stmt_busy)(stmt) != 0 && is_so(stmt) {
+                    count = count.saturating_add(1);
                 }
             }
         }
@@ -132,20 +203,11 @@ impl ConnectionFunctions {
     ///
     /// As [`ConnectionFunctions::runs_a_write`], on a SQLite that counts runs.
     pub unsafe fn runs_marked(&self, db: *mut sqlite3, mark: bool) -> bool {
-        let mut stmt = ptr::null_mut();
-        let mut is_marked = false;
-        loop {
-            // SAFETY: the caller's promise.
-            unsafe {
-                stmt = (self.next_stmt)(db, stmt);
-                if stmt.is_null() {
-                    return is_marked;
-                }
-                if (self.stmt_busy)(stmt) != 0 {
-                    let runs = (self.stmt_status)(stmt, STMTSTATUS_RUN, c_int::from(mark));
-                    is_marked |= runs == 0;
-                }
-            }
+        // SAFETY: the caller's promise, and statements of the connection.
+        unsafe {
+            let is_marked =
+                &mut |stmt| (self.stmt_status)(stmt, STMTSTATUS_RUN, c_int::from(mark)) == 0;
+            self.running(db, is_marked) > 0
         }
     }
 

@@ -116,6 +116,13 @@ impl SuperJournals {
         }
     }
 
+    /// The connection whose transaction one of that name decides; 0 for none.
+    pub fn owner(&self, name: &CStr) -> usize {
+        let entries = self.0.lock();
+        let entry = entries.iter().find(|entry| entry.name.as_c_str() == name);
+        entry.and_then(|entry| entry.group.upgrade()).map_or(0, |group| group.owner())
+    }
+
     fn start_rollback(&self, name: &CStr) {
         let mut entries = self.0.lock();
         if let Some(entry) = entries.iter_mut().find(|entry| entry.name.as_c_str() == name) {

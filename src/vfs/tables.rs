@@ -2,8 +2,9 @@
 //!
 //! What is not about files of ours goes to the VFS that was the default one before.
 
+use super::interrupt::Call;
 use super::journal;
-use super::main_file::MainFile;
+use super::main_file::{COMMIT_GRACE_MS, MainFile};
 use super::parameters::Parameters;
 use super::registration::Registration;
 use super::result_code::{final_code, result_code};
@@ -14,7 +15,7 @@ use crate::sys::{self, log::log};
 use crate::types::DbName;
 use alloc::format;
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::ptr;
+use core::ptr::{self, NonNull};
 use libsqlite3_sys as ffi;
 use libsqlite3_sys::{sqlite3_file, sqlite3_int64, sqlite3_vfs};
 
@@ -167,7 +168,9 @@ unsafe fn open_database(
         connection.set_auto_lease(origins.auto_lease())?;
     }
     // SAFETY: the caller's promise.
-    unsafe { MainFile::open(p_file, connection, full_name.into(), registration) };
+    unsafe {
+        MainFile::open(p_file, connection, (full_name.into(), parameters.is_shared), registration)
+    };
     Ok(out_flags)
 }
 
@@ -188,13 +191,19 @@ pub unsafe extern "C" fn x_delete(
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
     let (registration, name) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
-    shielded(ffi::SQLITE_IOERR_DELETE, || match registration.super_journals.delete(name) {
+    let journals = &registration.super_journals;
+    // The connection that announced it deletes it, and has its databases open meanwhile.
+    let db = NonNull::new(ptr::with_exposed_provenance_mut(journals.owner(name)));
+    // SQLite is in the middle of none of the databases.
+    let call = Call::on(Some(&registration.sqlite.connections), db, false, COMMIT_GRACE_MS);
+    let decide = || match journals.delete(name) {
         Ok(()) => ffi::SQLITE_OK,
         Err(error) => {
             log!(Error, "COMMIT: {error}");
             final_code(result_code(error.kind()))
         }
-    })
+    };
+    call.run(|| shielded(ffi::SQLITE_IOERR_DELETE, decide))
 }
 
 /// Journals are never found: there is none to roll back. Super-journals are, while they exist: ours, or

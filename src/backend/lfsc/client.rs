@@ -2,6 +2,7 @@
 
 use super::dialect::Dialect;
 use super::exchange::{Call, Exchange, Failure};
+use super::lease_requests::{Unanswered, new_name};
 use super::opening;
 use super::pages::{Asker, decode_whole, pages_call};
 use super::snapshot;
@@ -17,7 +18,6 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Method, Response, Transport};
 use crate::peer::{field, said};
-use crate::sys;
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::boxed::Box;
 use alloc::format;
@@ -42,13 +42,14 @@ const LEASE_DURATION: &str = "Lfsc-Lease-Duration";
 pub struct LfscClient {
     exchange: Arc<Exchange>,
     dialect: Arc<Dialect>,
+    unanswered: Unanswered,
 }
 
 impl LfscClient {
     /// The client for the server of the configuration.
     pub fn new(config: Config, transport: Box<dyn Transport>) -> LfscClient {
         let exchange = Arc::new(Exchange::new(config, transport));
-        LfscClient { exchange, dialect: Arc::default() }
+        LfscClient { exchange, dialect: Arc::default(), unanswered: Unanswered::default() }
     }
 
     fn call(&self, call: Call) -> Result<Vec<u8>> {
@@ -57,6 +58,16 @@ impl LfscClient {
 
     fn lease_call(&self, method: Method, db: &DbName) -> Call<'static> {
         Call::new(method, "/lease").with_db(db)
+    }
+
+    /// The lease that an answer grants.
+    fn granted(&self, answer: &Response) -> Result<Granted> {
+        let pos = self.dialect.pos_of(answer);
+        let answer: LeaseResponse = self.exchange.json("POST /lease", &answer.body)?;
+        if !field::is_id(&answer.id) {
+            return Err(self.exchange.bad_answer("POST /lease", "the lease id is unusable"));
+        }
+        Ok(Granted { id: answer.id, pos })
     }
 }
 
@@ -191,25 +202,36 @@ impl Backend for LfscClient {
         duration_ms: u64,
         waiter: Option<&str>,
     ) -> Result<Granted> {
-        let mut call = self.lease_call(Method::Post, db).with("duration", &duration_ms);
-        if let Some(waiter) = waiter {
-            call = call.with("waiter", &waiter);
+        loop {
+            let kept = self.unanswered.take(db);
+            let is_kept = kept.is_some();
+            let name = kept.or_else(new_name);
+            let mut call = self.lease_call(Method::Post, db).with("duration", &duration_ms);
+            let parts = [("waiter", waiter), ("request", name.as_deref())];
+            for (key, value) in parts {
+                if let Some(value) = value {
+                    call = call.with(key, &value);
+                }
+            }
+            let failure = match self.exchange.answer(call) {
+                Ok(answer) => return self.granted(&answer),
+                Err(failure) => failure,
+            };
+            let is_answered = failure.status != 0 && !failure.maybe_applied && !failure.is_refused;
+            if let (Some(name), false) = (name, is_answered) {
+                self.unanswered.keep(db, name);
+            }
+            let is_refused = failure.is_refused;
+            let error = lease_error(failure);
+            // What was granted under the name is over by now, or never was.
+            if is_kept && is_answered && error.kind() == ErrorKind::LeaseHeld {
+                continue;
+            }
+            return Err(match is_refused {
+                true => Error::new(ErrorKind::LeaseHeld, error.message()),
+                false => error,
+            });
         }
-        // Asked again under the same name, our server answers with the lease that it has granted already.
-        let mut name = [0; 8];
-        if sys::random_bytes(&mut name) {
-            call = call.with("request", &format!("{:016x}", u64::from_be_bytes(name)));
-        }
-        let answer = self.exchange.answer(call).map_err(|failure| match failure.is_refused {
-            true => Error::new(ErrorKind::LeaseHeld, failure.error.message()),
-            false => lease_error(failure),
-        })?;
-        let pos = self.dialect.pos_of(&answer);
-        let answer: LeaseResponse = self.exchange.json("POST /lease", &answer.body)?;
-        if !field::is_id(&answer.id) {
-            return Err(self.exchange.bad_answer("POST /lease", "the lease id is unusable"));
-        }
-        Ok(Granted { id: answer.id, pos })
     }
 
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {

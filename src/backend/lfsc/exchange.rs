@@ -243,7 +243,7 @@ impl Exchange {
             url,
             headers,
             body: call.body,
-            timeout_ms: call.timeout_ms,
+            timeout_ms: call.timeout_ms.min(sys::left_ms()),
             max_answer_len: call.max_answer_len,
             is_streamed: false,
         }

@@ -4,7 +4,9 @@ use super::{Call, Exchange};
 use crate::config::{Environment, Parameters};
 use crate::error::ErrorKind;
 use crate::http::{Body, Method, Request, Response, Transport, TransportError};
+use crate::sys::{VirtualTime, Within};
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -92,4 +94,38 @@ fn a_service_that_nobody_named_is_told_to_be_gone() {
     assert!(told(404, HTML, None).1.contains(words));
     assert!(!told(404, HTML, HOST).1.contains(words));
     assert!(!told(404, r#"{"code":"ENODB","error":""}"#, None).1.contains(words));
+}
+
+#[test]
+fn a_call_has_no_more_time_than_what_it_is_a_part_of() {
+    struct Notes;
+    impl Transport for Notes {
+        fn open(&self, request: &Request) -> Result<Response<Box<dyn Body>>, TransportError> {
+            let reason = request.timeout_ms.to_string();
+            Err(TransportError { maybe_sent: true, retryable: false, reason })
+        }
+    }
+    let var = |name: &str| (name == "LITEFS_CLOUD_TOKEN").then(|| "secret".to_string());
+    let config = Environment::from_vars(var).unwrap().config(&Parameters::default()).unwrap();
+    let exchange = Exchange::new(config, Box::new(Notes));
+    let has_ms = |ms: u64| {
+        let error = exchange.call(Call::new(Method::Get, "/pos")).err().unwrap().error;
+        assert!(error.message().contains(&format!(": {ms};")), "{error}");
+    };
+    let _time = VirtualTime::start();
+    {
+        let _outer = Within::new(5_000);
+        VirtualTime::advance(1_000);
+        has_ms(4_000);
+        {
+            let _inner = Within::new(10_000);
+            has_ms(4_000);
+            let _innermost = Within::new(1_000);
+            has_ms(1_000);
+        }
+        has_ms(4_000);
+        VirtualTime::advance(10_000);
+        has_ms(0);
+    }
+    has_ms(8_000);
 }

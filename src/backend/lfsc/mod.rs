@@ -8,6 +8,7 @@
 //! dialect.rs   what the server understands beyond the plain API
 //! exchange.rs  URL, headers, time limits, retries, and errors with host, status and reason
 //! receive.rs   one try of a call, counted, and what of its answer is read at once
+//! lease_requests.rs  the names that requests for a lease go by
 //! wire.rs      the JSON bodies
 //! named.rs     objects in them whose names are data
 //! base64.rs    page contents inside JSON
@@ -22,6 +23,7 @@ mod exchange;
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #[path = "../../../tests/fuzz/oracles/answers.rs"]
 pub mod fuzzing;
+mod lease_requests;
 mod named;
 mod opening;
 mod pages;

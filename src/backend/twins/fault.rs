@@ -6,11 +6,16 @@ use crate::backend::{
     Page, PageList, PageStream, PushError, Pushed,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::Mutex;
+use crate::sys::{self, Mutex};
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Time for a call, and for one that brings a transaction.
+const CALL_MS: u64 = 8_000;
+const PUSH_MS: u64 = 15_000;
 
 /// What can break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +64,28 @@ pub struct FaultyBackend {
     /// The server behind the faults.
     pub server: Arc<MemoryBackend>,
     faults: Mutex<Vec<(Operation, Fault)>>,
+    is_silent: AtomicBool,
 }
 
 impl FaultyBackend {
     /// Without faults.
     pub fn new(server: Arc<MemoryBackend>) -> FaultyBackend {
-        FaultyBackend { server, faults: Mutex::new(Vec::new()) }
+        let (faults, is_silent) = Default::default();
+        FaultyBackend { server, faults, is_silent }
+    }
+
+    /// Has every call from now on last for as long as it may, in virtual time, and not be answered.
+    pub fn fall_silent(&self) {
+        self.is_silent.store(true, Relaxed);
+    }
+
+    /// Waits where nothing is answered.
+    fn hear(&self, timeout_ms: u64) -> Result<()> {
+        if !self.is_silent.load(Relaxed) {
+            return Ok(());
+        }
+        sys::VirtualTime::advance(timeout_ms.min(sys::left_ms()));
+        Err(away())
     }
 
     /// Has the next calls of a method break, one for each entry, whatever comes between them.
@@ -106,6 +127,7 @@ impl Backend for FaultyBackend {
     }
 
     fn changes(&self, since: &[(DbName, Pos)], hurry: bool) -> Result<Vec<Change>> {
+        self.hear(CALL_MS)?;
         match self.next(Operation::Changes) {
             None => self.server.changes(since, hurry),
             Some(Fault::Behind) => {
@@ -170,6 +192,7 @@ impl Backend for FaultyBackend {
     }
 
     fn push(&self, db: &DbName, file: &[u8], id: &str) -> core::result::Result<Pushed, PushError> {
+        self.hear(PUSH_MS).map_err(PushError::Unknown)?;
         match self.next(Operation::Push) {
             None | Some(Fault::Fine) => self.server.push(db, file, id),
             Some(Fault::LostWithTheLease) => {
@@ -198,6 +221,7 @@ impl Backend for FaultyBackend {
     }
 
     fn push_group(&self, id: &str, txs: &[GroupTx<'_>]) -> core::result::Result<(), GroupError> {
+        self.hear(PUSH_MS).map_err(GroupError::Unknown)?;
         match self.next(Operation::PushGroup) {
             None => self.server.push_group(id, txs),
             Some(Fault::Lost) => Err(GroupError::Unknown(away())),
@@ -209,6 +233,7 @@ impl Backend for FaultyBackend {
     }
 
     fn abort_group(&self, id: &str) -> Result<GroupOutcome> {
+        self.hear(CALL_MS)?;
         match self.next(Operation::AbortGroup) {
             None => self.server.abort_group(id),
             Some(Fault::Lost) => Err(away()),
@@ -225,14 +250,17 @@ impl Backend for FaultyBackend {
         duration_ms: u64,
         waiter: Option<&str>,
     ) -> Result<Granted> {
+        self.hear(CALL_MS)?;
         self.server.acquire_lease(db, duration_ms, waiter)
     }
 
     fn refresh_lease(&self, db: &DbName, lease_id: &str, duration_ms: u64) -> Result<u32> {
+        self.hear(CALL_MS)?;
         self.server.refresh_lease(db, lease_id, duration_ms)
     }
 
     fn release_lease(&self, db: &DbName, lease_id: &str) -> Result<()> {
+        self.hear(CALL_MS)?;
         self.server.release_lease(db, lease_id)
     }
 }

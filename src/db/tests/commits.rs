@@ -5,6 +5,7 @@ use crate::backend::Backend;
 use crate::backend::twins::{Fault, Operation};
 use crate::error::ErrorKind;
 use crate::page1::Page1;
+use crate::sys::{Tick, VirtualTime};
 use core::sync::atomic::Ordering::Relaxed;
 
 fn writer(fixture: &Fixture) -> Connection {
@@ -375,4 +376,24 @@ fn finds_its_way_back(is_told_early: bool) {
     connection.write_at(0, &page(1, 1, 4, 3)).unwrap();
     connection.commit().unwrap();
     assert_eq!((fixture.stored(2), fixture.stored(3)), (Some(24), Some(33)));
+}
+
+#[test]
+fn a_commit_that_nobody_answers_has_one_deadline() {
+    let _time = VirtualTime::start();
+    for (lease_is_over, most_ms) in [(false, 15_000), (true, 8_000)] {
+        let fixture = Fixture::with_database();
+        let mut connection = writer(&fixture);
+        change(&mut connection, &[(2, 22)], 2, 3).unwrap();
+        connection.prepare_commit().unwrap();
+        if lease_is_over {
+            VirtualTime::advance(60_000);
+        }
+        fixture.backend.fall_silent();
+        let asked = Tick::now();
+        let error = connection.confirm_commit().unwrap_err();
+        assert!(asked.age_ms() <= most_ms, "{} ms", asked.age_ms());
+        // Nothing is pushed without a lease.
+        assert_eq!(error.message().contains("not known"), !lease_is_over, "{error}");
+    }
 }

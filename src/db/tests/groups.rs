@@ -4,6 +4,7 @@ use super::*;
 use crate::backend::twins::{Fault, Operation};
 use crate::db::{Groups, Owner};
 use crate::error::{Error, ErrorKind};
+use crate::sys::{Tick, VirtualTime};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Two databases at the same server, of one SQLite connection.
@@ -422,4 +423,19 @@ fn one_database_costs_no_more_requests() {
         reads(&mut pairs);
     }
     assert!(pair.fixture.server.calls.lock().is_empty());
+}
+
+#[test]
+fn a_commit_of_several_that_nobody_answers_has_one_deadline() {
+    let _time = VirtualTime::start();
+    let pair = Pair::new();
+    let mut connections = pair.writers();
+    connections.iter_mut().for_each(|connection| change(connection, 7, 2));
+    announce(&mut connections, true).unwrap();
+    pair.fixture.backend.fall_silent();
+    let asked = Tick::now();
+    let error = finish(&mut connections).unwrap_err();
+    // And what a slow line needs for it.
+    assert!(asked.age_ms() <= 15_010, "{} ms", asked.age_ms());
+    assert!(error.message().contains("not known"), "{error}");
 }

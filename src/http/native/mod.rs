@@ -54,6 +54,9 @@ type Outcome<T> = core::result::Result<T, TransportError>;
 const MAX_INTERIM_HEADS: usize = 8;
 /// How long at least a kept connection may be silent after a request.
 const LEAST_PATIENCE_MS: u64 = 800;
+/// How long at the most: what has the least time is over after five seconds, and another connection is to
+/// answer within that. Where answers take half as long, none is kept: to make one costs little beside that.
+const MAX_PATIENCE_MS: u64 = 3_000;
 /// What a line takes at least of a body.
 const LEAST_BYTES_PER_MS: u64 = 64;
 /// Fronts refuse requests of nobody.
@@ -132,8 +135,11 @@ impl NativeTransport {
     fn exchange(&self, request: &Request) -> Outcome<Response<Box<dyn Body>>> {
         let deadline = after_ms(request.timeout_ms);
         let head = self.head(request)?;
-        if let Some(mut line) = self.pool.take() {
-            let patience = after_ms(self.patience_ms(request));
+        let patience_ms = self.patience_ms(request);
+        if let Some(patience_ms) = patience_ms
+            && let Some(mut line) = self.pool.take()
+        {
+            let patience = after_ms(patience_ms);
             match self.ask(&mut line, &head, request.body, patience.min(deadline), deadline) {
                 Err(error) if error.retryable && !line.has_unused() => {
                     // So, most likely, are the others: nobody is to wait for each of them.
@@ -153,10 +159,13 @@ impl NativeTransport {
 
     /// How long to wait for the first byte of an answer on a connection that was kept: it may be dead and
     /// nobody said so. Longer where answers take their time, and for a body that a slow line has to take.
-    fn patience_ms(&self, request: &Request) -> u64 {
+    /// `None` where it can't be told in time.
+    fn patience_ms(&self, request: &Request) -> Option<u64> {
         let usual_ms = u64::from(self.usual_ms.load(Relaxed));
         let body_ms = request.body.len() as u64 / LEAST_BYTES_PER_MS;
-        usual_ms.saturating_mul(4).max(LEAST_PATIENCE_MS).saturating_add(body_ms)
+        let answer_ms = usual_ms.saturating_mul(4).clamp(LEAST_PATIENCE_MS, MAX_PATIENCE_MS);
+        let is_told = usual_ms.saturating_mul(2) <= MAX_PATIENCE_MS;
+        is_told.then_some(answer_ms.saturating_add(body_ms))
     }
 
     /// Sends a request and reads the header of its answer, which begins before `first_byte_by`.

@@ -19,6 +19,7 @@ pub struct Socket {
     pub deadline: Instant,
     /// Whether anything was written since this was last set to `false`.
     pub wrote: bool,
+    /// What the socket was told; zero for nothing, and then a wait has no end.
     read_timeout: Duration,
     write_timeout: Duration,
 }
@@ -52,7 +53,7 @@ impl Read for Socket {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
             let wait = self.wait()?;
-            if wait.abs_diff(self.read_timeout) > SLACK {
+            if self.read_timeout.is_zero() || wait.abs_diff(self.read_timeout) > SLACK {
                 self.tcp.set_read_timeout(Some(wait))?;
                 self.read_timeout = wait;
             }
@@ -67,7 +68,7 @@ impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let wait = self.wait()?;
-            if wait.abs_diff(self.write_timeout) > SLACK {
+            if self.write_timeout.is_zero() || wait.abs_diff(self.write_timeout) > SLACK {
                 self.tcp.set_write_timeout(Some(wait))?;
                 self.write_timeout = wait;
             }
@@ -125,4 +126,24 @@ pub fn retryable(reason: impl Into<String>) -> TransportError {
 /// An error that will be the same in a moment, of a request that was not sent.
 pub fn lasting(reason: impl Into<String>) -> TransportError {
     TransportError { maybe_sent: false, retryable: false, reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::native::body::after_ms;
+    use std::net::TcpListener;
+
+    /// However little time there is: the socket is told of a deadline that is nearer than what it is not told.
+    #[test]
+    fn the_first_wait_of_a_connection_ends() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || TcpStream::connect(silent.local_addr().unwrap()).unwrap();
+        let ms = SLACK.as_millis() as u64 / 2;
+        let error = Socket::new(connect(), after_ms(ms)).read(&mut [0; 1]).unwrap_err();
+        assert_eq!(describe(error).reason, "no answer in time");
+        let mut full = Socket::new(connect(), after_ms(ms));
+        let error = full.write_all(&vec![0; 100_000_000]).unwrap_err();
+        assert_eq!(describe(error).reason, "no answer in time");
+    }
 }

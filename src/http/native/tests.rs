@@ -3,6 +3,7 @@
 use super::NativeTransport;
 use crate::config::BaseUrl;
 use crate::http::{Method, Request, Response, Transport, TransportError};
+use core::sync::atomic::Ordering::Relaxed;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -155,6 +156,28 @@ fn a_kept_connection_that_is_dead_costs_a_get_nothing() {
     assert!(error.maybe_sent && error.retryable, "{error:?}");
     transport.send(&script.request(Method::Post)).unwrap();
     assert_eq!(script.connections(), [0, 0, 1, 1, 2]);
+}
+
+#[test]
+fn a_slow_answer_has_no_dead_connection_cost_a_whole_call() {
+    let script = Script::new(vec![vec![OK, OK, OK]]);
+    let transport = script.transport();
+    let request = script.request(Method::Get);
+    let after = |usual_ms: u32| {
+        transport.usual_ms.store(usual_ms, Relaxed);
+        transport.patience_ms(&request)
+    };
+    assert_eq!([0, 500, 1_000].map(after), [Some(800), Some(2_000), Some(3_000)]);
+    assert_eq!(after(5_000), None);
+    after(1_000);
+    transport.send(&request).unwrap();
+    transport.send(&request).unwrap();
+    // On the connection that is there the server would answer; but whether that is dead could not be told in
+    // time. To another one it does not say anything.
+    after(5_000);
+    let hurried = Request { timeout_ms: 100, ..request.clone() };
+    transport.send(&hurried).unwrap_err();
+    assert_eq!(script.connections(), [0, 0]);
 }
 
 #[test]

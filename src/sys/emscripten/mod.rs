@@ -12,8 +12,8 @@ pub use files::{File, IoError, PrivateDir, available_space, create_dir};
 pub use host::{env_var, random_bytes, running_ms, sleep_ms, unix_ms};
 pub use logger::{init_log, log_line};
 pub use threads::{
-    Ahead, Interruptible, Mutex, MutexGuard, Watched, is_interrupted, pause_ms, spawn, spawn_every,
-    stop_waits_by,
+    Ahead, Interruptible, Mutex, MutexGuard, Watched, Within, is_interrupted, left_ms, pause_ms,
+    spawn, spawn_every, stop_waits_by,
 };
 
 /// The store has so many bytes, and nobody else uses them.

@@ -44,6 +44,35 @@ impl Interruptible {
     }
 }
 
+static UNTIL: Mutex<u64> = Mutex::new(u64::MAX);
+
+/// What is asked for has so much time in all, also where something around it had more, until this is dropped.
+pub struct Within(u64);
+
+impl Within {
+    /// Begins.
+    pub fn new(ms: u64) -> Within {
+        let mut until = UNTIL.lock();
+        let before = *until;
+        *until = before.min(host::running_ms().saturating_add(ms));
+        Within(before)
+    }
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        *UNTIL.lock() = self.0;
+    }
+}
+
+/// How much time there is left for what is asked for.
+pub fn left_ms() -> u64 {
+    match *UNTIL.lock() {
+        u64::MAX => u64::MAX,
+        until => until.saturating_sub(host::running_ms()),
+    }
+}
+
 /// Whether waits are to end.
 pub fn is_interrupted() -> bool {
     false

@@ -1,6 +1,6 @@
 //! Whether somebody wants the call to end that this thread is in: a wait looks now and then.
 
-use super::clock::sleep_ms;
+use super::clock::{running_ms, sleep_ms};
 use alloc::sync::Arc;
 use core::cell::{Cell, RefCell};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,6 +13,7 @@ type Check = (fn(usize) -> bool, usize);
 
 thread_local! {
     static CHECK: Cell<Option<Check>> = const { Cell::new(None) };
+    static UNTIL: Cell<u64> = const { Cell::new(u64::MAX) };
     static STOP: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
@@ -29,6 +30,33 @@ impl Interruptible {
 impl Drop for Interruptible {
     fn drop(&mut self) {
         CHECK.set(self.0);
+    }
+}
+
+/// What this thread asks for has so much time in all, also where something around it had more, until this is
+/// dropped.
+pub struct Within(u64);
+
+impl Within {
+    /// Begins.
+    pub fn new(ms: u64) -> Within {
+        let until = UNTIL.get();
+        UNTIL.set(until.min(running_ms().saturating_add(ms)));
+        Within(until)
+    }
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        UNTIL.set(self.0);
+    }
+}
+
+/// How much time there is left for what this thread asks for.
+pub fn left_ms() -> u64 {
+    match UNTIL.get() {
+        u64::MAX => u64::MAX,
+        until => until.saturating_sub(running_ms()),
     }
 }
 

@@ -16,7 +16,9 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 pub use ahead::Ahead;
 pub use clock::{running_ms, sleep_ms, unix_ms};
 pub use files::{File, PrivateDir, available_space, create_dir};
-pub use interrupt::{Interruptible, LOOK_MS, is_interrupted, pause_ms, stop_waits_by};
+pub use interrupt::{
+    Interruptible, LOOK_MS, Within, is_interrupted, left_ms, pause_ms, stop_waits_by,
+};
 pub use logger::{init_log, log_line};
 pub use threads::{Mutex, MutexGuard, spawn, spawn_every};
 #[cfg(test)]
