@@ -114,7 +114,7 @@ impl From<store::Error> for ApiError {
             Error::NoTimestamp(_) => (StatusCode::NOT_FOUND, "ENOTIMESTAMP"),
             Error::ClusterInUse => (StatusCode::CONFLICT, "ECLUSTERINUSE"),
             Error::NoPage(_) => (StatusCode::NOT_FOUND, "ENOPAGE"),
-            Error::PosMismatch(_) => (StatusCode::CONFLICT, "EPOSMISMATCH"),
+            Error::PosMismatch(_) | Error::NotHeld(_) => (StatusCode::CONFLICT, "EPOSMISMATCH"),
             Error::BadFormat(_) => (unprocessable, "EBADFORMAT"),
             Error::LastTxid => (unprocessable, "ELASTTXID"),
             Error::PageSize { .. } | Error::BadPage1(_) => (unprocessable, "EBADHEADER"),

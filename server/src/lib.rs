@@ -45,6 +45,7 @@ pub mod random;
 pub mod rate;
 pub mod regrant;
 mod reload;
+pub mod shares;
 pub mod spool;
 pub mod sqlite_file;
 mod times;

@@ -4,15 +4,59 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use parking_lot::Mutex;
 
 use crate::rate::Rate;
+use crate::shares::{Counts, may_take};
 
 /// The limits of requests.
 #[derive(Debug)]
 pub struct Limits {
-    requests: Arc<Semaphore>,
+    requests: Arc<Requests>,
     rate: Option<Rate<Asker>>,
+}
+
+#[derive(Debug)]
+struct Requests {
+    most: usize,
+    under_way: Mutex<Counts<Asker>>,
+}
+
+/// The room of one request, until it is dropped.
+#[derive(Debug)]
+pub struct Room {
+    requests: Arc<Requests>,
+    asker: Asker,
+}
+
+/// Why there is no room for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// There are as many as the server takes.
+    All,
+    /// The rest is for others.
+    Share,
+}
+
+impl NoRoom {
+    /// What it is called in the metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            NoRoom::All => "requests",
+            NoRoom::Share => "share",
+        }
+    }
+
+    /// What whoever found no room is told.
+    pub const fn text(self) -> &'static str {
+        match self {
+            NoRoom::All => "this server is busy with other requests: try again",
+            NoRoom::Share => {
+                "this server is busy with so many requests of yours that it keeps the room left for others: \
+                 try again"
+            }
+        }
+    }
 }
 
 /// Whose requests are counted together.
@@ -41,7 +85,7 @@ impl Asker {
 impl Limits {
     /// So many requests at a time; and, if given, so many a second and in a burst.
     pub fn new(requests: usize, rate: Option<(u32, u32)>) -> Limits {
-        let requests = Arc::new(Semaphore::new(requests.min(Semaphore::MAX_PERMITS)));
+        let requests = Arc::new(Requests { most: requests, under_way: Mutex::default() });
         Limits { requests, rate: rate.map(|(per_second, burst)| Rate::new(per_second, burst)) }
     }
 
@@ -50,9 +94,21 @@ impl Limits {
         self.rate.as_ref().map_or(Ok(()), |rate| rate.take(asker, Instant::now()))
     }
 
-    /// Makes room for a request until the answer is dropped; none when there is no room.
-    pub fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.requests).try_acquire_owned().ok()
+    /// Makes room for a request until the answer is dropped.
+    pub fn enter(&self, asker: &Asker) -> Result<Room, NoRoom> {
+        let mut under_way = self.requests.under_way.lock();
+        let free = self.requests.most.saturating_sub(under_way.all());
+        if !may_take(under_way.of(asker), free) {
+            return Err(if free == 0 { NoRoom::All } else { NoRoom::Share });
+        }
+        under_way.add(asker.clone());
+        Ok(Room { requests: Arc::clone(&self.requests), asker: asker.clone() })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.requests.under_way.lock().remove(&self.asker);
     }
 }
 
@@ -71,10 +127,15 @@ mod tests {
 
     #[test]
     fn there_is_room_again_when_one_leaves() {
-        let limits = Limits::new(1, None);
-        let first = limits.enter();
-        assert!(first.is_some() && limits.enter().is_none());
+        let (limits, asker) = (Limits::new(2, None), |id: &str| Asker::Token(id.into()));
+        let enter = |id| limits.enter(&asker(id)).map_err(NoRoom::label);
+        let first = enter("a").unwrap();
+        assert_eq!(enter("a").unwrap_err(), "share");
+        let second = enter("b").unwrap();
+        assert_eq!(enter("c").unwrap_err(), "requests");
+        drop(second);
+        assert!(enter("c").is_ok());
         drop(first);
-        assert!(limits.enter().is_some());
+        assert!(enter("a").is_ok());
     }
 }

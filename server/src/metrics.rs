@@ -95,7 +95,7 @@ impl Metrics {
         Counted::new(&self.table.in_flight)
     }
 
-    /// A request or connection was refused by a limit: `rate`, `requests` or `connections`.
+    /// A request or connection was refused by a limit: `rate`, `requests`, `share`, `connections` or `address`.
     pub fn refused(&self, limit: &'static str) {
         self.table.refused.get_or_create(&[("limit", limit)]).inc();
     }

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use litevfs::types::Pos;
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::{from_pos, waiting};
 use crate::app::{Access, App};
@@ -35,7 +36,11 @@ pub(crate) async fn acquire(
     let duration = duration(&access)?;
     let is_held = access.parameter("id").is_some();
     let (id, granted) = match access.parameter("id") {
-        Some(id) => (id.to_owned(), app.store.refresh_lease(&key, id, duration).await?),
+        Some(id) => {
+            let left = app.store.refresh_lease(&key, id, duration).await?;
+            app.grants.prolonged(&key, left);
+            (id.to_owned(), left)
+        }
         None => grant(&app, &access, &key, duration).await?,
     };
     let body = LeaseBody { id, expires_at: rfc3339_in(granted) };
@@ -44,24 +49,41 @@ pub(crate) async fn acquire(
 }
 
 async fn grant(
-    app: &App,
+    app: &Arc<App>,
     access: &Access,
     key: &DbKey,
     duration: Duration,
 ) -> Result<(String, Duration), ApiError> {
-    let (waiter, request) = (name(access, "waiter")?, name(access, "request")?);
-    let acquire = async || match waiter {
+    let owned = |parameter| Ok::<_, ApiError>(name(access, parameter)?.map(str::to_owned));
+    let (waiter, request) = (owned("waiter")?, owned("request")?);
+    let (app, key) = (Arc::clone(app), key.clone());
+    // What is granted is noted, whether the client still waits or not: its twin must find it.
+    let granting = async move { granted(&app, &key, duration, waiter, request).await };
+    tokio::spawn(granting.in_current_span()).await?
+}
+
+async fn granted(
+    app: &App,
+    key: &DbKey,
+    duration: Duration,
+    waiter: Option<String>,
+    request: Option<String>,
+) -> Result<(String, Duration), ApiError> {
+    let acquire = async || match &waiter {
         Some(waiter) => app.store.acquire_lease_in_turn(key, duration, waiter).await,
         None => app.store.acquire_lease(key, duration).await,
     };
-    let Some(request) = request else { return Ok(acquire().await?) };
+    let Some(request) = &request else { return Ok(acquire().await?) };
     let granted = app.grants.of(key);
     let mut granted = granted.lock().await;
     if let Some(id) = granted.id(request) {
-        return Ok((id.to_owned(), app.store.refresh_lease(key, id, duration).await?));
+        let id = id.to_owned();
+        let left = app.store.refresh_lease(key, &id, duration).await?;
+        granted.note(request, &id, left);
+        return Ok((id, left));
     }
     let (id, left) = acquire().await?;
-    granted.note(request, &id);
+    granted.note(request, &id, left);
     Ok((id, left))
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn open(
     let database = current(&app, &key).await?;
     let (pos, changes, frames) = match app.store.open_for(&database, since, max_bytes).await {
         // This server is far behind what others did.
-        Err(Error::Replaced) => {
+        Err(Error::Replaced | Error::NotHeld(_)) => {
             app.store.open_for(&current(&app, &key).await?, since, max_bytes).await?
         }
         opened => opened?,

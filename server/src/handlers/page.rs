@@ -54,7 +54,7 @@ pub(crate) async fn pages(
     let (database, pos) = at_moment(&app, &key, at).await?;
     let mut answer = match answer(&app, &key, database, pos, &asked).await {
         // This server is far behind what others did.
-        Err(Error::Replaced) => {
+        Err(Error::Replaced | Error::NotHeld(_)) => {
             let database = current(&app, &key).await?;
             answer(&app, &key, database, pos, &asked).await?
         }

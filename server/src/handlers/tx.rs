@@ -44,6 +44,7 @@ pub(crate) async fn push(
         Ok::<_, Error>((pos, prolonged))
     });
     let (pos, prolonged) = commit.await??;
+    prolonged.inspect(|&left| app.grants.prolonged(&key, left));
     let hwm = [(HWM, pos.txid.to_string())];
     let lease = prolonged.map(|left| [(LEASE_DURATION, left.as_millis().to_string())]);
     Ok((StatusCode::OK, hwm, lease, waiting(&app, &key)).into_response())

@@ -134,7 +134,7 @@ struct Door {
 
 /// What a connection is let in with.
 enum Guest {
-    /// Its place, and what tells that somebody was let in on it, or that it must give it up.
+    /// Its place, and what ends when it must give that up.
     Served(Arc<Place>, Option<Receiver<()>>),
     /// Why it has none.
     TurnedAway(Full, #[allow(dead_code, reason = "it is one of few")] OwnedSemaphorePermit),
@@ -174,7 +174,7 @@ impl Connection {
         };
         tokio::select! {
             ended = self.serve(mark, stream, tls, metrics) => ended,
-            () = given_up(told) => Err("it did nothing yet, and gave up its place".into()),
+            () = given_up(told) => Err("it did nothing just then, and gave up its place".into()),
         }
     }
 
@@ -238,11 +238,8 @@ enum Mark {
 
 /// Ends when a connection must give up its place.
 async fn given_up(told: Option<Receiver<()>>) {
-    let keeps = match told {
-        Some(told) => told.await.is_ok(),
-        None => true,
-    };
-    if keeps {
-        std::future::pending::<()>().await;
+    match told {
+        Some(told) => drop(told.await),
+        None => std::future::pending().await,
     }
 }

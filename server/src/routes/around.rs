@@ -83,21 +83,28 @@ async fn limited(app: &App, mut request: Request, next: Next) -> Response {
             Asker::at(request.extensions().get::<Peer>().map(|peer| peer.0))
         }
     };
-    if let Err(wait) = app.limits.count(asker) {
+    if let Err(wait) = app.limits.count(asker.clone()) {
         app.metrics.refused("rate");
         return too_many(wait);
     }
-    let Some(room) = app.limits.enter() else {
-        app.metrics.refused("requests");
-        return busy("this server is busy with other requests: try again");
+    let room = match app.limits.enter(&asker) {
+        Ok(room) => room,
+        Err(none) => {
+            app.metrics.refused(none.label());
+            return busy(none.text());
+        }
     };
-    // From here on its connection keeps its place.
-    if let (Caller::Token(_) | Caller::Anyone, Some(place)) =
-        (&caller, request.extensions().get::<Arc<Place>>())
-    {
-        place.keep();
-    }
-    let kept = (room, app.metrics.in_flight());
+    // From here on its connection keeps its place, unless it is idle.
+    let place = request.extensions().get::<Arc<Place>>();
+    let place = place.filter(|_| !matches!(caller, Caller::Stranger(_)));
+    let at_work = match place.map(|place| place.begin(asker)).transpose() {
+        Ok(at_work) => at_work,
+        Err(none) => {
+            app.metrics.refused(none.label());
+            return busy(none.text());
+        }
+    };
+    let kept = (room, at_work, app.metrics.in_flight());
     request.extensions_mut().insert(caller);
     let response = next.run(request.map(Paced::wrap)).await;
     response.map(|body| Keeping::wrap(body, kept))

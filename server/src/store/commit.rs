@@ -327,7 +327,8 @@ impl Store {
         files.insert(file);
         let view = View::new(&self.objects, &self.indexes, &head.db, &[file]).await?;
         let state = State::new(files, Vec::new(), &view);
-        Ok(Arc::new(Database::new(head, &self.objects, &self.indexes, state, &slot.doubt)))
+        let (objects, indexes) = (&self.objects, &self.indexes);
+        Ok(Arc::new(Database::new(head, objects, indexes, state, &slot.doubt, &slot.pins)))
     }
 }
 

@@ -5,8 +5,8 @@
 //! list of files is read again.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use litevfs::types::{PageSize, Pgno, Pos, Txid};
@@ -24,6 +24,7 @@ use super::indexes::Indexes;
 use super::layout;
 use super::learned::Learned;
 use super::objects::Objects;
+use super::pins::{Identity, Pin, Pins};
 use super::state::State;
 use super::view::View;
 
@@ -79,8 +80,8 @@ pub struct Database {
     floors: Mutex<Floors>,
     /// When it was last made sure that there is no newer transaction. Held while that is done.
     pub(super) looked_at: tokio::sync::Mutex<Option<Instant>>,
-    /// The files that snapshots under way read from.
-    pins: Mutex<Vec<Weak<[LtxFile]>>>,
+    /// The files of the name that are being read.
+    pins: Pins,
     /// It was dropped, and perhaps made anew, by another server.
     replaced: AtomicBool,
     /// Which pages clients ask for.
@@ -94,6 +95,7 @@ impl Database {
         indexes: &Arc<Indexes>,
         state: State,
         doubt: &Doubt,
+        pins: &Pins,
     ) -> Database {
         Database {
             db: Arc::clone(&head.db),
@@ -104,7 +106,7 @@ impl Database {
             head: Mutex::new(head.clone()),
             floors: Mutex::new(Floors::seen(head)),
             looked_at: tokio::sync::Mutex::new(Some(Instant::now())),
-            pins: Mutex::default(),
+            pins: pins.clone(),
             replaced: AtomicBool::new(false),
             learned: Mutex::default(),
         }
@@ -118,19 +120,13 @@ impl Database {
     }
 
     /// Keeps this server from removing the files of a view while what is returned lives.
-    pub(super) fn pin(&self, view: &View) -> Arc<[LtxFile]> {
-        let files: Arc<[LtxFile]> = view.layers().iter().map(|layer| layer.file).collect();
-        let mut pins = self.pins.lock();
-        pins.retain(|pin| pin.strong_count() > 0);
-        pins.push(Arc::downgrade(&files));
-        files
+    pub(super) fn pin(&self, view: &View) -> Pin {
+        self.pins.pin(&self.db, view.layers().iter().map(|layer| layer.file))
     }
 
-    /// The files that must stay for now, by [`LtxFile::identity`].
-    pub(super) fn pinned(&self) -> HashSet<(u8, Txid, Txid, u64)> {
-        let pins = self.pins.lock();
-        let files: Vec<Arc<[LtxFile]>> = pins.iter().filter_map(Weak::upgrade).collect();
-        files.iter().flat_map(|files| files.iter().map(LtxFile::identity)).collect()
+    /// The files that must stay for now.
+    pub(super) fn pinned(&self) -> HashSet<Identity> {
+        self.pins.of(&self.db)
     }
 
     /// The folder of its files in the store.
@@ -174,7 +170,7 @@ impl Database {
             match self.try_view(pos).await {
                 // Another server may know more by now, or have merged files and removed them.
                 Err(Error::PosMismatch(_)) if !looked => self.look(Duration::ZERO).await?,
-                Err(Error::Gone(_)) => self.reload().await?,
+                Err(Error::Gone(_)) => self.reload_at(pos).await?,
                 done => return done,
             }
             looked = true;
@@ -224,7 +220,7 @@ impl Database {
             if !matches!(pages, Err(Error::Gone(_))) {
                 break;
             }
-            self.reload().await?;
+            self.reload_at(Some(view.pos)).await?;
             let view = self.view(Some(view.pos)).await?;
             pages = view.pages(&self.objects, &self.db, pgnos).await;
         }

@@ -54,6 +54,9 @@ pub enum Error {
     /// The lease fence refused the commit.
     #[error(transparent)]
     Fenced(#[from] LeaseError),
+    /// What a reader had begun to read at that position was removed.
+    #[error("position no longer held: {0}: ask for the newest")]
+    NotHeld(Pos),
     /// The database was dropped meanwhile, and perhaps made anew.
     #[error("the database was dropped: open it anew")]
     Replaced,

@@ -18,6 +18,7 @@ use super::error::Error;
 use super::files::LtxFile;
 use super::incarnation::Incarnation;
 use super::objects::Objects;
+use super::pins::Pin;
 use super::view::View;
 use crate::page_list::PageList;
 
@@ -42,7 +43,7 @@ pub struct Frames {
 #[derive(Debug, Clone)]
 struct Held {
     view: Arc<View>,
-    _pin: Arc<[LtxFile]>,
+    _pin: Pin,
 }
 
 /// Frames that lie beside each other in one file.
@@ -129,7 +130,7 @@ impl Frames {
                 Err(Error::Gone(_)) => {}
                 done => return done,
             }
-            self.database.reload().await?;
+            self.database.reload_at(Some(held.view.pos)).await?;
             let view = self.database.view(Some(held.view.pos)).await?;
             *self.held.lock() = Held::new(&self.database, view);
         }

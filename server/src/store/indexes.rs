@@ -1,5 +1,6 @@
 //! The page indexes of files, in memory within a bound, read again when they are asked for again.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -54,7 +55,8 @@ pub struct Indexes {
 }
 
 /// The large indexes used last: as many as fit into a bound of their own, and those of the database that was
-/// used last in any case, because without them every page would cost their loading.
+/// used last in any case, because without them every page would cost their loading. Half of the bound is for
+/// the others whatever that one takes; past it, the one of them that takes most loses what it used least lately.
 #[derive(Debug)]
 struct Large {
     /// What is used last is last.
@@ -76,15 +78,26 @@ impl Large {
     fn put(&mut self, key: Key, index: Arc<FileIndex>) {
         self.kept.retain(|(kept, _)| *kept != key);
         self.kept.push((key, index));
-        while self.bytes() > self.max_bytes {
-            let Some((last, _)) = self.kept.last() else {
-                return;
-            };
-            let Some(other) = self.kept.iter().position(|(kept, _)| kept.0 != last.0) else {
-                return;
-            };
-            self.kept.remove(other);
+        while self.bytes() > self.max_bytes
+            && let Some(least) = self.least()
+        {
+            self.kept.remove(least);
         }
+    }
+
+    /// The one that is to go first, if the databases that were not used last take more than their half.
+    fn least(&self) -> Option<usize> {
+        let ((last, _), _) = self.kept.split_last()?;
+        let others = || self.kept.iter().enumerate().filter(|(_, (key, _))| key.0 != last.0);
+        let mut taken: HashMap<&Incarnation, u64> = HashMap::new();
+        for (_, (key, index)) in others() {
+            let bytes = taken.entry(&key.0).or_default();
+            *bytes = bytes.saturating_add(index.memory() as u64);
+        }
+        let all = taken.values().copied().fold(0, u64::saturating_add);
+        let most = taken.values().copied().max().filter(|_| all > self.max_bytes / 2)?;
+        let mut of_most = others().filter(|(_, (key, _))| taken.get(&*key.0) == Some(&most));
+        of_most.next().map(|(place, _)| place)
     }
 
     fn bytes(&self) -> u64 {
@@ -263,4 +276,59 @@ fn needed_len(len: u64) -> usize {
 pub(super) fn post_apply_field(tail: &[u8]) -> Option<Checksum> {
     let trailer = tail.last_chunk::<TRAILER_LEN>()?;
     Some(Checksum(u64::from_be_bytes(*trailer.first_chunk()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::DbKey;
+    use crate::store::layout::{Marks, stored_header};
+    use litevfs::ltx::{Encoder, Format};
+    use litevfs::types::{PageSize, Pgno, Txid};
+
+    fn index() -> Arc<FileIndex> {
+        let txid = Txid(1);
+        let header = Header::new(PageSize::new(512).unwrap());
+        let header = Header { commit: 1, min_txid: txid, max_txid: txid, ..header };
+        let marks = Marks {
+            pre_apply_checksum: Checksum::NONE,
+            post_apply_checksum: Checksum(Checksum::FLAG | 2),
+            client_timestamp_ms: 4,
+            span: 0,
+            group: None,
+            is_break: false,
+        };
+        let header = stored_header(&header, &marks, [Pgno::ONE].into_iter());
+        let mut encoder = Encoder::new(Vec::new(), Format::V3Frame, header).unwrap();
+        encoder.encode_page(Pgno::ONE, &[1; 512]).unwrap();
+        let index = encoder.finish(Checksum::NONE).unwrap().index;
+        Arc::new(FileIndex::new(&header, Checksum::NONE, &index).unwrap())
+    }
+
+    #[test]
+    fn a_database_of_many_large_indexes_leaves_others_theirs_and_has_its_own() {
+        let (index, db) = (index(), |db: &str| {
+            let key = DbKey { cluster: "c".parse().unwrap(), db: db.parse().unwrap() };
+            Arc::new(Incarnation::first(key))
+        });
+        let max_bytes = 8 * index.memory() as u64;
+        let mut large = Large { kept: Vec::new(), from: 1, max_bytes };
+        let key = |name: &str, n: u64| (db(name), 0, n, n, 0);
+        let put = |large: &mut Large, name: &str, ns: std::ops::Range<u64>| {
+            ns.for_each(|n| large.put(key(name, n), Arc::clone(&index)));
+        };
+        let has = |large: &Large, name: &str| {
+            let of = |(key, _): &&(Key, _)| key.0 == db(name);
+            large.kept.iter().filter(of).map(|(key, _)| key.2).collect::<Vec<_>>()
+        };
+        put(&mut large, "small", 0..2);
+        put(&mut large, "other", 0..2);
+        put(&mut large, "huge", 0..20);
+        assert_eq!((has(&large, "small").len(), has(&large, "other").len()), (2, 2));
+        assert_eq!(has(&large, "huge").len(), 20, "each page would cost its loading");
+        // Not used any more, it is the first to make room.
+        put(&mut large, "small", 2..3);
+        assert_eq!(has(&large, "huge"), [17, 18, 19]);
+        assert_eq!((has(&large, "small").len(), has(&large, "other").len()), (3, 2));
+    }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use object_store::local::LocalFileSystem;
 
 use super::layout;
-use super::marker::{self, Changed};
+use super::marker::{self, Clean};
 use super::objects::{Objects, fresh_name};
 use crate::metrics::Metrics;
 
@@ -94,7 +94,7 @@ impl LocalDir {
         try_hard_link(&scratch)
             .map_err(|source| LocalError::NoHardLinks { dir: dir.to_owned(), source })?;
         let clean = marker::take(dir).map_err(unusable("reading how the last run ended"))?;
-        settle(dir, clean).map_err(unusable("clearing up after the last run"))?;
+        settle(dir, clean.as_ref()).map_err(unusable("clearing up after the last run"))?;
         if let Some(parent) = fs::canonicalize(dir).ok().as_deref().and_then(Path::parent) {
             // Not ours, perhaps not even readable: the directory's own name is the user's care then.
             let _ = File::open(parent).and_then(|parent| parent.sync_all());
@@ -165,7 +165,7 @@ fn is_for_want_of_room(error: &io::Error) -> bool {
 /// Removes staging files, and syncs every folder: a process that was killed between making an entry
 /// and syncing it leaves one that is seen, and built upon, but would not outlast a power cut. After a
 /// clean stop only folders that were changed since are synced.
-fn settle(dir: &Path, clean: Option<Changed>) -> io::Result<()> {
+fn settle(dir: &Path, clean: Option<&Clean>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let kind = entry.file_type()?;
@@ -176,8 +176,7 @@ fn settle(dir: &Path, clean: Option<Changed>) -> io::Result<()> {
         }
     }
     let folder = File::open(dir)?;
-    if clean.is_some_and(|clean| folder.metadata().is_ok_and(|meta| marker::changed(&meta) < clean))
-    {
+    if clean.is_some_and(|clean| folder.metadata().is_ok_and(|meta| clean.is_same(dir, &meta))) {
         return Ok(());
     }
     #[cfg(test)]

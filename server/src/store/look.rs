@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use litevfs::ltx::Header;
-use litevfs::types::{Pgno, Txid};
+use litevfs::types::{Pgno, Pos, Txid};
 use tokio::time::Instant;
 
 use super::create::Created;
@@ -139,6 +139,20 @@ impl Database {
             self.note(&now)?;
         }
         Ok(now)
+    }
+
+    /// Reads the list of files again for somebody who reads at a position: says whether the database is gone,
+    /// or only that position.
+    pub(super) async fn reload_at(&self, pos: Option<Pos>) -> Result<(), Error> {
+        let Err(error) = self.reload().await else {
+            return Ok(());
+        };
+        let is_there =
+            async || Ok::<_, Error>(self.objects.head(&self.db.key).await?.db == self.db);
+        match (pos, error) {
+            (Some(pos), Error::Replaced) if is_there().await? => Err(Error::NotHeld(pos)),
+            (_, error) => Err(error),
+        }
     }
 
     /// Reads the list of files again.

@@ -15,7 +15,7 @@
 //! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
 //! | `head`, `incarnation` | which life of a name is the living one |
 //! | `rules`, `clock`, `moment`, `dates`, `mutant` | what may be created, removed and acknowledged; and what rests on time |
-//! | `slots`, `database`, `state`, `open`, `look` | what is known of the databases, and how it is learnt |
+//! | `slots`, `database`, `state`, `open`, `look`, `pins` | what is known of the databases, and how it is learnt |
 //! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
 //! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
 //! | `location`, `local`, `marker`, `unsynced` | which store: a directory or a bucket; what of a directory is durable |
@@ -62,6 +62,7 @@ mod objects;
 mod open;
 mod opening;
 mod page1;
+mod pins;
 mod points;
 mod proof;
 mod record;
@@ -277,7 +278,7 @@ impl Store {
             return Ok(Ok(Arc::clone(database)));
         }
         *place = None;
-        let open = || Database::open(&self.objects, &self.indexes, key, &slot.doubt);
+        let open = || Database::open(&self.objects, &self.indexes, key, &slot.doubt, &slot.pins);
         let mut opened = open().await;
         for round in 0..REOPENS {
             // Files were merged and removed while they were looked at; or listed, which is not at once.

@@ -17,6 +17,7 @@ use super::layout;
 use super::look::{complete_span, is_tombstone};
 use super::mutant::{self, Mutant};
 use super::objects::Objects;
+use super::pins::Pins;
 use super::rules;
 use super::state::State;
 use super::view::View;
@@ -97,6 +98,7 @@ impl Database {
         indexes: &Arc<Indexes>,
         key: &DbKey,
         doubt: &Doubt,
+        pins: &Pins,
     ) -> Result<Opened, Error> {
         let began = Instant::now();
         let (head, mut files, dead) = list_living(objects, key).await?;
@@ -140,7 +142,7 @@ impl Database {
         if let Some(group) = group {
             state.together.note(last.min_txid, &group);
         }
-        let mut database = Database::new(&head, objects, indexes, state, doubt);
+        let mut database = Database::new(&head, objects, indexes, state, doubt, pins);
         *database.looked_at.get_mut() = Some(began);
         Ok(Opened::Database(Arc::new(database)))
     }

@@ -16,6 +16,7 @@ use super::database::Database;
 use super::group::doubt::Doubt;
 use super::leases::Granted;
 use super::moment::Moment;
+use super::pins::Pins;
 use crate::key::DbKey;
 
 /// From so many names on, those without an open database are forgotten now and then.
@@ -38,6 +39,8 @@ pub(super) struct Slot {
     pub(super) unsettled: AtomicBool,
     /// A file after the last transaction that does not count, or not yet: see [`super::group`].
     pub(super) doubt: Doubt,
+    /// The files that are being read, whatever became of the database that they were found by.
+    pub(super) pins: Pins,
     /// When what dropped databases of the name left was last swept up whole.
     pub(super) swept_at: Mutex<Option<Moment>>,
     /// The lease that this server granted, on a store that others share.
@@ -65,7 +68,7 @@ impl Slot {
         let granted = self.lease.try_lock().map_or(true, |lease| lease.is_some());
         let open = self.database.try_lock().map_or(true, |database| database.is_some());
         let unsettled = self.unsettled.load(Ordering::Acquire);
-        granted || open || unsettled || Arc::strong_count(self) > 1
+        granted || open || unsettled || !self.pins.is_empty() || Arc::strong_count(self) > 1
     }
 }
 

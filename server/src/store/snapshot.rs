@@ -8,7 +8,7 @@ use litevfs::types::{Checksum, Pgno, Pos, Txid};
 
 use super::database::Database;
 use super::error::Error;
-use super::files::LtxFile;
+use super::pins::Pin;
 use super::view::View;
 
 /// About how many bytes of pages are read at a time: hundreds of clients may be slow.
@@ -22,7 +22,7 @@ pub struct Snapshot {
     database: Arc<Database>,
     view: View,
     /// However long a client takes to read it, its files stay, as far as this server has a say.
-    _pin: Arc<[LtxFile]>,
+    _pin: Pin,
     /// The last page handed out, 0 at first.
     last: u32,
     /// The database checksum of the pages handed out.

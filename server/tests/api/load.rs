@@ -1,8 +1,9 @@
 //! More than the server takes on: requests a second, requests at a time, connections at a time.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 
-use crate::client::finish;
+use crate::client::{Client, finish};
 use crate::model::Model;
 use crate::process::{Server, until};
 
@@ -104,15 +105,69 @@ fn a_connection_that_did_nothing_makes_room_for_the_next() {
 fn a_connection_too_many_is_told_so() {
     let server = Server::start_with(&["--token", "t0", "--max-connections", "1"]);
     let client = server.client();
-    let asked =
-        format!("GET /pos HTTP/1.1\r\nHost: {}\r\nAuthorization: t0\r\n\r\n", server.address());
-    let mut idle = client.begin(asked.as_bytes());
-    // Once it was let in it stays.
-    idle.read_exact(&mut [0; 12]).unwrap();
+    let (busy, _) = slow_upload(&client);
     let refused = client.get("/pos");
     refused.assert_refused(503, "EUNAVAILABLE");
     assert_eq!(refused.header("retry-after"), Some("1"));
     server.stranger().get("/healthz").assert_ok();
-    drop(idle);
+    drop(busy);
     until("there is a place again", || client.get("/pos").status == 200);
+}
+
+/// An upload of which nothing comes, and whether it is under way.
+fn slow_upload(client: &Client) -> (TcpStream, bool) {
+    let head = client.head("POST", "/db/tx?db=a", "Content-Length: 9\r\nExpect: 100-continue\r\n");
+    let mut upload = client.begin(head.as_bytes());
+    let mut status = [0; 12];
+    upload.read_exact(&mut status).unwrap();
+    (upload, &status == b"HTTP/1.1 100")
+}
+
+#[test]
+fn one_token_does_not_take_all_there_is() {
+    for limit in ["--max-requests", "--max-connections"] {
+        let server = Server::start_with(&["--token", "t0", "--token", "t1", limit, "5"]);
+        let (one, other) = (server.client(), server.stranger().header("Authorization", "t1"));
+        let uploads: Vec<_> = (0..9).map(|_| slow_upload(&one)).collect();
+        let under_way = uploads.iter().filter(|(_, under_way)| *under_way).count();
+        assert_eq!(under_way, 3, "{limit}");
+        for _ in 0..9 {
+            other.get("/pos").assert_ok();
+        }
+        let refused = one.get("/pos");
+        refused.assert_refused(503, "EUNAVAILABLE");
+        assert!(
+            refused.header("retry-after").is_some() && refused.header("litevfs-refused").is_some()
+        );
+        drop(uploads);
+        until("there is room again", || one.get("/pos").status == 200);
+    }
+}
+
+#[test]
+fn connections_that_one_token_keeps_idle_make_room() {
+    let args = ["--token", "t0", "--token", "t1", "--max-connections", "4"];
+    let server = Server::start_with(&args);
+    let ask = server.client().head("GET", "/pos", "").replace("Connection: close\r\n", "");
+    let mut idle: Vec<_> = (0..4)
+        .map(|_| {
+            let mut kept = server.client().begin(ask.as_bytes());
+            kept.read_exact(&mut [0; 12]).unwrap();
+            kept
+        })
+        .collect();
+    let other = server.stranger().header("Authorization", "t1");
+    for _ in 0..9 {
+        other.get("/pos").assert_ok();
+    }
+    // The newest were idle for less long.
+    let newest = idle.last_mut().unwrap();
+    newest.write_all(ask.as_bytes()).unwrap();
+    let mut got = Vec::new();
+    while got.windows(12).filter(|part| part == b"HTTP/1.1 200").count() < 1 {
+        let mut more = [0; 1000];
+        let len = newest.read(&mut more).unwrap();
+        assert!(len > 0, "it was closed");
+        got.extend_from_slice(&more[..len]);
+    }
 }

@@ -180,7 +180,7 @@ impl Store {
         match self.try_compact(key).await {
             Ok(None) => {}
             Ok(Some(next)) => self.queue.add(key, next.max(REST)),
-            Err(Error::Replaced) => self.queue.add(key, RETRY),
+            Err(Error::Replaced | Error::NotHeld(_)) => self.queue.add(key, RETRY),
             Err(error) => {
                 tracing::warn!(database = %key, %error, "compaction failed");
                 self.queue.add(key, RETRY);
@@ -236,7 +236,7 @@ impl Store {
             let merged = self.compact_claimed(&database, &mut claim).await;
             // Also when nothing can be merged, because the disk is full or a file damaged.
             let removed = match merged {
-                Err(Error::Replaced) => Ok(()),
+                Err(Error::Replaced | Error::NotHeld(_)) => Ok(()),
                 _ => self.remove_old(&database).await,
             };
             claim.end(self).await;

@@ -15,6 +15,7 @@ mod memory;
 #[allow(dead_code, reason = "the tests through HTTP use the rest")]
 #[path = "../../../tests/api/model.rs"]
 mod model;
+mod pinned;
 mod races;
 mod reshape;
 mod shared;
