@@ -184,7 +184,9 @@ fn most_of<'a>(
     guests: &[(u64, &'a Guest)],
     owner: impl Fn(&'a Guest) -> Option<&'a Asker>,
 ) -> Option<u64> {
-    let mut has: HashMap<&Asker, (usize, Option<(u64, u64)>)> = HashMap::new();
+    /// How many one has, and of those that are not at work the one that is so for longest: since when, and its number.
+    type Has = (usize, Option<(u64, u64)>);
+    let mut has: HashMap<&Asker, Has> = HashMap::new();
     for &(number, guest) in guests {
         if let Some(owner) = owner(guest) {
             let (count, idle) = has.entry(owner).or_default();

@@ -62,6 +62,7 @@ impl<K: Eq + Hash> Counts<K> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
 

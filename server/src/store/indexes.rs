@@ -284,7 +284,7 @@ mod tests {
     use crate::key::DbKey;
     use crate::store::layout::{Marks, stored_header};
     use litevfs::ltx::{Encoder, Format};
-    use litevfs::types::{PageSize, Pgno, Txid};
+    use litevfs::types::{CommitId, PageSize, Pgno, Txid};
 
     fn index() -> Arc<FileIndex> {
         let txid = Txid(1);
@@ -293,6 +293,7 @@ mod tests {
         let marks = Marks {
             pre_apply_checksum: Checksum::NONE,
             post_apply_checksum: Checksum(Checksum::FLAG | 2),
+            commit_id: CommitId(3),
             client_timestamp_ms: 4,
             span: 0,
             group: None,
