@@ -143,7 +143,12 @@ impl Access {
         let Some(pos) = self.parsed::<Pos>("pos")? else {
             return Ok(None);
         };
-        let commit_id = self.parsed("commit_id")?.unwrap_or(CommitId::NONE);
+        let Some(commit_id) = self.parsed::<CommitId>("commit_id")? else {
+            return Ok(Some(pos));
+        };
+        if !commit_id.is_set() && !pos.is_empty() {
+            return Err(ApiError::bad_input("commit_id: zero says nothing, leave it out"));
+        }
         Ok(Some(Pos { commit_id, ..pos }))
     }
 

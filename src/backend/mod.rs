@@ -179,7 +179,7 @@ pub trait Backend: Send + Sync {
     }
 
     /// Whether it tells which commit a position is. A transaction is then pushed with an id of its own, and with
-    /// that of the commit it was made on. Known when a lease was granted.
+    /// that of the commit it was made on. Known when a lease was granted, at the latest.
     fn has_commit_ids(&self) -> bool;
 
     /// Pages as they were at `pos`, in the order asked for, to be read as they come. At most

@@ -288,5 +288,7 @@ impl State {
         self.cache.apply(made.pos, made.removed_from, &made.changed, page);
         self.cache.flush();
         self.confirmed = Some(sent);
+        // The server may be one that has given it an id.
+        self.distrusted |= made.base.is_empty() && !made.pos.commit_id.is_set();
     }
 }

@@ -243,10 +243,10 @@ fn pack(database: &Database, change: &Change) -> Result<Packed> {
 fn commit_ids(database: &Database, base: Pos) -> (CommitId, CommitId) {
     let mut bytes = [0; 8];
     // Without random bytes it is the server that chooses.
-    if !database.backend().has_commit_ids() || !sys::random_bytes(&mut bytes) {
-        return (CommitId::NONE, CommitId::NONE);
-    }
-    (CommitId(u64::from_be_bytes(bytes)), base.commit_id)
+    let is_known = base.commit_id.is_set() || database.backend().has_commit_ids();
+    let is_chosen = is_known && sys::random_bytes(&mut bytes);
+    let commit_id = if is_chosen { CommitId(u64::from_be_bytes(bytes)) } else { CommitId::NONE };
+    (commit_id, base.commit_id)
 }
 
 /// What must be known of a page of the base that is replaced or removed.

@@ -269,9 +269,11 @@ impl State {
     }
 
     /// Takes in that the server, asked at `sent`, named its newest position; `false` when that has to be
-    /// polled. So it has before the first poll: databases are of one state by what one poll said of them.
+    /// polled. So it has before the first poll: databases are of one state by what one poll said of them. And
+    /// where it is not told which commit that is.
     pub(super) fn confirm(&mut self, pos: Pos, sent: sys::Tick) -> bool {
-        if self.cache.pos() != pos || self.poll == 0 {
+        let is_told = pos.commit_id.is_set() || pos.is_empty();
+        if self.cache.pos() != pos || !is_told || self.poll == 0 {
             return false;
         }
         self.confirmed = Some(sent);

@@ -158,7 +158,7 @@ impl Push<'_> {
                 Err(_) => false,
             };
         let now = self.server_pos();
-        if now.is_ok_and(|now| self.is_shut_out_at(now) || refused && now == self.made.base) {
+        if now.is_ok_and(|now| self.is_shut_out_at(now) || refused && now.agrees(self.made.base)) {
             return Err(error);
         }
         self.database.state().in_doubt = true;

@@ -7,11 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use litevfs::types::Pos;
+use litevfs::types::{CommitId, Pos};
 use serde::Serialize;
 use tracing::Instrument;
 
-use super::{from_pos, waiting};
+use super::{COMMIT_ID, from_pos, waiting};
 use crate::app::{Access, App};
 use crate::auth::Permission;
 use crate::error::ApiError;
@@ -44,8 +44,15 @@ pub(crate) async fn acquire(
         None => grant(&app, &access, &key, duration).await?,
     };
     let body = LeaseBody { id, expires_at: rfc3339_in(granted) };
-    let pos = if is_held { None } else { newest(&app, &key).await };
-    Ok((waiting(&app, &key), pos.map(from_pos), Json(body)).into_response())
+    let response = (waiting(&app, &key), Json(body));
+    if is_held {
+        return Ok(response.into_response());
+    }
+    Ok(match newest(&app, &key).await {
+        Some(pos) => (from_pos(pos), response).into_response(),
+        // What is pushed under the lease may have an id.
+        None => ([(COMMIT_ID, CommitId::NONE.to_string())], response).into_response(),
+    })
 }
 
 async fn grant(

@@ -72,8 +72,10 @@ fn pages_and_snapshots_of_the_first_are_gone() {
         assert_eq!(answer.header("litevfs-commit-id"), Some(&*second.pos.commit_id.to_string()));
         client.get(&format!("{call}&pos={}", first.pos)).assert_ok();
     }
-    let odd = format!("/db/page?db=a&pgno=1&pos={}&commit_id=5", first.pos);
-    client.get(&odd).assert_refused(400, "EBADINPUT");
+    for id in ["5", &"0".repeat(16)] {
+        let odd = format!("/db/page?db=a&pgno=1&pos={}&commit_id={id}", first.pos);
+        client.get(&odd).assert_refused(400, "EBADINPUT");
+    }
 }
 
 #[test]

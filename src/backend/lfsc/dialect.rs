@@ -50,11 +50,11 @@ impl Dialect {
         self.has_commit_ids.load(Relaxed)
     }
 
-    /// The position that an answer is from, if it says so; takes note whether it says which commit that is.
+    /// The position that an answer is from, if it says so; takes note when it says which commit that is.
     pub fn pos_of<B>(&self, answer: &Response<B>) -> Option<Pos> {
-        let pos: Pos = answer.header(POS)?.trim().parse().ok()?;
         let told = answer.header(COMMIT_ID).and_then(|id| id.trim().parse::<CommitId>().ok());
-        self.has_commit_ids.store(told.is_some(), Relaxed);
+        self.has_commit_ids.fetch_or(told.is_some(), Relaxed);
+        let pos: Pos = answer.header(POS)?.trim().parse().ok()?;
         Some(Pos { commit_id: told.unwrap_or(CommitId::NONE), ..pos })
     }
 

@@ -97,15 +97,19 @@ impl WireChange {
         // A server that does not tell which commit it is: as far as it knows, nothing moved.
         let is_same = !pos.commit_id.is_set() && pos.agrees(since);
         let pos = if is_same { since } else { pos };
-        let pages = if self.all == Some(true) && self.commits == Some(true) {
+        // Of what was known it can't be said which commit it was: another history may have come by it.
+        let is_first_told =
+            pos.commit_id.is_set() && !since.commit_id.is_set() && !since.is_empty();
+        let pages = if is_first_told {
+            ChangedPages::All
+        } else if self.all == Some(true) && self.commits == Some(true) {
             ChangedPages::ByCommits
         } else if self.all == Some(true) || since.is_empty() && pos != since {
             ChangedPages::All
         } else {
             let pgnos = self.pgnos.as_deref().unwrap_or_default();
             if pgnos.is_empty() && pos != since {
-                // A position that moved without a page having changed, or turned out to be another commit:
-                // nothing to go by.
+                // A position that moved without a page having changed: nothing to go by.
                 ChangedPages::All
             } else {
                 ChangedPages::Some(
@@ -278,6 +282,14 @@ mod tests {
         let other = Change { pos: with(6), pages: ChangedPages::All };
         assert_eq!(told("0000000000000006", with(5)), other);
         assert_eq!(told("0000000000000006", two()), other);
+        let pages = change(
+            &format!(
+                r#"{{"changes":{{"db":{{"pos":{},"pgnos":[2]}}}}}}"#,
+                POS.replace('}', r#","commitId":"0000000000000006"}"#)
+            ),
+            "0000000000000001/8000000000000009".parse().unwrap(),
+        );
+        assert_eq!(pages, Some(other));
         // A server that tells no ids knows no better.
         assert_eq!(change(r#"{"changes":{"db":{"pos":POS}}}"#, with(5)), Some(same));
     }

@@ -318,8 +318,9 @@ fn another_transaction_in_its_place_settles_the_outcome() {
 #[test]
 fn a_transaction_is_known_by_its_id_where_the_server_knows_such() {
     for lacks_ids in [false, true] {
-        let fixture = Fixture::with_database();
+        let fixture = Fixture::new();
         fixture.server.lacks_commit_ids.store(lacks_ids, Relaxed);
+        fixture.make_database();
         let mut connection = writer(&fixture);
         fixture.backend.plan(&[(Operation::Push, Fault::AnswerLostAndForgotten)]);
         let outcome = write(&mut connection, &[(2, 22)], 2, 3);

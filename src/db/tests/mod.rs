@@ -82,12 +82,16 @@ impl Fixture {
     /// A server that holds a database of three pages, filled with 1, 2 and 3.
     fn with_database() -> Fixture {
         let fixture = Fixture::new();
-        fixture.server.commit_elsewhere(&fixture.db, |pages| {
+        fixture.make_database();
+        fixture
+    }
+
+    fn make_database(&self) {
+        self.server.commit_elsewhere(&self.db, |pages| {
             for n in 1..=3 {
                 pages.insert(pgno(n), page(n, n as u8, 1, 3));
             }
         });
-        fixture
     }
 
     fn connect(&self) -> Connection {

@@ -190,7 +190,7 @@ impl Store {
         index: &FileIndex,
     ) -> Result<(), Error> {
         let path = self.objects.shape.file(db, file);
-        // The same bytes, whichever server makes them.
+        // It is replaced as it was read: of several servers one does it.
         let timestamp_ms = index.timestamp_ms;
         if file.min_txid == Txid(1) {
             let content = self.tombstone(db, index.page_size, Pos::EMPTY, timestamp_ms)?;
