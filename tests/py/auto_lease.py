@@ -5,12 +5,12 @@ COMMITS is how many transactions each of the hammering processes makes.
 
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import time
 
 from harness import EXT, Client, Server, check, equal, main, scratch
+from harness.kills import frozen
 from harness.server import client_environment
 
 COMMITS = int(os.environ.get("COMMITS") or 40)
@@ -291,34 +291,33 @@ def the_end_of_a_process_frees_it():
 def frozen_in_a_transaction():
     """A process that is stopped for longer than its lease, before COMMIT: nothing is overwritten."""
     with scratch() as folder, Server(folder) as server:
-        with writer(server, folder, 1) as frozen, \
+        with writer(server, folder, 1) as stopped, \
              writer(server, folder, 2) as other:
-            for client in (frozen, other):
+            for client in (stopped, other):
                 client.sql("PRAGMA busy_timeout = 60000")
                 client.sql("PRAGMA litevfs_lease_duration = '200ms'")
-            frozen.sql("CREATE TABLE t (x)")
-            frozen.sql("INSERT INTO t VALUES (0)")
+            stopped.sql("CREATE TABLE t (x)")
+            stopped.sql("INSERT INTO t VALUES (0)")
             for is_overtaken in (False, True):
-                before = frozen.one("SELECT x FROM t")
-                frozen.sql("BEGIN IMMEDIATE")
-                frozen.sql("UPDATE t SET x = x + 1")
-                frozen.process.send_signal(signal.SIGSTOP)
-                if is_overtaken:
-                    other.sql("UPDATE t SET x = x + 100")  # waits for the lease to run out
-                else:
-                    time.sleep(0.5)
-                frozen.process.send_signal(signal.SIGCONT)
+                before = stopped.one("SELECT x FROM t")
+                stopped.sql("BEGIN IMMEDIATE")
+                stopped.sql("UPDATE t SET x = x + 1")
+                with frozen(stopped.process):
+                    if is_overtaken:
+                        other.sql("UPDATE t SET x = x + 100")  # waits for the lease to run out
+                    else:
+                        time.sleep(0.5)
                 if is_overtaken:
                     # The transaction stays open: a COMMIT that is tried again must not succeed with nothing in it.
                     for _ in range(3):
-                        equal("a code that means: again", frozen.error("COMMIT").code, SQLITE_BUSY)
-                    frozen.sql("ROLLBACK")
+                        equal("a code that means: again", stopped.error("COMMIT").code, SQLITE_BUSY)
+                    stopped.sql("ROLLBACK")
                 else:
-                    frozen.sql("COMMIT")
+                    stopped.sql("COMMIT")
                 expected = before + (100 if is_overtaken else 1)
                 equal("the other sees", other.one("SELECT x FROM t"), expected)
-                equal("the frozen one sees", frozen.one("SELECT x FROM t"), expected)
-                frozen.sql("UPDATE t SET x = x + 1000")
+                equal("the frozen one sees", stopped.one("SELECT x FROM t"), expected)
+                stopped.sql("UPDATE t SET x = x + 1000")
                 equal("and goes on", other.one("SELECT x FROM t"), expected + 1000)
 
 

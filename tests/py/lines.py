@@ -1,7 +1,6 @@
 """Connections: kept, found dead, encrypted, through proxies. Real TLS, with a CA of the test's own."""
 
 import os
-import signal
 import socket
 import ssl
 import threading
@@ -9,6 +8,7 @@ import time
 
 from harness import TOKEN, Client, Server, check, equal, main, scratch
 from harness.authority import Authority
+from harness.kills import frozen
 from harness.wire import ForwardProxy, Wire
 
 WRITES = 50
@@ -127,9 +127,8 @@ def a_connection_that_ended_meanwhile():
             for _ in range(2):
                 write_rows(client, 1)
                 before = wire.connections
-                client.process.send_signal(signal.SIGSTOP)
-                time.sleep(2)
-                client.process.send_signal(signal.SIGCONT)
+                with frozen(client.process):
+                    time.sleep(2)
                 write_rows(client, 1)
                 check(wire.connections > before, "the connection did not end: this tests nothing")
             equal("rows", client.one("SELECT count(*) FROM t"), 4)

@@ -7,10 +7,10 @@ something too old. Nothing here asserts how long anything takes; waits end with 
 """
 
 import re
-import signal
 import time
 
 from harness import TOKEN, Client, Proxy, Server, SqlError, check, equal, main, scratch, until
+from harness.kills import frozen
 
 IOERR_OLD = 10 | 0x4F4C44 << 8
 ROWS = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
@@ -296,11 +296,8 @@ def a_frozen_server_is_away():
             count = client.one("SELECT count(*) FROM t")
             client.sql("PRAGMA litevfs_max_staleness = '100ms'")
             wait_until_older(client, 100)
-            server.process.send_signal(signal.SIGSTOP)
-            try:
+            with frozen(server.process):
                 expect_too_old(client, "no answer in time")
-            finally:
-                server.process.send_signal(signal.SIGCONT)
             equal("thawed", client.one("SELECT count(*) FROM t"), count)
 
 
@@ -312,14 +309,11 @@ def a_frozen_client_notices():
             client.sql("PRAGMA litevfs_max_staleness = '2s'")
             count = client.one("SELECT count(*) FROM t")
             for away in (False, True):
-                client.process.send_signal(signal.SIGSTOP)
-                try:
+                with frozen(client.process):
                     add_row(server, folder)
                     if away:
                         proxy.down()
                     time.sleep(2.1)
-                finally:
-                    client.process.send_signal(signal.SIGCONT)
                 if away:
                     expect_too_old(client, "refused")
                 else:

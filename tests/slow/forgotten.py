@@ -4,13 +4,13 @@ Nothing tells that the connection is dead: what is sent on it would never be ans
 """
 
 import pathlib
-import signal
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "py"))
 
 from harness import Client, Server, check, equal, main, scratch  # noqa: E402
+from harness.kills import frozen  # noqa: E402
 from harness.wire import Wire  # noqa: E402
 
 STOPPED_S = 47
@@ -23,10 +23,9 @@ def reads_and_commits_after_a_freeze():
             client.acquire()
             client.sql("CREATE TABLE t (x)")
             before = wire.connections
-            client.process.send_signal(signal.SIGSTOP)
-            wire.forget()
-            time.sleep(STOPPED_S)
-            client.process.send_signal(signal.SIGCONT)
+            with frozen(client.process):
+                wire.forget()
+                time.sleep(STOPPED_S)
             client.acquire()  # is asked for once: on the dead connection it would fail
             client.sql("INSERT INTO t VALUES (1)")
             equal("rows", client.one("SELECT count(*) FROM t"), 1)

@@ -1,10 +1,28 @@
-"""kill -9 of a client or a server while the test goes on with its work."""
+"""kill -9 of a client or a server while the test goes on with its work, and processes that are frozen."""
 
 import contextlib
+import pathlib
+import signal
 import threading
 import time
 
+from .checks import until
 from .client import Disconnected
+
+
+@contextlib.contextmanager
+def frozen(process):
+    """Stops all threads of a process while the body runs. On a busy machine they run on for a while."""
+    def is_stopped():
+        stats = [path.read_text() for path in pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat")]
+        return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+    process.send_signal(signal.SIGSTOP)
+    try:
+        until("the process stands still", is_stopped)
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 @contextlib.contextmanager
