@@ -20,7 +20,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter, sync::DefaultLifecycle};
 
 use super::error::Error;
-use super::files::LtxFile;
+use super::ltx_file::LtxFile;
 use crate::metrics::{Cache as Kind, Metrics};
 
 /// Bytes of a block: some twenty pages as they are stored.

@@ -10,8 +10,9 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::kept::Kept;
+use super::moment::now_ms;
 use super::objects::{Objects, fresh_name};
-use super::record::Kept;
 
 /// How far the clocks of two servers may be apart.
 const SKEW: Duration = Duration::from_secs(1);
@@ -81,19 +82,6 @@ impl Objects {
         let ended = Claim { nonce: fresh_name()?, ..held.value.clone().ended() };
         Ok(self.write_record(path, &ended, Some(held)).await?.is_some())
     }
-}
-
-/// Now, in ms since the Unix epoch.
-#[cfg(test)]
-pub fn now_ms() -> u64 {
-    super::tests::clock::servers_ms()
-}
-
-/// Now, in ms since the Unix epoch.
-#[cfg(not(test))]
-pub fn now_ms() -> u64 {
-    use std::time::SystemTime;
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
 }
 
 fn millis(duration: Duration) -> u64 {

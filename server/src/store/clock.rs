@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::claim::now_ms;
 use super::error::{Error, is_full};
 use super::moment::Moment;
+use super::moment::now_ms;
 use super::{Store, rules};
 
 /// This server's clock, as far as it was watched.

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use litevfs::ltx::{HEADER_LEN, TRAILER_LEN};
 use object_store::path::Path;
@@ -21,9 +22,10 @@ use tokio::time::Instant;
 
 use super::direct::{self, on_the_spot};
 use super::error::{Error, is_full};
-use super::files::LtxFile;
 use super::layout::{self, Shape};
-use super::objects::{Objects, fresh_name, version};
+use super::ltx_file::LtxFile;
+use super::ltx_file::version;
+use super::objects::{Objects, fresh_name};
 use crate::offload::aside;
 use crate::spool::Spool;
 
@@ -261,6 +263,14 @@ impl Objects {
         let put = self.timed("put", self.store.put_opts(path, bytes.into(), options));
         // Whoever put another there did the same.
         self.making(None, async { if_free(put.await).map(drop) }).await
+    }
+
+    /// Writes an object that nothing needs, for the time that the store gives it; returns where.
+    pub(super) async fn touch(&self) -> Result<Path, Error> {
+        let path = layout::touched();
+        let put = self.timed("put", self.store.put(&path, Bytes::new().into()));
+        self.making(None, async { Ok::<_, Error>(put.await?) }).await?;
+        Ok(path)
     }
 
     /// Makes a small object unless there is one; returns whether it did.

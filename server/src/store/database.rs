@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use super::error::Error;
 use super::file_index::FileIndex;
-use super::files::LtxFile;
 use super::floors::Floors;
 use super::group::doubt::Doubt;
 use super::head::Head;
@@ -23,6 +22,7 @@ use super::incarnation::Incarnation;
 use super::indexes::Indexes;
 use super::layout;
 use super::learned::Learned;
+use super::ltx_file::LtxFile;
 use super::objects::Objects;
 use super::pins::{Identity, Pin, Pins};
 use super::state::State;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::objects::version;
+use super::ltx_file::version;
 
 /// Does what waits for the disk.
 pub(super) async fn on_the_spot<T: Send + 'static>(

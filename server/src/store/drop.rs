@@ -13,7 +13,6 @@ use litevfs::ltx::Header;
 use litevfs::types::{Checksum, PageSize, Pos};
 
 use super::base::Base;
-use super::claim::now_ms;
 use super::convert::Writer;
 use super::create::Created;
 use super::dates::dated;
@@ -21,6 +20,7 @@ use super::error::Error;
 use super::head::Head;
 use super::incarnation::Incarnation;
 use super::layout::{self, Marks};
+use super::moment::now_ms;
 use super::mutant::{self, Mutant};
 use super::open::list_living;
 use super::{Slot, Store, Vacancy};

@@ -1,8 +1,9 @@
 //! What the store refuses, and what can fail below it.
 
-use litevfs::types::{PageSize, Pgno, Pos};
+use std::fmt;
 
-use super::points::Nearest;
+use litevfs::types::{PageSize, Pgno, Pos, Txid};
+
 use crate::lease::LeaseError;
 
 /// Why a database could not be read or written.
@@ -114,6 +115,24 @@ impl Error {
     /// A damaged file.
     pub(super) fn corrupt(file: impl ToString, what: impl ToString) -> Error {
         Error::Corrupt { file: file.to_string(), what: what.to_string() }
+    }
+}
+
+/// The restorable transactions nearest to one that is not, as the end of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nearest {
+    pub(super) before: Option<Txid>,
+    pub(super) after: Option<Txid>,
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.before, self.after) {
+            (Some(before), Some(after)) => write!(f, ": the nearest held are {before} and {after}"),
+            (Some(newest), None) => write!(f, ": the newest held is {newest}"),
+            (None, Some(oldest)) => write!(f, ": the oldest held is {oldest}"),
+            (None, None) => Ok(()),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub struct FileIndex {
     /// Its last transaction.
     pub max_txid: Txid,
     /// When its last transaction was committed, in ms since the Unix epoch, by the clock of the server
-    /// that made it: see [`super::files::LtxFile::commit_time`].
+    /// that made it: see [`super::ltx_file::LtxFile::commit_time`].
     pub timestamp_ms: u64,
     /// What its header says beside that.
     pub marks: Marks,

@@ -1,4 +1,4 @@
-//! The LTX files of a database as a listing tells them, and which of them make up a position.
+//! The LTX files of a database, and which of them make up a position.
 //!
 //! Files of different levels overlap: a merged file has what several others have, and these stay for
 //! a while. So a position is made of a *plan*: the fewest files that cover every transaction from the
@@ -8,48 +8,8 @@ use std::collections::BTreeMap;
 
 use litevfs::types::Txid;
 
-use super::claim::now_ms;
 use super::layout::SNAPSHOT_LEVEL;
-use super::rules;
-
-/// One stored LTX file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LtxFile {
-    /// 0 as committed, 1 to 3 merged, 9 a snapshot.
-    pub level: u8,
-    /// Its first transaction.
-    pub min_txid: Txid,
-    /// Its last transaction.
-    pub max_txid: Txid,
-    /// Its length in bytes.
-    pub len: u64,
-    /// Tells it from another file that had its name before.
-    pub version: u64,
-    /// When it was stored, in ms since the Unix epoch, by the store's clock.
-    pub written_ms: u64,
-}
-
-impl LtxFile {
-    /// A file that was stored just now.
-    pub(super) fn stored(
-        level: u8,
-        (min_txid, max_txid): (Txid, Txid),
-        len: u64,
-        version: u64,
-    ) -> LtxFile {
-        LtxFile { level, min_txid, max_txid, len, version, written_ms: now_ms() }
-    }
-
-    /// When its last transaction was committed, in ms since the Unix epoch, by what its header says.
-    pub fn commit_time(&self, header_ms: u64) -> u64 {
-        rules::commit_time(header_ms, self.written_ms)
-    }
-
-    /// What tells it from every other file of its database, whoever's clock said when it was stored.
-    pub const fn identity(&self) -> (u8, Txid, Txid, u64) {
-        (self.level, self.min_txid, self.max_txid, self.version)
-    }
-}
+use super::ltx_file::LtxFile;
 
 /// All files of a database.
 #[derive(Debug, Clone, Default)]

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 
 use super::database::{Database, RELOADS};
 use super::error::Error;
-use super::files::LtxFile;
 use super::incarnation::Incarnation;
+use super::ltx_file::LtxFile;
 use super::objects::Objects;
 use super::pins::Pin;
 use super::view::View;

@@ -13,8 +13,8 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::error::Error;
 use super::file_index::FileIndex;
-use super::files::LtxFile;
 use super::incarnation::Incarnation;
+use super::ltx_file::LtxFile;
 use super::objects::Objects;
 use crate::metrics::{Cache as Kind, Metrics};
 use crate::offload::offload;

@@ -51,8 +51,8 @@ use litevfs::ltx::{self, Crc64, Format, Header};
 use litevfs::types::{Checksum, ClusterName, CommitId, Pgno, Txid};
 use object_store::path::Path;
 
-use super::files::LtxFile;
 use super::incarnation::{Incarnation, IncarnationId};
+use super::ltx_file::LtxFile;
 use crate::key::DbKey;
 
 /// The folder for everything that is not a database.

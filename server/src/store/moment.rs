@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::claim::now_ms;
-
 /// A moment of this process.
 ///
 /// Its age is the larger of what two clocks say: the one that runs while the machine does, and the wall
@@ -40,3 +38,22 @@ impl Moment {
         Duration::from_millis(expected.abs_diff(now_ms()))
     }
 }
+
+/// Now, in ms since the Unix epoch.
+#[cfg(test)]
+pub fn now_ms() -> u64 {
+    testing::servers_ms()
+}
+
+/// Now, in ms since the Unix epoch.
+#[cfg(not(test))]
+pub fn now_ms() -> u64 {
+    use std::time::SystemTime;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+#[path = "tests/clock.rs"]
+pub mod testing;

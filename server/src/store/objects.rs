@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use litevfs::ltx::Crc64;
 use litevfs::types::{ClusterName, DbName, Txid};
 use object_store::path::Path;
 use object_store::{
@@ -21,15 +20,13 @@ use object_store::{
     coalesce_ranges,
 };
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
 
 use super::blocks::Blocks;
 use super::direct::{self, on_the_spot};
 use super::error::Error;
-use super::files::LtxFile;
 use super::incarnation::{Incarnation, IncarnationId};
 use super::layout::{self, Shape};
-use super::record::Kept;
+use super::ltx_file::{LtxFile, version};
 use super::rules;
 use super::unsynced::Unsynced;
 use crate::key::DbKey;
@@ -212,22 +209,6 @@ impl Objects {
         }
     }
 
-    /// Writes an object that nothing needs, for the time that the store gives it; returns where.
-    pub(super) async fn touch(&self) -> Result<Path, Error> {
-        let path = layout::touched();
-        let put = self.timed("put", self.store.put(&path, Bytes::new().into()));
-        self.making(None, async { Ok::<_, Error>(put.await?) }).await?;
-        Ok(path)
-    }
-
-    /// The record in a place; a failure that may pass is tried again.
-    pub(super) async fn again_record<T: DeserializeOwned>(
-        &self,
-        path: &Path,
-    ) -> Result<Option<Kept<T>>, Error> {
-        self.patiently(|| self.read_record(path)).await
-    }
-
     /// Reads ranges of one LTX file, which may be cached on the local disk. `fresh` goes past that.
     ///
     /// Fails with [`Error::Gone`] when there is no such file.
@@ -340,7 +321,7 @@ impl Objects {
         self.patiently(|| async { Ok(self.timed(op, work()).await?) }).await
     }
 
-    async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, Error>
+    pub(super) async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -412,13 +393,6 @@ fn may_pass(error: &Error) -> bool {
 
 pub(super) fn written_ms(meta: &ObjectMeta) -> u64 {
     u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0)
-}
-
-/// A number that stands for an entity tag.
-pub(super) fn version(e_tag: Option<&str>) -> u64 {
-    let mut hash = Crc64::new();
-    hash.update(e_tag.unwrap_or_default().trim_matches('"').as_bytes());
-    hash.finish()
 }
 
 /// Names a temp or scratch object so that no other has the name.

@@ -1,14 +1,12 @@
 //! The past of a database: which of its transactions can be restored, and when they were committed.
 
-use std::fmt;
-
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use litevfs::types::{Pos, Txid};
 
 use super::database::Database;
-use super::error::Error;
-use super::files::LtxFile;
+use super::error::{Error, Nearest};
 use super::layout::SNAPSHOT_LEVEL;
+use super::ltx_file::LtxFile;
 use super::view::PARALLEL_FILES;
 
 /// How many commits that are not merged yet, or were just now, are restore points.
@@ -37,24 +35,6 @@ pub struct RestorePoint {
     /// The first transaction of the commits, merged or not, whose file ends with it; `None` when only
     /// a snapshot does, or nobody looked.
     pub first: Option<Txid>,
-}
-
-/// The restorable transactions nearest to one that is not, as the end of a sentence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nearest {
-    before: Option<Txid>,
-    after: Option<Txid>,
-}
-
-impl fmt::Display for Nearest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.before, self.after) {
-            (Some(before), Some(after)) => write!(f, ": the nearest held are {before} and {after}"),
-            (Some(newest), None) => write!(f, ": the newest held is {newest}"),
-            (None, Some(oldest)) => write!(f, ": the oldest held is {oldest}"),
-            (None, None) => Ok(()),
-        }
-    }
 }
 
 impl Database {

@@ -11,20 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::direct;
 use super::error::Error;
+use super::kept::Kept;
 use super::mutant::{self, Mutant};
 use super::objects::{Objects, written_ms};
-
-/// A record as it was read, or written.
-#[derive(Debug, Clone)]
-pub struct Kept<T> {
-    /// What it says.
-    pub value: T,
-    /// When it was stored, in ms since the Unix epoch, by the store's clock; `None` where this process
-    /// wrote it.
-    pub written_ms: Option<u64>,
-    text: Bytes,
-    version: UpdateVersion,
-}
 
 /// What became of a put.
 enum Put<T> {
@@ -51,6 +40,14 @@ impl Objects {
         let value = serde_json::from_slice(&text)
             .map_err(|error| Error::corrupt(path, format!("it can't be read: {error}")))?;
         Ok(Some(Kept { value, written_ms, text, version }))
+    }
+
+    /// The record in a place; a failure that may pass is tried again.
+    pub(super) async fn again_record<T: DeserializeOwned>(
+        &self,
+        path: &Path,
+    ) -> Result<Option<Kept<T>>, Error> {
+        self.patiently(|| self.read_record(path)).await
     }
 
     /// Writes a record in place of the one that was read, or where there was none; `None` when another

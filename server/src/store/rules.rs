@@ -20,10 +20,11 @@ use std::time::Duration;
 use litevfs::types::Txid;
 
 use super::error::Error;
-use super::files::{Files, LtxFile};
+use super::files::Files;
 use super::head::Head;
 use super::incarnation::Incarnation;
 use super::layout::SNAPSHOT_LEVEL;
+use super::ltx_file::LtxFile;
 use super::mutant::{self, Mutant};
 
 /// For how long a head that was read is relied on.
@@ -175,6 +176,13 @@ pub fn commit_time(header_ms: u64, written_ms: u64) -> u64 {
     let gap = u64::try_from(MAX_CLOCK_GAP.as_millis()).unwrap_or(u64::MAX);
     let ahead = header_ms > written_ms.saturating_add(gap) && written_ms >= EARLIEST;
     if ahead { written_ms } else { header_ms }
+}
+
+impl LtxFile {
+    /// When its last transaction was committed, in ms since the Unix epoch, by what its header says.
+    pub fn commit_time(&self, header_ms: u64) -> u64 {
+        commit_time(header_ms, self.written_ms)
+    }
 }
 
 /// A rule would have been broken: a mistake in this server, which goes no further.

@@ -8,9 +8,9 @@ use litevfs::types::Pgno;
 use super::convert::Sound;
 use super::error::Error;
 use super::file_index::FileIndex;
-use super::files::LtxFile;
 use super::incarnation::Incarnation;
 use super::look::is_tombstone;
+use super::ltx_file::LtxFile;
 use super::objects::Objects;
 use super::view::View;
 

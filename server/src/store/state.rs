@@ -6,9 +6,10 @@ use std::sync::Arc;
 use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
 
 use super::file_index::FileIndex;
-use super::files::{Files, LtxFile};
+use super::files::Files;
 use super::group::together::Together;
 use super::layout::SNAPSHOT_LEVEL;
+use super::ltx_file::LtxFile;
 use super::mutant::{self, Mutant};
 use super::rules;
 use super::view::View;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::Store;
 use super::error::Error;
-use super::files::{Files, LtxFile};
+use super::files::Files;
 use super::head::Head;
 use super::incarnation::{Incarnation, IncarnationId};
 use super::layout;
 use super::look::is_tombstone;
+use super::ltx_file::LtxFile;
 use super::moment::Moment;
 use super::rules;
 use crate::key::DbKey;

@@ -10,9 +10,9 @@ use litevfs::types::{PageSize, Pgno, Pos, Txid};
 
 use super::error::Error;
 use super::file_index::FileIndex;
-use super::files::LtxFile;
 use super::incarnation::Incarnation;
 use super::indexes::Indexes;
+use super::ltx_file::LtxFile;
 use super::objects::Objects;
 use crate::offload::offload;
 use crate::page_list::PageList;

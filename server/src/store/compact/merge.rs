@@ -10,8 +10,8 @@ use crate::store::Store;
 use crate::store::create::Created;
 use crate::store::database::Database;
 use crate::store::error::Error;
-use crate::store::files::LtxFile;
 use crate::store::layout::{self, Marks, SNAPSHOT_LEVEL};
+use crate::store::ltx_file::LtxFile;
 use crate::store::rewrite::rewrite;
 use crate::store::view::View;
 

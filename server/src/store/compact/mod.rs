@@ -22,12 +22,12 @@ use claim::CompactionClaim;
 use schedule::Merge;
 pub use schedule::{Level, Schedule};
 
-use super::claim::now_ms;
 use super::database::Database;
 use super::error::Error;
-use super::files::LtxFile;
 use super::layout::SNAPSHOT_LEVEL;
+use super::ltx_file::LtxFile;
 use super::moment::Moment;
+use super::moment::now_ms;
 use super::rules;
 use super::{Store, Vacancy};
 use crate::key::DbKey;

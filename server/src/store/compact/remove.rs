@@ -1,10 +1,10 @@
 //! Removes files that were kept for long enough: first they are dead for everybody, then they go.
 
-use crate::store::claim::now_ms;
 use crate::store::clock::Time;
 use crate::store::database::Database;
 use crate::store::error::Error;
-use crate::store::files::LtxFile;
+use crate::store::ltx_file::LtxFile;
+use crate::store::moment::now_ms;
 use crate::store::mutant::{self, Mutant};
 use crate::store::{Store, rules};
 

@@ -4,23 +4,13 @@
 //! upload of it that comes later is in vain.
 
 use std::fmt;
-use std::io;
 use std::str::FromStr;
-use std::time::Duration;
 
-use litevfs::types::{Checksum, ClusterName, CommitId, DbName, Pos, Txid};
+use litevfs::types::{Checksum, CommitId, DbName, Pos, Txid};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
-use crate::store::error::Error;
 use crate::store::file_index::FileIndex;
-use crate::store::layout::{self, Tag};
-use crate::store::objects::Objects;
-
-/// How long it is tried to decide while it is not known what came of it.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The pause between two tries.
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::store::layout::Tag;
 
 /// Names a group: 32 lower-case hex digits, which its client chose at random.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -106,56 +96,6 @@ impl Decision {
         let mut listed = committed.members.iter();
         let listed = listed.any(|member| member.db == *db && member.pos().agrees(index.pos()));
         listed.then_some(committed)
-    }
-}
-
-impl Objects {
-    /// The decision on a group; `None` when there is none yet.
-    pub(in crate::store) async fn read_decision(
-        &self,
-        cluster: &ClusterName,
-        tag: Tag,
-    ) -> Result<Option<Decision>, Error> {
-        let path = layout::decision(cluster, tag);
-        let Some(bytes) = self.get(&path).await? else {
-            return Ok(None);
-        };
-        self.settle(&layout::groups(cluster)).await?;
-        let decision = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::corrupt(&path, format!("not a decision: {error}")))?;
-        Ok(Some(decision))
-    }
-
-    /// Decides a group, unless it is decided; returns the decision that holds.
-    ///
-    /// After an error it is not known whether this one does, or will.
-    pub(in crate::store) async fn decide(
-        &self,
-        cluster: &ClusterName,
-        tag: Tag,
-        decision: &Decision,
-    ) -> Result<Decision, Error> {
-        let path = layout::decision(cluster, tag);
-        let text = serde_json::to_string(decision).map_err(io::Error::other)?;
-        let began = Instant::now();
-        loop {
-            let made = self.create_small(&path, text.clone()).await;
-            if matches!(made, Ok(true)) {
-                self.settle(&layout::groups(cluster)).await?;
-                return Ok(decision.clone());
-            }
-            // Whatever else the store said, what is there now stays.
-            let failure = match self.read_decision(cluster, tag).await {
-                Ok(Some(held)) => return Ok(held),
-                Ok(None) => Error::Io(io::Error::other("the store lost a group's decision")),
-                Err(error) => error,
-            };
-            if began.elapsed() >= PATIENCE || !self.is_shared() {
-                return Err(made.err().unwrap_or(failure));
-            }
-            tracing::warn!(file = %path, error = %failure, "deciding it again");
-            tokio::time::sleep(PAUSE).await;
-        }
     }
 }
 

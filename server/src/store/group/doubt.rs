@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use super::decision::{Committed, Decision};
 use crate::key::DbKey;
 use crate::store::base::Base;
-use crate::store::claim::now_ms;
 use crate::store::control::Target;
 use crate::store::error::Error;
 use crate::store::file_index::FileIndex;
-use crate::store::files::LtxFile;
 use crate::store::incarnation::Incarnation;
 use crate::store::layout::Tag;
+use crate::store::ltx_file::LtxFile;
+use crate::store::moment::now_ms;
 use crate::store::objects::Objects;
 use crate::store::{Slot, Store};
 

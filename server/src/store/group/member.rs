@@ -19,8 +19,8 @@ use crate::store::create::Created;
 use crate::store::dates::dated;
 use crate::store::error::Error;
 use crate::store::file_index::FileIndex;
-use crate::store::files::LtxFile;
 use crate::store::layout::Tag;
+use crate::store::ltx_file::LtxFile;
 use crate::store::{Slot, Store};
 
 /// A member whose upload decodes.

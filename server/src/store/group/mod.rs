@@ -15,7 +15,7 @@
 //! is looked up for them. Marks are gone once files are merged. Decisions are kept for a day at least,
 //! and for as long as a marked file is there: see [`sweep`].
 
-mod decision;
+pub(super) mod decision;
 pub(super) mod doubt;
 mod member;
 mod sweep;

@@ -21,9 +21,9 @@ use super::decision::Committed;
 use super::member::Prepared;
 use crate::key::DbKey;
 use crate::store::base::Base;
-use crate::store::claim::now_ms;
 use crate::store::database::{Changes, Database};
 use crate::store::error::Error;
+use crate::store::moment::now_ms;
 use crate::store::{FRESH, PARALLEL, Store};
 
 /// How many groups a database remembers.

@@ -11,7 +11,6 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use tokio::time::Instant;
 
-use super::clock::ahead;
 use super::faulty::{Ask, Faults};
 use super::memory::Memory;
 use super::model::Model;
@@ -22,6 +21,7 @@ use crate::store::convert::Writer;
 use crate::store::incarnation::Incarnation;
 use crate::store::layout::{Marks, stored_header};
 use crate::store::location::Location;
+use crate::store::moment::testing::ahead;
 use crate::store::mutant::{self, Mutant};
 use crate::store::open::list_living;
 use crate::store::rules::GRACE;

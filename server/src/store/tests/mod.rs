@@ -2,7 +2,6 @@
 
 mod bounds;
 mod chaos;
-pub mod clock;
 mod encrypted;
 mod ends;
 mod explore;
