@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use litevfs::types::{Pos, Txid};
 
+use super::bucket::error::Error;
+use super::bucket::head::Head;
+use super::bucket::incarnation::Incarnation;
+use super::bucket::mutant::{self, Mutant};
+use super::bucket::rules;
 use super::database::Database;
-use super::error::Error;
-use super::head::Head;
-use super::incarnation::Incarnation;
-use super::mutant::{self, Mutant};
-use super::rules;
 use super::{FRESH, Slot, Store, Vacancy};
 use crate::key::DbKey;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::error::{Error, is_full};
-use super::moment::Moment;
-use super::moment::now_ms;
-use super::{Store, rules};
+use super::Store;
+use super::bucket::error::{Error, is_full};
+use super::bucket::moment::{Moment, now_ms};
+use super::bucket::rules;
 
 /// This server's clock, as far as it was watched.
 #[derive(Debug)]

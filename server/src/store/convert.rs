@@ -10,10 +10,10 @@ use litevfs::ltx::{
 };
 use litevfs::types::{Checksum, CommitId, Pgno, Txid};
 
-use super::error::Error;
-use super::file_index::FileIndex;
-use super::layout::{self, MAX_SPAN, Marks, Tag};
-use super::page1;
+use super::bucket::error::Error;
+use super::bucket::file_index::FileIndex;
+use super::bucket::layout::{self, MAX_SPAN, Marks, Tag};
+use super::bucket::page1;
 use crate::random;
 use crate::spool::{Spool, SpoolWriter};
 

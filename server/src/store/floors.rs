@@ -1,13 +1,13 @@
-//! The floors of a database that this server saw, and for how long: see [`super::rules`].
+//! The floors of a database that this server saw, and for how long: see [`super::bucket::rules`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use litevfs::types::Txid;
 
-use super::head::Head;
-use super::moment::Moment;
-use super::rules;
+use super::bucket::head::Head;
+use super::bucket::moment::Moment;
+use super::bucket::rules;
 
 /// The floors that a server saw.
 #[derive(Debug)]

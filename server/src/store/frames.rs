@@ -13,11 +13,11 @@ use litevfs::ltx::starts_page_frame;
 use litevfs::types::Pgno;
 use parking_lot::Mutex;
 
+use super::bucket::error::Error;
+use super::bucket::incarnation::Incarnation;
+use super::bucket::ltx_file::LtxFile;
 use super::database::{Database, RELOADS};
-use super::error::Error;
-use super::incarnation::Incarnation;
-use super::ltx_file::LtxFile;
-use super::objects::Objects;
+use super::objects::reads::Objects;
 use super::pins::Pin;
 use super::view::View;
 use crate::page_list::PageList;

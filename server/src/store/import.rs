@@ -13,10 +13,10 @@ use litevfs::ltx::{Header, StreamError, page_checksum};
 use litevfs::page1::Page1;
 use litevfs::types::{Checksum, PageSize, Pgno, Pos};
 
+use super::bucket::error::Error;
+use super::bucket::layout::{self, Marks};
+use super::bucket::page1;
 use super::convert::{Sound, Writer};
-use super::error::Error;
-use super::layout::{self, Marks};
-use super::page1;
 use crate::random;
 use crate::spool::Spool;
 use crate::sqlite_file::{BadFile, START_LEN, SqliteFile};

@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use super::error::Error;
-use super::file_index::FileIndex;
-use super::incarnation::Incarnation;
-use super::ltx_file::LtxFile;
-use super::objects::Objects;
+use super::bucket::error::Error;
+use super::bucket::file_index::FileIndex;
+use super::bucket::incarnation::Incarnation;
+use super::bucket::ltx_file::LtxFile;
+use super::objects::reads::Objects;
 use crate::metrics::{Cache as Kind, Metrics};
 use crate::offload::offload;
 
@@ -282,7 +282,7 @@ pub(super) fn post_apply_field(tail: &[u8]) -> Option<Checksum> {
 mod tests {
     use super::*;
     use crate::key::DbKey;
-    use crate::store::layout::{Marks, stored_header};
+    use crate::store::bucket::layout::{Marks, stored_header};
     use litevfs::ltx::{Encoder, Format};
     use litevfs::types::{CommitId, PageSize, Pgno, Txid};
 

@@ -5,10 +5,10 @@
 use litevfs::page1::is_encrypted;
 use litevfs::types::Pgno;
 
+use super::bucket::error::Error;
+use super::bucket::page1;
 use super::convert::Sound;
 use super::database::Database;
-use super::error::Error;
-use super::page1;
 use super::view::View;
 
 /// Checks that the database stays what it is.

@@ -12,7 +12,7 @@
 //! next transaction for one that changes nothing. To know when, a claim says whether the lease was used
 //! through several servers; and one that was not given back, because its server died or a commit under
 //! it did not come to its end, shows that too. That two writers never both win is not the lease's
-//! doing: see [`super::layout`].
+//! doing: see [`super::bucket::layout`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,9 +20,10 @@ use std::time::{Duration, Instant as Moment};
 
 use tokio::time::Instant;
 
-use super::claim::{Claim, Held, LONGEST};
-use super::error::Error;
-use super::{Slot, Store, layout};
+use super::bucket::error::Error;
+use super::bucket::layout;
+use super::objects::claim::{Claim, Held, LONGEST};
+use super::{Slot, Store};
 use crate::key::DbKey;
 use crate::lease::{LeaseError, MAX_DURATION, MIN_DURATION};
 use crate::random;

@@ -8,22 +8,22 @@ use litevfs::ltx::Header;
 use litevfs::types::{Pgno, Pos, Txid};
 use tokio::time::Instant;
 
-use super::create::Created;
+use super::bucket::error::Error;
+use super::bucket::file_index::FileIndex;
+use super::bucket::head::Head;
+use super::bucket::incarnation::Incarnation;
+use super::bucket::layout::{self, Marks};
+use super::bucket::ltx_file::LtxFile;
+use super::bucket::rules;
 use super::database::Database;
-use super::dates::dated;
-use super::error::Error;
-use super::file_index::FileIndex;
 use super::group::doubt::Waiting;
 use super::group::{Standing, standing};
-use super::head::Head;
-use super::incarnation::Incarnation;
 use super::indexes::Indexes;
-use super::layout::{self, Marks};
-use super::ltx_file::LtxFile;
-use super::objects::Objects;
+use super::objects::create::Created;
+use super::objects::dates::dated;
+use super::objects::reads::Objects;
 use super::open::sort_out;
 use super::rewrite::rewrite;
-use super::rules;
 use super::view::{PARALLEL_FILES, View};
 
 /// With more new commits than this, opening a database anew takes less: its files are merged.

@@ -18,10 +18,10 @@ use litevfs::types::{PageSize, Pgno, Pos};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
+use super::bucket::error::Error;
+use super::bucket::incarnation::Incarnation;
 use super::database::Database;
-use super::error::Error;
 use super::frames::Frames;
-use super::incarnation::Incarnation;
 use super::view::View;
 use super::{Changes, Store};
 use crate::btree::{BtreePage, Kind, SchemaRow, next_overflow, usable_len};

@@ -9,8 +9,8 @@ use std::sync::{Arc, Weak};
 use litevfs::types::Txid;
 use parking_lot::Mutex;
 
-use super::incarnation::Incarnation;
-use super::ltx_file::LtxFile;
+use super::bucket::incarnation::Incarnation;
+use super::bucket::ltx_file::LtxFile;
 
 /// Tells files of one database apart: see [`LtxFile::identity`].
 pub(super) type Identity = (u8, Txid, Txid, u64);

@@ -3,10 +3,10 @@
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use litevfs::types::{Pos, Txid};
 
+use super::bucket::error::{Error, Nearest};
+use super::bucket::layout::SNAPSHOT_LEVEL;
+use super::bucket::ltx_file::LtxFile;
 use super::database::Database;
-use super::error::{Error, Nearest};
-use super::layout::SNAPSHOT_LEVEL;
-use super::ltx_file::LtxFile;
 use super::view::PARALLEL_FILES;
 
 /// How many commits that are not merged yet, or were just now, are restore points.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use litevfs::ltx::{Header, StreamError, page_checksum};
 use litevfs::types::{Checksum, Pgno};
 
+use super::bucket::error::Error;
+use super::bucket::file_index::FileIndex;
+use super::bucket::incarnation::Incarnation;
 use super::convert::Writer;
-use super::error::Error;
-use super::file_index::FileIndex;
-use super::incarnation::Incarnation;
-use super::objects::Objects;
+use super::objects::reads::Objects;
 use super::view::View;
 use crate::offload::offload;
 use crate::spool::Spool;
@@ -18,7 +18,7 @@ use crate::spool::Spool;
 /// About how many bytes of pages are read at a time.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Writes pages, ascending, under a header that [`super::layout::stored_header`] made. Fails when they
+/// Writes pages, ascending, under a header that [`super::bucket::layout::stored_header`] made. Fails when they
 /// are a whole database and do not add up to the checksum of the view's position: damage is not carried
 /// on.
 pub(super) async fn rewrite(

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use litevfs::ltx::page_checksum;
 use litevfs::types::Pgno;
 
+use super::bucket::error::Error;
+use super::bucket::file_index::FileIndex;
+use super::bucket::incarnation::Incarnation;
+use super::bucket::ltx_file::LtxFile;
 use super::convert::Sound;
-use super::error::Error;
-use super::file_index::FileIndex;
-use super::incarnation::Incarnation;
 use super::look::is_tombstone;
-use super::ltx_file::LtxFile;
-use super::objects::Objects;
+use super::objects::reads::Objects;
 use super::view::View;
 
 /// How many pages are compared at the same time.

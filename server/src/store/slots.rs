@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use super::bucket::moment::Moment;
 use super::database::Database;
 use super::group::doubt::Doubt;
 use super::leases::Granted;
-use super::moment::Moment;
 use super::pins::Pins;
 use crate::key::DbKey;
 

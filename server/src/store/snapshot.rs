@@ -6,8 +6,8 @@ use std::sync::Arc;
 use litevfs::ltx::{Header, page_checksum};
 use litevfs::types::{Checksum, Pgno, Pos, Txid};
 
+use super::bucket::error::Error;
 use super::database::Database;
-use super::error::Error;
 use super::pins::Pin;
 use super::view::View;
 

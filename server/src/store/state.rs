@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
 
-use super::file_index::FileIndex;
-use super::files::Files;
+use super::bucket::file_index::FileIndex;
+use super::bucket::files::Files;
+use super::bucket::layout::SNAPSHOT_LEVEL;
+use super::bucket::ltx_file::LtxFile;
+use super::bucket::mutant::{self, Mutant};
+use super::bucket::rules;
 use super::group::together::Together;
-use super::layout::SNAPSHOT_LEVEL;
-use super::ltx_file::LtxFile;
-use super::mutant::{self, Mutant};
-use super::rules;
 use super::view::View;
 
 /// Bytes that a file takes in a list, about.

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Store;
-use super::error::Error;
-use super::files::Files;
-use super::head::Head;
-use super::incarnation::{Incarnation, IncarnationId};
-use super::layout;
+use super::bucket::error::Error;
+use super::bucket::files::Files;
+use super::bucket::head::Head;
+use super::bucket::incarnation::{Incarnation, IncarnationId};
+use super::bucket::ltx_file::LtxFile;
+use super::bucket::moment::Moment;
+use super::bucket::{layout, rules};
 use super::look::is_tombstone;
-use super::ltx_file::LtxFile;
-use super::moment::Moment;
-use super::rules;
 use crate::key::DbKey;
 
 impl Store {

@@ -8,12 +8,12 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use litevfs::ltx;
 use litevfs::types::{PageSize, Pgno, Pos, Txid};
 
-use super::error::Error;
-use super::file_index::FileIndex;
-use super::incarnation::Incarnation;
+use super::bucket::error::Error;
+use super::bucket::file_index::FileIndex;
+use super::bucket::incarnation::Incarnation;
+use super::bucket::ltx_file::LtxFile;
 use super::indexes::Indexes;
-use super::ltx_file::LtxFile;
-use super::objects::Objects;
+use super::objects::reads::Objects;
 use crate::offload::offload;
 use crate::page_list::PageList;
 

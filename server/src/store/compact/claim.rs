@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use object_store::path::Path;
 
 use crate::key::DbKey;
-use crate::store::claim::{Claim, Held, LONGEST};
-use crate::store::error::Error;
-use crate::store::{Store, layout};
+use crate::store::Store;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::layout;
+use crate::store::objects::claim::{Claim, Held, LONGEST};
 
 /// How long a claim lasts, and when it is written again.
 const CLAIM: Duration = Duration::from_secs(60);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use litevfs::ltx::Header;
 use litevfs::types::{Pgno, Txid};
 
-use super::schedule::Merge;
 use crate::store::Store;
-use crate::store::create::Created;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::layout::{self, Marks, SNAPSHOT_LEVEL};
+use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::schedule::Merge;
 use crate::store::database::Database;
-use crate::store::error::Error;
-use crate::store::layout::{self, Marks, SNAPSHOT_LEVEL};
-use crate::store::ltx_file::LtxFile;
+use crate::store::objects::create::Created;
 use crate::store::rewrite::rewrite;
 use crate::store::view::View;
 

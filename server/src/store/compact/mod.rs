@@ -9,7 +9,6 @@
 mod claim;
 mod merge;
 mod remove;
-mod schedule;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,17 +17,16 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
+use super::bucket::schedule::{self, Merge};
+pub use super::bucket::schedule::{Level, Schedule};
 use claim::CompactionClaim;
-use schedule::Merge;
-pub use schedule::{Level, Schedule};
 
+use super::bucket::error::Error;
+use super::bucket::layout::SNAPSHOT_LEVEL;
+use super::bucket::ltx_file::LtxFile;
+use super::bucket::moment::{Moment, now_ms};
+use super::bucket::rules;
 use super::database::Database;
-use super::error::Error;
-use super::layout::SNAPSHOT_LEVEL;
-use super::ltx_file::LtxFile;
-use super::moment::Moment;
-use super::moment::now_ms;
-use super::rules;
 use super::{Store, Vacancy};
 use crate::key::DbKey;
 

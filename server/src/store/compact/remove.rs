@@ -1,12 +1,13 @@
 //! Removes files that were kept for long enough: first they are dead for everybody, then they go.
 
+use crate::store::Store;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::moment::now_ms;
+use crate::store::bucket::mutant::{self, Mutant};
+use crate::store::bucket::rules;
 use crate::store::clock::Time;
 use crate::store::database::Database;
-use crate::store::error::Error;
-use crate::store::ltx_file::LtxFile;
-use crate::store::moment::now_ms;
-use crate::store::mutant::{self, Mutant};
-use crate::store::{Store, rules};
 
 impl Store {
     /// Whether there is something to remove, or to be removed later.

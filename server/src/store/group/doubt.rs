@@ -14,17 +14,17 @@ use litevfs::types::{Pgno, Pos, Txid};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::decision::{Committed, Decision};
 use crate::key::DbKey;
 use crate::store::base::Base;
+use crate::store::bucket::decision::{Committed, Decision};
+use crate::store::bucket::error::Error;
+use crate::store::bucket::file_index::FileIndex;
+use crate::store::bucket::incarnation::Incarnation;
+use crate::store::bucket::layout::Tag;
+use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::moment::now_ms;
 use crate::store::control::Target;
-use crate::store::error::Error;
-use crate::store::file_index::FileIndex;
-use crate::store::incarnation::Incarnation;
-use crate::store::layout::Tag;
-use crate::store::ltx_file::LtxFile;
-use crate::store::moment::now_ms;
-use crate::store::objects::Objects;
+use crate::store::objects::reads::Objects;
 use crate::store::{Slot, Store};
 
 /// How long a writer waits for the decision on a group that has the TXID it wants.

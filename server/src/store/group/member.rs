@@ -13,14 +13,14 @@ use crate::key::DbKey;
 use crate::offload::offload;
 use crate::spool::Spool;
 use crate::store::base::Base;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::file_index::FileIndex;
+use crate::store::bucket::layout::Tag;
+use crate::store::bucket::ltx_file::LtxFile;
 use crate::store::commit::By;
 use crate::store::convert::{self, Converted, Sound};
-use crate::store::create::Created;
-use crate::store::dates::dated;
-use crate::store::error::Error;
-use crate::store::file_index::FileIndex;
-use crate::store::layout::Tag;
-use crate::store::ltx_file::LtxFile;
+use crate::store::objects::create::Created;
+use crate::store::objects::dates::dated;
 use crate::store::{Slot, Store};
 
 /// A member whose upload decodes.

@@ -15,7 +15,6 @@
 //! is looked up for them. Marks are gone once files are merged. Decisions are kept for a day at least,
 //! and for as long as a marked file is there: see [`sweep`].
 
-pub(super) mod decision;
 pub(super) mod doubt;
 mod member;
 mod sweep;
@@ -27,14 +26,14 @@ use futures_util::future::join_all;
 use litevfs::types::{ClusterName, DbName, Pos};
 use tokio::sync::MutexGuard;
 
-pub use decision::GroupId;
-use decision::{Committed, Decision};
+pub use super::bucket::decision::GroupId;
+use super::bucket::decision::{self, Committed, Decision};
 use doubt::Waiting;
 pub(super) use doubt::{Standing, standing};
 use member::{Failed, Member, Prepared};
 
-use super::error::Error;
-use super::layout::Tag;
+use super::bucket::error::Error;
+use super::bucket::layout::Tag;
 use super::{Slot, Store};
 use crate::spool::Spool;
 

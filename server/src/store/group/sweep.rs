@@ -10,10 +10,11 @@ use futures_util::TryStreamExt;
 use litevfs::types::ClusterName;
 use object_store::ObjectMeta;
 
-use super::decision::{Committed, Decision};
 use crate::key::DbKey;
-use crate::store::error::Error;
-use crate::store::{Store, layout, rules};
+use crate::store::Store;
+use crate::store::bucket::decision::{Committed, Decision};
+use crate::store::bucket::error::Error;
+use crate::store::bucket::{layout, rules};
 
 /// How long decisions are kept at least: as long as the past of a database.
 const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);

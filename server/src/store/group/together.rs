@@ -17,13 +17,13 @@ use litevfs::types::{ClusterName, DbName, Pos, Txid};
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use super::decision::Committed;
 use super::member::Prepared;
 use crate::key::DbKey;
 use crate::store::base::Base;
+use crate::store::bucket::decision::Committed;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::moment::now_ms;
 use crate::store::database::{Changes, Database};
-use crate::store::error::Error;
-use crate::store::moment::now_ms;
 use crate::store::{FRESH, PARALLEL, Store};
 
 /// How many groups a database remembers.

@@ -13,10 +13,11 @@ use super::memory::Memory;
 use super::model::Model;
 use super::{MINUTE, MOMENT, block_on, key, merging, newest, open, spool};
 use crate::lease::LeaseError;
-use crate::store::incarnation::Incarnation;
-use crate::store::moment::testing::ahead;
-use crate::store::rules::GRACE;
-use crate::store::{Error, GroupError, GroupId, GroupTx, Outcome, Store, layout};
+use crate::store::bucket::incarnation::Incarnation;
+use crate::store::bucket::layout;
+use crate::store::bucket::moment::testing::ahead;
+use crate::store::bucket::rules::GRACE;
+use crate::store::{Error, GroupError, GroupId, GroupTx, Outcome, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -16,15 +16,15 @@ use super::memory::Memory;
 use super::model::Model;
 use super::{MINUTE, MOMENT, block_on, key, merging, newest, open, pages_of, settings, spool};
 use crate::metrics::Metrics;
+use crate::store::bucket::incarnation::Incarnation;
+use crate::store::bucket::layout::{Marks, stored_header};
+use crate::store::bucket::moment::testing::ahead;
+use crate::store::bucket::mutant::{self, Mutant};
+use crate::store::bucket::rules::GRACE;
 use crate::store::compact::Schedule;
 use crate::store::convert::Writer;
-use crate::store::incarnation::Incarnation;
-use crate::store::layout::{Marks, stored_header};
-use crate::store::location::Location;
-use crate::store::moment::testing::ahead;
-use crate::store::mutant::{self, Mutant};
+use crate::store::objects::location::Location;
 use crate::store::open::list_living;
-use crate::store::rules::GRACE;
 use crate::store::{Error, GroupError, GroupId, GroupTx, Store};
 
 /// The servers on one store, and what its database holds.

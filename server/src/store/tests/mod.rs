@@ -26,10 +26,10 @@ use std::time::Duration;
 
 use litevfs::types::{Pgno, Pos};
 
+use super::bucket::layout::Shape;
 use super::compact::{Level, Schedule};
-use super::layout::Shape;
-use super::location::{Location, Settings};
-use super::objects::Objects;
+use super::objects::location::{Location, Settings};
+use super::objects::reads::Objects;
 use super::{Database, Error, Store};
 use crate::key::DbKey;
 use crate::metrics::Metrics;

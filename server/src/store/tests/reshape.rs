@@ -12,8 +12,8 @@ use super::memory::Memory;
 use super::model::{Model, checksum};
 use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
+use crate::store::bucket::layout::SNAPSHOT_LEVEL;
 use crate::store::compact::Schedule;
-use crate::store::layout::SNAPSHOT_LEVEL;
 use crate::store::{At, Changes, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);

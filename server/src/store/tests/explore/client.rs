@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::history::{Deed, Outcome, Point, Record};
 use super::run::World;
 use crate::lease::LeaseError;
-use crate::store::moment::now_ms;
+use crate::store::bucket::moment::now_ms;
 use crate::store::tests::model::{Model, Tx};
 use crate::store::tests::{key, newest, spool};
 use crate::store::{At, Changes, Database, Error, GroupError, GroupId, GroupTx, Store};

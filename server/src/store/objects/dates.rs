@@ -19,7 +19,7 @@ tokio::task_local! {
 
 /// Does something that asks the store, and returns the date of its last answer, in s since the Unix epoch;
 /// `None` where it has no dates.
-pub(super) async fn dated<T>(work: impl Future<Output = T>) -> (T, Option<u64>) {
+pub(in crate::store) async fn dated<T>(work: impl Future<Output = T>) -> (T, Option<u64>) {
     let scope = LATEST.scope(Cell::new(None), async {
         let done = work.await;
         (done, LATEST.with(Cell::get))
@@ -29,7 +29,7 @@ pub(super) async fn dated<T>(work: impl Future<Output = T>) -> (T, Option<u64>) 
 
 /// Connects to a bucket, and notes the dates of its answers.
 #[derive(Debug, Default)]
-pub(super) struct Connector(ReqwestConnector);
+pub(in crate::store) struct Connector(ReqwestConnector);
 
 #[derive(Debug)]
 struct Service(HttpClient);

@@ -13,12 +13,12 @@ use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::blocks::Blocks;
-use super::compact::Schedule;
 use super::dates::Connector;
-use super::layout::Shape;
 use super::local::{LocalDir, LocalError};
-use super::objects::Objects;
+use super::reads::Objects;
 use crate::metrics::Metrics;
+use crate::store::bucket::layout::Shape;
+use crate::store::bucket::schedule::Schedule;
 
 /// The longest wait for one answer of a bucket.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{ID, PRIVATE};
+use crate::store::bucket::layout::{ID, PRIVATE};
 
 /// The file's name, beside the id of the store.
 const NAME: &str = "clean.json";
@@ -46,14 +46,14 @@ struct Written {
 
 /// What a directory was at a clean stop.
 #[derive(Debug)]
-pub(super) struct Clean {
+pub(in crate::store) struct Clean {
     at: Changed,
     folders: HashSet<u64>,
 }
 
 impl Clean {
     /// Whether a folder is what it was.
-    pub(super) fn is_same(&self, folder: &Path, meta: &Metadata) -> bool {
+    pub(in crate::store) fn is_same(&self, folder: &Path, meta: &Metadata) -> bool {
         changed(meta) < self.at && self.folders.contains(&state(folder, meta))
     }
 }
@@ -93,7 +93,7 @@ fn mark(own: &Metadata, dir: &Path) -> io::Result<Mark> {
 }
 
 /// Marks a directory all of which is synced. Best effort: without the mark the next start takes longer.
-pub(super) fn write(dir: &Path) -> io::Result<()> {
+pub(in crate::store) fn write(dir: &Path) -> io::Result<()> {
     let private = dir.join(PRIVATE);
     let mut folders = HashSet::new();
     add_folders(dir, &mut folders)?;
@@ -106,7 +106,7 @@ pub(super) fn write(dir: &Path) -> io::Result<()> {
 
 /// Takes the mark off a directory, for good before this returns; returns what was there, if it is this
 /// directory's and can be believed.
-pub(super) fn take(dir: &Path) -> io::Result<Option<Clean>> {
+pub(in crate::store) fn take(dir: &Path) -> io::Result<Option<Clean>> {
     let private = dir.join(PRIVATE);
     let path = private.join(NAME);
     let text = match fs::read(&path) {

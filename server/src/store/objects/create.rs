@@ -21,13 +21,12 @@ use object_store::{
 use tokio::time::Instant;
 
 use super::direct::{self, on_the_spot};
-use super::error::{Error, is_full};
-use super::layout::{self, Shape};
-use super::ltx_file::LtxFile;
-use super::ltx_file::version;
-use super::objects::{Objects, fresh_name};
+use super::reads::{Objects, fresh_name};
 use crate::offload::aside;
 use crate::spool::Spool;
+use crate::store::bucket::error::{Error, is_full};
+use crate::store::bucket::layout::{self, Shape};
+use crate::store::bucket::ltx_file::{LtxFile, version};
 
 /// Large files are sent to the store in parts of this size, or larger if there were too many.
 const PART: u64 = 8 << 20;
@@ -266,7 +265,7 @@ impl Objects {
     }
 
     /// Writes an object that nothing needs, for the time that the store gives it; returns where.
-    pub(super) async fn touch(&self) -> Result<Path, Error> {
+    pub(in crate::store) async fn touch(&self) -> Result<Path, Error> {
         let path = layout::touched();
         let put = self.timed("put", self.store.put(&path, Bytes::new().into()));
         self.making(None, async { Ok::<_, Error>(put.await?) }).await?;

@@ -9,8 +9,8 @@ use std::str::FromStr;
 use litevfs::types::{Checksum, CommitId, DbName, Pos, Txid};
 use serde::{Deserialize, Serialize};
 
-use crate::store::file_index::FileIndex;
-use crate::store::layout::Tag;
+use super::file_index::FileIndex;
+use super::layout::Tag;
 
 /// Names a group: 32 lower-case hex digits, which its client chose at random.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

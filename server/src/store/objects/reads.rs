@@ -23,14 +23,14 @@ use parking_lot::Mutex;
 
 use super::blocks::Blocks;
 use super::direct::{self, on_the_spot};
-use super::error::Error;
-use super::incarnation::{Incarnation, IncarnationId};
-use super::layout::{self, Shape};
-use super::ltx_file::{LtxFile, version};
-use super::rules;
 use super::unsynced::Unsynced;
 use crate::key::DbKey;
 use crate::metrics::Metrics;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::incarnation::{Incarnation, IncarnationId};
+use crate::store::bucket::layout::{self, Shape};
+use crate::store::bucket::ltx_file::{LtxFile, version};
+use crate::store::bucket::rules;
 
 /// How often a read is tried.
 const READ_TRIES: u32 = 4;
@@ -42,17 +42,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// An object store and a local folder for temp files.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) shape: Shape,
+    pub(in crate::store) store: Arc<dyn ObjectStore>,
+    pub(in crate::store) shape: Shape,
     /// What people call the store; never with a secret in it.
     name: Arc<str>,
     scratch: PathBuf,
     /// The directory that is the store, if one is.
-    pub(super) dir: Option<PathBuf>,
+    pub(in crate::store) dir: Option<PathBuf>,
     /// Held while a small object of a directory is written over another: see [`direct::swap`].
-    pub(super) swaps: Arc<Mutex<()>>,
+    pub(in crate::store) swaps: Arc<Mutex<()>>,
     /// What is being made in a directory, or was left unfinished.
-    pub(super) unsynced: Arc<Unsynced>,
+    pub(in crate::store) unsynced: Arc<Unsynced>,
     blocks: Option<Arc<Blocks>>,
     metrics: Metrics,
 }
@@ -201,7 +201,7 @@ impl Objects {
 
     /// When an object was written, in ms since the Unix epoch, by the store's clock; `None` when it is
     /// not there.
-    pub(super) async fn written_at(&self, path: &Path) -> Result<Option<u64>, Error> {
+    pub(in crate::store) async fn written_at(&self, path: &Path) -> Result<Option<u64>, Error> {
         match self.again("head", || self.store.head(path)).await {
             Ok(meta) => Ok(Some(written_ms(&meta))),
             Err(Error::Gone(_)) => Ok(None),
@@ -321,7 +321,7 @@ impl Objects {
         self.patiently(|| async { Ok(self.timed(op, work()).await?) }).await
     }
 
-    pub(super) async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, Error>
+    pub(in crate::store) async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -343,7 +343,7 @@ impl Objects {
 
 impl Objects {
     /// Counts a request to the store.
-    pub(super) async fn timed<T, E>(
+    pub(in crate::store) async fn timed<T, E>(
         &self,
         op: &'static str,
         request: impl Future<Output = Result<T, E>>,
@@ -391,11 +391,11 @@ fn may_pass(error: &Error) -> bool {
     matches!(error, Error::Objects(E::Generic { .. } | E::JoinError { .. }))
 }
 
-pub(super) fn written_ms(meta: &ObjectMeta) -> u64 {
+pub(in crate::store) fn written_ms(meta: &ObjectMeta) -> u64 {
     u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0)
 }
 
 /// Names a temp or scratch object so that no other has the name.
-pub(super) fn fresh_name() -> io::Result<String> {
+pub(in crate::store) fn fresh_name() -> io::Result<String> {
     crate::random::hex::<16>()
 }

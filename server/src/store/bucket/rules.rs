@@ -195,8 +195,8 @@ fn broken(what: &'static str) -> Error {
 mod tests {
     use super::*;
     use crate::key::DbKey;
-    use crate::store::head::Head;
-    use crate::store::incarnation::IncarnationId;
+    use crate::store::bucket::head::Head;
+    use crate::store::bucket::incarnation::IncarnationId;
 
     fn db(id: Option<&str>) -> Incarnation {
         let key = DbKey { cluster: "c".parse().unwrap(), db: "db".parse().unwrap() };

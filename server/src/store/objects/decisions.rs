@@ -6,10 +6,10 @@ use std::time::Duration;
 use litevfs::types::ClusterName;
 use tokio::time::Instant;
 
-use super::error::Error;
-use super::group::decision::Decision;
-use super::layout::{self, Tag};
-use super::objects::Objects;
+use super::reads::Objects;
+use crate::store::bucket::decision::Decision;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::layout::{self, Tag};
 
 /// How long it is tried to decide while it is not known what came of it.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 /// The notes of one directory.
 #[derive(Debug, Default)]
-pub(super) struct Unsynced(Mutex<Notes>);
+pub(in crate::store) struct Unsynced(Mutex<Notes>);
 
 #[derive(Debug, Default)]
 struct Notes {
@@ -31,7 +31,7 @@ struct Notes {
 /// A creation that is under way. It counts as one that failed unless [`Making::done`] is called.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Making {
+pub(in crate::store) struct Making {
     unsynced: Arc<Unsynced>,
     folder: Option<Path>,
     ended_well: bool,
@@ -40,7 +40,7 @@ pub(super) struct Making {
 impl Unsynced {
     /// Notes that something is being made in a folder that is there, or anywhere. Fails when the server
     /// is stopping.
-    pub(super) fn begin(self: &Arc<Self>, folder: Option<Path>) -> io::Result<Making> {
+    pub(in crate::store) fn begin(self: &Arc<Self>, folder: Option<Path>) -> io::Result<Making> {
         let mut notes = self.0.lock();
         if notes.closed {
             return Err(io::Error::other("this server is stopping: nothing was changed"));
@@ -56,14 +56,14 @@ impl Unsynced {
     }
 
     /// Whether a folder, or one that it is in, may have such an entry.
-    pub(super) fn speaks_of(&self, folder: &Path) -> bool {
+    pub(in crate::store) fn speaks_of(&self, folder: &Path) -> bool {
         let notes = self.0.lock();
         notes.anywhere > 0 || notes.folders.keys().any(|noted| folder.prefix_matches(noted))
     }
 
     /// Lets nothing begin any more; returns whether all that was begun has ended well, or `None` while
     /// something is under way.
-    pub(super) fn close(&self) -> Option<bool> {
+    pub(in crate::store) fn close(&self) -> Option<bool> {
         let mut notes = self.0.lock();
         notes.closed = true;
         let is_clean = notes.anywhere == 0 && notes.folders.is_empty();
@@ -73,7 +73,7 @@ impl Unsynced {
 
 impl Making {
     /// What was made is synced, or nothing was made.
-    pub(super) fn done(mut self) {
+    pub(in crate::store) fn done(mut self) {
         self.ended_well = true;
     }
 }

@@ -24,7 +24,7 @@ pub struct LtxFile {
 
 impl LtxFile {
     /// A file that was stored just now.
-    pub(super) fn stored(
+    pub(in crate::store) fn stored(
         level: u8,
         (min_txid, max_txid): (Txid, Txid),
         len: u64,

@@ -55,5 +55,5 @@ pub fn now_ms() -> u64 {
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
-#[path = "tests/clock.rs"]
+#[path = "../tests/clock.rs"]
 pub mod testing;

@@ -10,7 +10,7 @@
 //! A head changes on condition only, and never back: an incarnation that it has left is dead for good, and
 //! what is below its floor does not count for good. So whoever acts on an old head acts on what is true
 //! still (removes files that are dead), or is told by its answer: see [`super::rules`]. How one is read and
-//! moved on: [`super::heads`].
+//! moved on: [`crate::store::objects::heads`].
 //!
 //! A head stays for as long as the store, although its name may have no database: without it the first
 //! incarnation would live again.
@@ -38,22 +38,22 @@ pub struct Head {
     pub known_at: Moment,
     /// The date of the answer that said so, in s since the Unix epoch, where the store has dates.
     pub dated: Option<u64>,
-    pub(super) stored: Option<Kept<Record>>,
+    pub(in crate::store) stored: Option<Kept<Record>>,
 }
 
 /// The object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(in crate::store) struct Record {
     /// `null` for the first.
-    pub(super) incarnation: Option<String>,
-    pub(super) floor: String,
+    pub(in crate::store) incarnation: Option<String>,
+    pub(in crate::store) floor: String,
     /// Tells one writing of it from another.
-    pub(super) nonce: String,
+    pub(in crate::store) nonce: String,
 }
 
 impl Head {
     /// What a name's head says, or that there is none.
-    pub(super) fn of(
+    pub(in crate::store) fn of(
         key: &DbKey,
         stored: Option<Kept<Record>>,
         (known_at, dated): (Moment, Option<u64>),

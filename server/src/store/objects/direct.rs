@@ -16,10 +16,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::ltx_file::version;
+use crate::store::bucket::ltx_file::version;
 
 /// Does what waits for the disk.
-pub(super) async fn on_the_spot<T: Send + 'static>(
+pub(in crate::store) async fn on_the_spot<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     match Handle::current().runtime_flavor() {
@@ -30,7 +30,11 @@ pub(super) async fn on_the_spot<T: Send + 'static>(
 }
 
 /// Reads ranges of the file of that version; another one of its name is as good as none.
-pub(super) fn read(path: &Path, wanted: u64, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
+pub(in crate::store) fn read(
+    path: &Path,
+    wanted: u64,
+    ranges: &[Range<u64>],
+) -> io::Result<Vec<Bytes>> {
     let file = File::open(path)?;
     if version_of(&file)? != wanted {
         return Err(ErrorKind::NotFound.into());
@@ -48,7 +52,7 @@ pub(super) fn read(path: &Path, wanted: u64, ranges: &[Range<u64>]) -> io::Resul
 /// [`ErrorKind::AlreadyExists`] when there is one. `None`, and nothing done, where that takes more.
 ///
 /// In the way of the object store, whose staging files [`super::local`] knows.
-pub(super) fn create(path: &Path, bytes: &[u8]) -> io::Result<Option<u64>> {
+pub(in crate::store) fn create(path: &Path, bytes: &[u8]) -> io::Result<Option<u64>> {
     let Some(folder) = path.parent() else {
         return Ok(None);
     };
@@ -83,7 +87,7 @@ fn version_of(file: &File) -> io::Result<u64> {
 /// it was that. The lock is the directory's, so that of several that write one decides.
 ///
 /// A thread may be late, its request long gone: what it compares with is what is there by then.
-pub(super) fn swap(
+pub(in crate::store) fn swap(
     lock: &Mutex<()>,
     path: &Path,
     old: Option<&[u8]>,

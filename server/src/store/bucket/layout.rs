@@ -5,7 +5,7 @@
 //! | `<cluster>/<db>/ltx/<level>/<min>-<max>.ltx` | `<cluster>/<db>/<level, 4 hex>/...` | an LTX file |
 //! | `<cluster>/<db>/<16 hex>/ltx/<level>/...` | `<cluster>/<db>/<16 hex>/<level>/...` | one of a name's later incarnation |
 //! | `.litevfs-cloud/id` | the same | 16 hex digits that name this store |
-//! | `.litevfs-cloud/clean.json` | | the mark of a clean stop: [`super::marker`] |
+//! | `.litevfs-cloud/clean.json` | | the mark of a clean stop: [`crate::store::objects::marker`] |
 //! | `.litevfs-cloud/clock.json` | the same | written to learn what time it is for the store |
 //! | `.litevfs-cloud/staging/<random>` | the same | large LTX files on their way to their place |
 //! | `.litevfs-cloud/proof/<random>` | the same | what the start-up tests the store with |
@@ -23,7 +23,7 @@
 //! `<min>-<max>.ltx`, is made right after, so that Litestream sees no gap; the first says how far it
 //! spans, so that whoever finds it alone can make the second. Of a group of transactions in several
 //! databases the level-0 files are marked: they count once the group was decided for, by one more file
-//! that the mark leads to. See [`super::group`].
+//! that the mark leads to. See [`crate::store::group`].
 //!
 //! A stored file is LTX v3, an LZ4 frame with a checksum for each page. Fields that nothing reads in
 //! such files carry what a server needs to trust one without reading it whole:

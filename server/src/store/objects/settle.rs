@@ -5,13 +5,13 @@ use std::io;
 
 use object_store::path::Path;
 
-use super::error::Error;
-use super::objects::Objects;
+use super::reads::Objects;
+use crate::store::bucket::error::Error;
 
 impl Objects {
     /// Makes something in a folder that is there, or, where folders may be missing, anywhere. An answer
     /// that is no error says that in a directory all of it is synced.
-    pub(super) async fn making<T, E: From<io::Error>>(
+    pub(in crate::store) async fn making<T, E: From<io::Error>>(
         &self,
         folder: Option<&Path>,
         work: impl Future<Output = Result<T, E>>,

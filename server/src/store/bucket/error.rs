@@ -113,7 +113,7 @@ impl From<object_store::Error> for Error {
 
 impl Error {
     /// A damaged file.
-    pub(super) fn corrupt(file: impl ToString, what: impl ToString) -> Error {
+    pub(in crate::store) fn corrupt(file: impl ToString, what: impl ToString) -> Error {
         Error::Corrupt { file: file.to_string(), what: what.to_string() }
     }
 }
@@ -121,8 +121,8 @@ impl Error {
 /// The restorable transactions nearest to one that is not, as the end of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nearest {
-    pub(super) before: Option<Txid>,
-    pub(super) after: Option<Txid>,
+    pub(in crate::store) before: Option<Txid>,
+    pub(in crate::store) after: Option<Txid>,
 }
 
 impl fmt::Display for Nearest {

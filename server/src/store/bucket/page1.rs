@@ -16,7 +16,7 @@ use litevfs::ltx::Header;
 use litevfs::page1::{self, Page1};
 
 /// What is wrong with page 1 of an upload; `None` when SQLite could open the database with it.
-pub(super) fn disagreement(page1: &[u8], header: &Header) -> Option<String> {
+pub(in crate::store) fn disagreement(page1: &[u8], header: &Header) -> Option<String> {
     if header.encrypted {
         return (!page1::is_encrypted(page1)).then(|| {
             "the LTX header says that the database is encrypted, but page 1 begins as SQLite's own: have \
@@ -63,7 +63,7 @@ fn not_sqlite(fault: page1::Fault) -> String {
 }
 
 /// What is wrong with a transaction whose page 1 is encrypted, or not, on top of another.
-pub(super) fn change_of_kind(before: bool, after: bool) -> Option<String> {
+pub(in crate::store) fn change_of_kind(before: bool, after: bool) -> Option<String> {
     let (is, becomes) = match (before, after) {
         (true, false) => ("is encrypted", "one that is not"),
         (false, true) => ("is not encrypted", "one that is"),
@@ -73,7 +73,7 @@ pub(super) fn change_of_kind(before: bool, after: bool) -> Option<String> {
 }
 
 /// Makes a page 1 the successor of another one, for a database of so many pages.
-pub(super) fn succeed(page1: &mut [u8], before: Page1, commit: u32) {
+pub(in crate::store) fn succeed(page1: &mut [u8], before: Page1, commit: u32) {
     // One that SQLite could not read is left as it is: what would be changed means something else in it.
     let Ok(own) = Page1::decode(page1) else {
         return;
@@ -84,7 +84,7 @@ pub(super) fn succeed(page1: &mut [u8], before: Page1, commit: u32) {
 }
 
 /// Has page 1 say the size of its database, which a SQLite before 3.7.0 did not keep.
-pub(super) fn keep_size(page1: &mut [u8], commit: u32) {
+pub(in crate::store) fn keep_size(page1: &mut [u8], commit: u32) {
     if let Ok(own) = Page1::decode(page1)
         && own.size.is_none()
     {

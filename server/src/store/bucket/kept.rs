@@ -1,4 +1,4 @@
-//! A small object that changes, as it was read or written: see [`super::record`].
+//! A small object that changes, as it was read or written: see [`crate::store::objects::record`].
 
 use bytes::Bytes;
 use object_store::UpdateVersion;
@@ -11,6 +11,6 @@ pub struct Kept<T> {
     /// When it was stored, in ms since the Unix epoch, by the store's clock; `None` where this process
     /// wrote it.
     pub written_ms: Option<u64>,
-    pub(super) text: Bytes,
-    pub(super) version: UpdateVersion,
+    pub(in crate::store) text: Bytes,
+    pub(in crate::store) version: UpdateVersion,
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::error::Error;
-use super::kept::Kept;
-use super::moment::now_ms;
-use super::objects::{Objects, fresh_name};
+use super::reads::{Objects, fresh_name};
+use crate::store::bucket::error::Error;
+use crate::store::bucket::kept::Kept;
+use crate::store::bucket::moment::now_ms;
 
 /// How far the clocks of two servers may be apart.
 const SKEW: Duration = Duration::from_secs(1);

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use litevfs::types::Txid;
 
 use super::dates::dated;
-use super::error::Error;
-use super::head::{Head, Record};
-use super::incarnation::{Incarnation, IncarnationId};
-use super::layout;
-use super::moment::Moment;
-use super::objects::{Objects, fresh_name};
-use super::rules;
+use super::reads::{Objects, fresh_name};
 use crate::key::DbKey;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::head::{Head, Record};
+use crate::store::bucket::incarnation::{Incarnation, IncarnationId};
+use crate::store::bucket::moment::Moment;
+use crate::store::bucket::{layout, rules};
 
 impl Objects {
     /// The head of a name.
-    pub(super) async fn head(&self, key: &DbKey) -> Result<Head, Error> {
+    pub(in crate::store) async fn head(&self, key: &DbKey) -> Result<Head, Error> {
         let known_at = Moment::now();
         let path = layout::head(key);
         let (stored, date) = dated(self.again_record(&path)).await;
@@ -39,20 +38,31 @@ impl Objects {
 
     /// The head that is known, or, where that is too old for an answer of that date, the one that is there
     /// now.
-    pub(super) async fn newest_head(&self, known: Head, dated: Option<u64>) -> Result<Head, Error> {
+    pub(in crate::store) async fn newest_head(
+        &self,
+        known: Head,
+        dated: Option<u64>,
+    ) -> Result<Head, Error> {
         if rules::may_rely(&known, dated) { Ok(known) } else { self.head(&known.db.key).await }
     }
 
     /// Moves a head on to an incarnation that was never used, which has no files; `None` when it had
     /// moved before.
-    pub(super) async fn end_incarnation(&self, head: &Head) -> Result<Option<Head>, Error> {
+    pub(in crate::store) async fn end_incarnation(
+        &self,
+        head: &Head,
+    ) -> Result<Option<Head>, Error> {
         let id = Some(IncarnationId::fresh()?);
         let db = Arc::new(Incarnation { key: head.db.key.clone(), id });
         self.move_head(head, db, Txid::ZERO).await
     }
 
     /// Raises the floor of a living incarnation; `None` when the head had moved before.
-    pub(super) async fn raise_floor(&self, head: &Head, to: Txid) -> Result<Option<Head>, Error> {
+    pub(in crate::store) async fn raise_floor(
+        &self,
+        head: &Head,
+        to: Txid,
+    ) -> Result<Option<Head>, Error> {
         self.move_head(head, Arc::clone(&head.db), to).await
     }
 

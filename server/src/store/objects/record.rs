@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::direct;
-use super::error::Error;
-use super::kept::Kept;
-use super::mutant::{self, Mutant};
-use super::objects::{Objects, written_ms};
+use super::reads::{Objects, written_ms};
+use crate::store::bucket::error::Error;
+use crate::store::bucket::kept::Kept;
+use crate::store::bucket::mutant::{self, Mutant};
 
 /// What became of a put.
 enum Put<T> {
@@ -24,7 +24,7 @@ enum Put<T> {
 
 impl Objects {
     /// The record in a place.
-    pub(super) async fn read_record<T: DeserializeOwned>(
+    pub(in crate::store) async fn read_record<T: DeserializeOwned>(
         &self,
         path: &Path,
     ) -> Result<Option<Kept<T>>, Error> {
@@ -43,7 +43,7 @@ impl Objects {
     }
 
     /// The record in a place; a failure that may pass is tried again.
-    pub(super) async fn again_record<T: DeserializeOwned>(
+    pub(in crate::store) async fn again_record<T: DeserializeOwned>(
         &self,
         path: &Path,
     ) -> Result<Option<Kept<T>>, Error> {
@@ -52,7 +52,7 @@ impl Objects {
 
     /// Writes a record in place of the one that was read, or where there was none; `None` when another
     /// was faster. After an error it is not known whether it is there, or will be.
-    pub(super) async fn write_record<T>(
+    pub(in crate::store) async fn write_record<T>(
         &self,
         path: &Path,
         value: &T,

@@ -6,12 +6,11 @@
 //! date; whether the bytes are right is for the reader to check, who can read past the cache.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
 
 use bytes::Bytes;
 use litevfs::ltx::Crc64;
@@ -19,9 +18,9 @@ use object_store::path::Path;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter, sync::DefaultLifecycle};
 
-use super::error::Error;
-use super::ltx_file::LtxFile;
 use crate::metrics::{Cache as Kind, Metrics};
+use crate::store::bucket::error::Error;
+use crate::store::bucket::ltx_file::LtxFile;
 
 /// Bytes of a block: some twenty pages as they are stored.
 const BLOCK: u64 = 64 << 10;
@@ -71,13 +70,13 @@ impl std::fmt::Debug for Blocks {
 
 /// A read that is under way.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(in crate::store) struct Reading {
     path: Path,
     hash: u64,
     version: u64,
     blocks: BTreeMap<u64, Option<Bytes>>,
     /// What is to be fetched, in bytes.
-    pub(super) missing: Vec<Range<u64>>,
+    pub(in crate::store) missing: Vec<Range<u64>>,
 }
 
 impl Blocks {
@@ -102,7 +101,7 @@ impl Blocks {
 
     /// Begins to read ranges of a file with the blocks that are here; with none if they are to be
     /// `fresh`.
-    pub(super) async fn begin(
+    pub(in crate::store) async fn begin(
         &self,
         path: &Path,
         file: &LtxFile,
@@ -129,7 +128,7 @@ impl Blocks {
     }
 
     /// Ends it with the bytes of what was missing, which are kept.
-    pub(super) fn end(
+    pub(in crate::store) fn end(
         &self,
         mut reading: Reading,
         fetched: Vec<Bytes>,

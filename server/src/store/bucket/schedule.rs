@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use litevfs::types::Txid;
 
-use crate::store::files::Files;
-use crate::store::layout::SNAPSHOT_LEVEL;
-use crate::store::ltx_file::LtxFile;
+use super::files::Files;
+use super::layout::SNAPSHOT_LEVEL;
+use super::ltx_file::LtxFile;
 
 /// From so many files on, the longest run is merged; below fifty with what is committed meanwhile.
 pub const LONGEST_PLAN: usize = 32;

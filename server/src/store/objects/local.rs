@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use object_store::local::LocalFileSystem;
 
-use super::layout;
 use super::marker::{self, Clean};
-use super::objects::{Objects, fresh_name};
+use super::reads::{Objects, fresh_name};
 use crate::metrics::Metrics;
+use crate::store::bucket::layout;
 
 /// How long what is being made may take to end when the server stops, and how often that is looked at.
 const LAST_WAIT: Duration = Duration::from_secs(2);

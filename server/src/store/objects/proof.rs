@@ -6,12 +6,13 @@
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use object_store::ObjectStore;
-use object_store::{ObjectStoreExt, PutMode, RenameOptions, RenameTargetMode, UpdateVersion};
+use object_store::{
+    ObjectStore, ObjectStoreExt, PutMode, RenameOptions, RenameTargetMode, UpdateVersion,
+};
 
-use super::error::{Error, is_full};
-use super::layout;
-use super::objects::{Objects, fresh_name};
+use super::reads::{Objects, fresh_name};
+use crate::store::bucket::error::{Error, is_full};
+use crate::store::bucket::layout;
 
 /// How many try to make the same file.
 const RIVALS: usize = 8;
@@ -21,7 +22,7 @@ const TRIES: u32 = 3;
 const ADVICE: &str = "commits would be lost; use a store with conditional writes";
 
 /// Proves the store fit, and returns its id, which is made when it has none.
-pub(super) async fn prove(objects: &Objects) -> Result<String, Error> {
+pub(in crate::store) async fn prove(objects: &Objects) -> Result<String, Error> {
     match create_id(objects).await.map_err(|error| explain(objects, error)) {
         // Then it takes no commits, and what is there can be read.
         Err(error) if is_full(&error) => {
