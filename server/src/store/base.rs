@@ -11,7 +11,9 @@ use super::bucket::incarnation::Incarnation;
 use super::bucket::mutant::{self, Mutant};
 use super::bucket::rules;
 use super::database::Database;
-use super::{FRESH, Slot, Store, Vacancy};
+use super::open::Vacancy;
+use super::shelf::{FRESH, Shelf};
+use super::slots::Slot;
 use crate::key::DbKey;
 
 /// How often a name is looked at again whose database was dropped a moment before.
@@ -68,7 +70,7 @@ impl Base {
     }
 }
 
-impl Store {
+impl Shelf {
     /// What to commit to, as it was moments ago.
     pub(super) async fn known_base(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<Base, Error> {
         for _ in 0..ROUNDS {
@@ -82,7 +84,7 @@ impl Store {
                 Err((head, Vacancy::Vacant)) => return Ok(Base::Vacant(Box::new(head))),
                 Err((head, Vacancy::Dropped)) => {
                     self.objects.end_incarnation(&head).await?;
-                    self.swept_later(key);
+                    self.queue.swept_later(key);
                 }
             }
         }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::Store;
 use super::bucket::error::{Error, is_full};
 use super::bucket::moment::{Moment, now_ms};
 use super::bucket::rules;
+use super::objects::reads::Objects;
+use crate::metrics::Metrics;
 
 /// This server's clock, as far as it was watched.
 #[derive(Debug)]
@@ -41,24 +42,27 @@ pub(super) struct Time {
     pub(super) steady_for: Duration,
 }
 
-impl Store {
+impl Clock {
     /// What time it is for the store and for this server; `None` when they don't agree, which is logged.
     ///
     /// An object is written for it. How long that took is told by the clock that nobody sets: whatever the
     /// other one does meanwhile is noticed.
-    pub(super) async fn agreed_time(&self) -> Result<Option<Time>, Error> {
+    pub(super) async fn agreed_time(
+        &self,
+        objects: &Objects,
+        metrics: &Metrics,
+    ) -> Result<Option<Time>, Error> {
         let (now_ms, began) = (now_ms(), Moment::now());
-        let steady_for =
-            if self.objects.is_shared() { Duration::MAX } else { self.clock.steady_for() };
+        let steady_for = if objects.is_shared() { Duration::MAX } else { self.steady_for() };
         let time = Time { now_ms, steady_for };
-        let path = match self.objects.touch().await {
+        let path = match objects.touch().await {
             // There is one clock then, and room is wanted.
-            Err(error) if is_full(&error) && !self.objects.is_shared() => return Ok(Some(time)),
+            Err(error) if is_full(&error) && !objects.is_shared() => return Ok(Some(time)),
             path => path?,
         };
-        let written_ms = self.objects.written_at(&path).await?;
+        let written_ms = objects.written_at(&path).await?;
         let gap = written_ms.map_or(Duration::MAX, |ms| gap(now_ms, ms, began.running_for()));
-        self.metrics.clock_gap(gap);
+        metrics.clock_gap(gap);
         if rules::may_remove_by_age(gap) {
             return Ok(Some(time));
         }

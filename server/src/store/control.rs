@@ -12,12 +12,14 @@ use super::bucket::error::Error;
 use super::bucket::layout::{self, Marks};
 use super::bucket::page1;
 use super::commit::By;
-use super::convert::{self, Sound, Writer};
+use super::convert::{self, Sound};
 use super::database::Database;
 use super::import::sound_from_sqlite;
 use super::points::At;
+use super::shelf::Shelf;
+use super::slots::Slot;
 use super::view::View;
-use super::{Slot, Store};
+use super::writer::Writer;
 use crate::key::DbKey;
 use crate::offload::offload;
 use crate::random;
@@ -40,7 +42,7 @@ impl Target<'_> {
     }
 }
 
-impl Store {
+impl Shelf {
     /// Makes the content of an earlier position the current one, as a new transaction; returns the
     /// position after it, which is the current one when nothing differs.
     pub async fn restore(&self, key: &DbKey, at: At, lease_id: Option<&str>) -> Result<Pos, Error> {

@@ -1,21 +1,19 @@
 //! Turns an uploaded LTX v1 file into the v3 file that is stored; [`layout`] says how they differ.
 
-use std::io::{self, BufWriter};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use litevfs::ltx::{
-    self, Decoder, Encoder, Format, Header, IoRead, IoWrite, StreamError, Trailer, Version,
-    page_checksum,
-};
+use litevfs::ltx::{self, Decoder, Header, IoRead, StreamError, Trailer, Version, page_checksum};
 use litevfs::types::{Checksum, CommitId, Pgno, Txid};
 
 use super::bucket::error::Error;
 use super::bucket::file_index::FileIndex;
 use super::bucket::layout::{self, MAX_SPAN, Marks, Tag};
 use super::bucket::page1;
+use super::writer::Writer;
 use crate::random;
-use crate::spool::{Spool, SpoolWriter};
+use crate::spool::Spool;
 
 /// The most pages an upload may hold: a few dozen bytes of memory go to each, however small it is when
 /// compressed.
@@ -178,35 +176,6 @@ fn store_form(
     let (index, file) = writer.finish()?;
     let encrypted = index.find(Pgno::ONE).map(|_| header.encrypted);
     Ok(Sound { header, index, checksums, file, encrypted })
-}
-
-/// Writes a file in the form in which it is stored.
-pub(super) struct Writer {
-    header: Header,
-    encoder: Encoder<IoWrite<BufWriter<SpoolWriter>>>,
-}
-
-impl Writer {
-    /// Begins with a header that [`layout::stored_header`] made.
-    pub(super) fn new(header: Header, scratch: &Path) -> Result<Writer, StreamError<io::Error>> {
-        let out = IoWrite(BufWriter::new(SpoolWriter::new(scratch)));
-        Ok(Writer { header, encoder: Encoder::new(out, Format::V3Frame, header)? })
-    }
-
-    /// Writes the next page.
-    pub(super) fn page(&mut self, pgno: Pgno, data: &[u8]) -> Result<(), StreamError<io::Error>> {
-        self.encoder.encode_page(pgno, data)
-    }
-
-    /// Ends the file. Fails when its pages were not those that its header is sealed for.
-    pub(super) fn finish(self) -> Result<(Arc<FileIndex>, Arc<Spool>), StreamError<io::Error>> {
-        let finished = self.encoder.finish(Checksum::NONE)?;
-        let index = FileIndex::new(&self.header, Checksum::NONE, &finished.index)
-            .map_err(|what| StreamError::Io(io::Error::other(what)))?;
-        let writer = finished.out.0.into_inner();
-        let writer = writer.map_err(|error| StreamError::Io(error.into_error()))?;
-        Ok((Arc::new(index), Arc::new(writer.finish().map_err(StreamError::Io)?)))
-    }
 }
 
 /// Whether an upload that is not v1 would pass as v3, to say so; large ones are not looked at.

@@ -19,16 +19,17 @@ use super::bucket::incarnation::Incarnation;
 use super::bucket::layout::{self, Marks};
 use super::bucket::moment::now_ms;
 use super::bucket::mutant::{self, Mutant};
-use super::convert::Writer;
 use super::objects::create::Created;
 use super::objects::dates::dated;
-use super::open::list_living;
-use super::{Slot, Store, Vacancy};
+use super::open::{Vacancy, list_living};
+use super::shelf::Shelf;
+use super::slots::Slot;
+use super::writer::Writer;
 use crate::key::DbKey;
 use crate::random;
 use crate::spool::Spool;
 
-impl Store {
+impl Shelf {
     /// Drops a database. Also a damaged database can be dropped.
     ///
     /// Whether the client may is asked early, and again at the moment when it is done: a lease may have
@@ -165,11 +166,11 @@ impl Store {
     /// which takes longer, in the background. The gate is held.
     async fn sweep_after_drop(&self, key: &DbKey) {
         if self.objects.is_shared() {
-            return self.swept_soon(key);
+            return self.queue.swept_soon(key);
         }
         if let Err(error) = self.sweep(key).await {
             tracing::warn!(database = %key, %error, "files of a dropped database stay for now");
-            self.swept_later(key);
+            self.queue.swept_later(key);
         }
     }
 
@@ -214,7 +215,7 @@ impl Store {
         match self.create_tombstone(slot, vacant, page_size, Pos::EMPTY, 0).await {
             Ok(()) => {
                 self.objects.end_incarnation(head).await?;
-                self.swept_later(&head.db.key);
+                self.queue.swept_later(&head.db.key);
                 Ok(())
             }
             // Then that place is taken, which is as good.

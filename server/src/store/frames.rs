@@ -16,9 +16,10 @@ use parking_lot::Mutex;
 use super::bucket::error::Error;
 use super::bucket::incarnation::Incarnation;
 use super::bucket::ltx_file::LtxFile;
-use super::database::{Database, RELOADS};
+use super::database::Database;
 use super::objects::reads::Objects;
 use super::pins::Pin;
+use super::read::RELOADS;
 use super::view::View;
 use crate::page_list::PageList;
 

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::Store;
+use super::shelf::Shelf;
 
-impl Store {
+impl Shelf {
     /// Sets the gauges of open databases and of leases that this server granted. What is in use just
     /// now is passed over rather than waited for, if only for one look.
     pub fn gauge(&self) {

@@ -6,19 +6,8 @@ use litevfs::page1::is_encrypted;
 use litevfs::types::Pgno;
 
 use super::bucket::error::Error;
-use super::bucket::page1;
-use super::convert::Sound;
 use super::database::Database;
 use super::view::View;
-
-/// Checks that the database stays what it is.
-pub(super) async fn check_kind(database: Option<&Database>, sound: &Sound) -> Result<(), Error> {
-    let (Some(database), Some(after)) = (database, sound.encrypted) else {
-        return Ok(());
-    };
-    let before = database.is_encrypted().await?;
-    page1::change_of_kind(before, after).map_or(Ok(()), |text| Err(Error::BadPage1(text)))
-}
 
 impl Database {
     /// Takes note of what page 1 is.

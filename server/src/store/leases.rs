@@ -22,8 +22,10 @@ use tokio::time::Instant;
 
 use super::bucket::error::Error;
 use super::bucket::layout;
+use super::granted::Granted;
 use super::objects::claim::{Claim, Held, LONGEST};
-use super::{Slot, Store};
+use super::shelf::Shelf;
+use super::slots::Slot;
 use crate::key::DbKey;
 use crate::lease::{LeaseError, MAX_DURATION, MIN_DURATION};
 use crate::random;
@@ -39,29 +41,7 @@ const _: () = assert!(MAX_DURATION.as_secs() <= LONGEST.as_secs());
 /// What claims for leases are called.
 const KIND: &str = "lease";
 
-/// A lease that this server granted, on a store that others share.
-#[derive(Debug)]
-pub(super) struct Granted {
-    id: String,
-    /// The end of the client's lease.
-    until: Instant,
-    /// For how long it was last granted.
-    duration: Duration,
-    /// The end of the claim in the store; others honour it somewhat longer.
-    claimed_until: Instant,
-    /// When to make sure again that the claim is still there: the client may have gone on, and given
-    /// its lease back, through another server.
-    check_at: Instant,
-    held: Held,
-}
-
-impl Granted {
-    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
-        self.until.checked_duration_since(now).filter(|left| !left.is_zero())
-    }
-}
-
-impl Store {
+impl Shelf {
     /// Grants a lease unless one is live; returns its id and how long it lasts. What was committed
     /// before is known when this returns.
     pub async fn acquire_lease(

@@ -22,6 +22,7 @@
 
 mod base;
 mod bucket;
+mod check;
 mod clock;
 mod commit;
 pub mod compact;
@@ -36,6 +37,7 @@ mod frames;
 #[path = "../../../tests/fuzz/server/memory.rs"]
 pub mod fuzzing;
 mod gauges;
+mod granted;
 mod group;
 mod import;
 mod indexes;
@@ -48,28 +50,34 @@ mod open;
 mod opening;
 mod pins;
 mod points;
+mod queue;
+mod read;
 mod rewrite;
+mod rounds;
 mod same;
+mod shelf;
 mod slots;
 mod snapshot;
+mod span;
+mod standing;
 mod state;
 mod sweep;
+mod taken;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]
 mod tests;
 mod view;
+mod writer;
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
+use bytes::Bytes;
 use litevfs::ltx::Crc64;
-use litevfs::types::ClusterName;
-use parking_lot::Mutex;
+use litevfs::types::{ClusterName, Pos};
 
 pub use bucket::error::{Error, Nearest, is_full};
-pub use database::{Changes, Database, Summary};
+pub use database::{Database, Summary};
 pub use frames::Frames;
 pub use group::together::Reading;
 pub use group::{GroupError, GroupId, GroupTx, MAX_MEMBERS, Outcome, Positions};
@@ -78,69 +86,33 @@ pub use objects::location::{self, Settings};
 pub use objects::reads::Objects;
 pub use opening::MAX_BYTES as MAX_OPENING_BYTES;
 pub use points::{At, RestorePoint};
+pub use read::Changes;
 pub use snapshot::Snapshot;
 
-use crate::key::DbKey;
-use crate::lease::Leases;
 use crate::metrics::Metrics;
-use crate::random;
-use crate::waiters::Waiters;
-use bucket::head::Head;
-use bucket::incarnation::Incarnation;
 use bucket::layout;
-use bucket::moment::Moment;
-use indexes::Indexes;
 use objects::proof;
-use open::Opened;
-use slots::{Slot, Slots};
-
-/// How many databases are opened at the same time for one listing.
-const PARALLEL: usize = 8;
-/// How often a database is opened again because a file is gone that was there a moment before.
-const REOPENS: usize = 4;
-/// What another server committed longer ago than this is known to whoever asks for the position.
-const FRESH: Duration = Duration::from_millis(250);
+use opening::Openings;
+use shelf::Shelf;
 
 /// All databases of one object store.
 #[derive(Debug)]
 pub struct Store {
-    objects: Objects,
-    indexes: Arc<Indexes>,
-    openings: opening::Openings,
+    shelf: Arc<Shelf>,
+    openings: Openings,
     /// Names the store.
     id: String,
-    /// Names this server among those that share the store.
-    server: String,
-    /// Leases of a store that is this server's alone.
-    leases: Leases,
-    waiters: Waiters,
-    slots: Slots,
-    /// The groups that are being committed here.
-    groups: Mutex<HashSet<(ClusterName, GroupId)>>,
-    /// Incarnations whose last file is to go, and since when they are known to be dead.
-    buried: Mutex<HashMap<Incarnation, Moment>>,
-    /// Whether this server's clock may be trusted to remove files by their age.
-    clock: clock::Clock,
-    /// What is to be compacted.
-    queue: compact::Queue,
-    metrics: Metrics,
 }
 
-/// Why a name has no database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Vacancy {
-    /// The incarnation that its head names has none yet.
-    Vacant,
-    /// It was dropped, and the head did not move on.
-    Dropped,
+impl Deref for Store {
+    type Target = Arc<Shelf>;
+
+    fn deref(&self) -> &Arc<Shelf> {
+        &self.shelf
+    }
 }
 
 impl Store {
-    /// Whether other servers may serve the same databases.
-    pub fn is_shared(&self) -> bool {
-        self.objects.is_shared()
-    }
-
     /// Opens an object store, and proves that it keeps the promise commits depend on: that a file
     /// is made only if there is none.
     pub async fn open_store(
@@ -159,38 +131,29 @@ impl Store {
         metrics: Metrics,
         id: String,
     ) -> Result<Arc<Store>, Error> {
-        let indexes = Arc::new(Indexes::new(settings.index_memory, metrics.clone())?);
-        let server = random::hex::<8>()?;
-        Ok(Arc::new(Store {
-            objects,
-            indexes,
-            openings: opening::Openings::new()?,
-            id,
-            server,
-            leases: Leases::default(),
-            waiters: Waiters::default(),
-            slots: Slots::new(settings.database_memory),
-            groups: Mutex::default(),
-            buried: Mutex::default(),
-            clock: clock::Clock::new(),
-            queue: compact::Queue::new(settings.schedule.clone()),
-            metrics,
-        }))
+        let shelf = Arc::new(Shelf::new(objects, settings, metrics)?);
+        Ok(Arc::new(Store { shelf, openings: Openings::new()?, id }))
     }
 
-    /// The folder for temp files.
-    pub fn scratch(&self) -> &Path {
-        self.objects.scratch()
+    /// The position of a database, what changed since another one, and of that the pages that a client
+    /// wants when it opens it, in up to so many bytes of frames; page 1 in any case.
+    pub async fn open_for(
+        &self,
+        database: &Arc<Database>,
+        since: Pos,
+        max_bytes: usize,
+    ) -> Result<(Pos, Changes, Vec<Bytes>), Error> {
+        self.openings.open_for(database, since, max_bytes).await
     }
 
     /// What people call the object store.
     pub fn name(&self) -> &str {
-        self.objects.name()
+        self.shelf.objects.name()
     }
 
     /// Whether the object store answers, and is still the same: a volume may have been unmounted.
     pub async fn check(&self) -> Result<(), Error> {
-        let id = self.objects.get(&layout::id()).await?.unwrap_or_default();
+        let id = self.shelf.objects.get(&layout::id()).await?.unwrap_or_default();
         if id == self.id.as_bytes() {
             return Ok(());
         }
@@ -203,88 +166,5 @@ impl Store {
         hash.update(self.id.as_bytes());
         hash.update(cluster.as_str().as_bytes());
         format!("LFSC{:016X}", hash.finish())
-    }
-
-    /// A database as this server knows it; `None` when it has no files.
-    pub async fn database(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
-        let slot = self.slot(key);
-        self.open(key, &slot).await
-    }
-
-    /// A database with what other servers committed up to now, or moments ago.
-    pub async fn fresh(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
-        self.fresh_within(key, FRESH).await
-    }
-
-    /// A database with what other servers committed up to so long ago.
-    async fn fresh_within(
-        &self,
-        key: &DbKey,
-        max_age: Duration,
-    ) -> Result<Option<Arc<Database>>, Error> {
-        let slot = self.slot(key);
-        let found = self.looked_at(key, &slot, max_age).await?;
-        if self.resolve_if_idle(key, &slot).await {
-            return self.looked_at(key, &slot, max_age).await;
-        }
-        Ok(found)
-    }
-
-    async fn looked_at(
-        &self,
-        key: &DbKey,
-        slot: &Slot,
-        max_age: Duration,
-    ) -> Result<Option<Arc<Database>>, Error> {
-        let Some(database) = self.open(key, slot).await? else {
-            return Ok(None);
-        };
-        match database.look(max_age).await {
-            Ok(()) => Ok(Some(database)),
-            Err(Error::Replaced) => self.open(key, slot).await,
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn open(&self, key: &DbKey, slot: &Slot) -> Result<Option<Arc<Database>>, Error> {
-        Ok(self.found(key, slot).await?.ok())
-    }
-
-    /// The database of a name; without one its head, and whether that is to move on first.
-    async fn found(
-        &self,
-        key: &DbKey,
-        slot: &Slot,
-    ) -> Result<Result<Arc<Database>, (Head, Vacancy)>, Error> {
-        let mut place = slot.database.lock().await;
-        if let Some(database) = place.as_ref().filter(|database| !database.is_replaced()) {
-            return Ok(Ok(Arc::clone(database)));
-        }
-        *place = None;
-        let open = || Database::open(&self.objects, &self.indexes, key, &slot.doubt, &slot.pins);
-        let mut opened = open().await;
-        for round in 0..REOPENS {
-            // Files were merged and removed while they were looked at; or listed, which is not at once.
-            let again = match &opened {
-                Err(Error::Gone(_)) => true,
-                Err(Error::Corrupt { .. }) => round == 0 && self.objects.is_shared(),
-                _ => false,
-            };
-            if again {
-                opened = open().await;
-            }
-        }
-        let database = match opened? {
-            Opened::Database(database) => database,
-            Opened::Vacant(head) => return Ok(Err((head, Vacancy::Vacant))),
-            Opened::Dropped(head) => return Ok(Err((head, Vacancy::Dropped))),
-        };
-        *place = Some(Arc::clone(&database));
-        self.slots.has_grown();
-        Ok(Ok(database))
-    }
-
-    fn slot(&self, key: &DbKey) -> Arc<Slot> {
-        self.slots.get(key)
     }
 }

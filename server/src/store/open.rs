@@ -5,21 +5,21 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::bucket::error::Error;
+use super::bucket::file_index::is_tombstone;
 use super::bucket::files::Files;
 use super::bucket::head::Head;
+use super::bucket::layout;
 use super::bucket::ltx_file::LtxFile;
-use super::bucket::mutant::{self, Mutant};
-use super::bucket::{layout, rules};
+use super::bucket::rules::{self, sort_out};
 use super::database::Database;
-use super::group::doubt::{Doubt, Waiting};
-use super::group::together::Together;
-use super::group::{Standing, standing};
 use super::indexes::Indexes;
-use super::look::{complete_span, is_tombstone};
 use super::objects::dates::dated;
 use super::objects::reads::Objects;
 use super::pins::Pins;
+use super::span::complete_span;
+use super::standing::{Doubt, Standing, Waiting, standing};
 use super::state::State;
+use super::taken::Together;
 use super::view::View;
 use crate::key::DbKey;
 
@@ -34,19 +34,13 @@ pub(super) enum Opened {
     Dropped(Head),
 }
 
-/// The files of an incarnation as a listing tells them: those that count, and those that do not any more.
-pub(super) fn sort_out(listed: Vec<LtxFile>, head: &Head) -> (Files, Vec<LtxFile>) {
-    let (mut files, mut dead) = (Files::default(), Vec::new());
-    for file in listed {
-        let counts = rules::counts(head.floor, &file);
-        if counts || mutant::is(Mutant::FloorIgnoredByReaders) {
-            files.insert(file);
-        }
-        if !counts {
-            dead.push(file);
-        }
-    }
-    (files, dead)
+/// Why a name has no database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vacancy {
+    /// The incarnation that its head names has none yet.
+    Vacant,
+    /// It was dropped, and the head did not move on.
+    Dropped,
 }
 
 /// The head of a name, and the files of the incarnation that lives.

@@ -22,8 +22,8 @@ use super::bucket::error::Error;
 use super::bucket::incarnation::Incarnation;
 use super::database::Database;
 use super::frames::Frames;
+use super::read::Changes;
 use super::view::View;
-use super::{Changes, Store};
 use crate::btree::{BtreePage, Kind, SchemaRow, next_overflow, usable_len};
 use crate::offload::offload;
 
@@ -80,7 +80,7 @@ impl Openings {
     }
 }
 
-impl Store {
+impl Openings {
     /// The position of a database, what changed since another one, and of that the pages that a client
     /// wants when it opens it, in up to so many bytes of frames; page 1 in any case.
     pub async fn open_for(
@@ -131,7 +131,7 @@ impl Store {
             let walk = Walk::new(frames, view, limit);
             walk.run().await.map(Arc::new)
         };
-        self.openings.0.get_or_insert_async(&key, make).await
+        self.0.get_or_insert_async(&key, make).await
     }
 }
 

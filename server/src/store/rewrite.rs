@@ -9,9 +9,9 @@ use litevfs::types::{Checksum, Pgno};
 use super::bucket::error::Error;
 use super::bucket::file_index::FileIndex;
 use super::bucket::incarnation::Incarnation;
-use super::convert::Writer;
 use super::objects::reads::Objects;
 use super::view::View;
+use super::writer::Writer;
 use crate::offload::offload;
 use crate::spool::Spool;
 

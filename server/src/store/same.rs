@@ -6,11 +6,10 @@ use litevfs::ltx::page_checksum;
 use litevfs::types::Pgno;
 
 use super::bucket::error::Error;
-use super::bucket::file_index::FileIndex;
+use super::bucket::file_index::{FileIndex, is_tombstone};
 use super::bucket::incarnation::Incarnation;
 use super::bucket::ltx_file::LtxFile;
 use super::convert::Sound;
-use super::look::is_tombstone;
 use super::objects::reads::Objects;
 use super::view::View;
 

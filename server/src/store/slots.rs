@@ -14,9 +14,9 @@ use parking_lot::Mutex;
 
 use super::bucket::moment::Moment;
 use super::database::Database;
-use super::group::doubt::Doubt;
-use super::leases::Granted;
+use super::granted::Granted;
 use super::pins::Pins;
+use super::standing::Doubt;
 use crate::key::DbKey;
 
 /// From so many names on, those without an open database are forgotten now and then.

@@ -11,7 +11,7 @@ use super::bucket::layout::SNAPSHOT_LEVEL;
 use super::bucket::ltx_file::LtxFile;
 use super::bucket::mutant::{self, Mutant};
 use super::bucket::rules;
-use super::group::together::Together;
+use super::taken::Together;
 use super::view::View;
 
 /// Bytes that a file takes in a list, about.

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Store;
 use super::bucket::error::Error;
+use super::bucket::file_index::is_tombstone;
 use super::bucket::files::Files;
 use super::bucket::head::Head;
 use super::bucket::incarnation::{Incarnation, IncarnationId};
 use super::bucket::ltx_file::LtxFile;
 use super::bucket::moment::Moment;
 use super::bucket::{layout, rules};
-use super::look::is_tombstone;
+use super::shelf::Shelf;
 use crate::key::DbKey;
 
-impl Store {
+impl Shelf {
     /// Removes the files of a name's dead incarnations as far as that may be done now; returns when to
     /// go on, if something is left.
     pub(super) async fn sweep(&self, key: &DbKey) -> Result<Option<Duration>, Error> {

@@ -164,6 +164,11 @@ impl Pgnos {
     }
 }
 
+/// Whether a file says that its database was dropped.
+pub fn is_tombstone(index: &FileIndex) -> bool {
+    index.commit == 0 && index.len() == 0
+}
+
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
 mod tests {

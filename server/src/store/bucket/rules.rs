@@ -48,6 +48,21 @@ pub fn counts(floor: Txid, file: &LtxFile) -> bool {
     file.level > 0 || file.min_txid > floor
 }
 
+/// The files of an incarnation as a listing tells them: those that count, and those that do not any more.
+pub fn sort_out(listed: Vec<LtxFile>, head: &Head) -> (Files, Vec<LtxFile>) {
+    let (mut files, mut dead) = (Files::default(), Vec::new());
+    for file in listed {
+        let counts = counts(head.floor, &file);
+        if counts || mutant::is(Mutant::FloorIgnoredByReaders) {
+            files.insert(file);
+        }
+        if !counts {
+            dead.push(file);
+        }
+    }
+    (files, dead)
+}
+
 /// Whether a list of a database's commits may be as new as its head, by the newest of them that counts: a
 /// floor is always below the newest commit's own file. A list that was made before the floor was raised
 /// does not show what took the places after it.

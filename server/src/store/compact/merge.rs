@@ -5,7 +5,6 @@ use std::sync::Arc;
 use litevfs::ltx::Header;
 use litevfs::types::{Pgno, Txid};
 
-use crate::store::Store;
 use crate::store::bucket::error::Error;
 use crate::store::bucket::layout::{self, Marks, SNAPSHOT_LEVEL};
 use crate::store::bucket::ltx_file::LtxFile;
@@ -13,14 +12,15 @@ use crate::store::bucket::schedule::Merge;
 use crate::store::database::Database;
 use crate::store::objects::create::Created;
 use crate::store::rewrite::rewrite;
+use crate::store::shelf::Shelf;
 use crate::store::view::View;
 
-impl Store {
+impl Shelf {
     /// Merges files into one and stores it; `None` when there is one of its name.
     ///
     /// Files of two page sizes can't be one. So those before such a change are merged, and the rest
     /// the next time.
-    pub(super) async fn merge(
+    pub(in crate::store) async fn merge(
         &self,
         database: &Database,
         merge: &Merge,

@@ -11,21 +11,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use litevfs::types::{Pgno, Pos, Txid};
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::key::DbKey;
 use crate::store::base::Base;
-use crate::store::bucket::decision::{Committed, Decision};
+use crate::store::bucket::decision::Decision;
 use crate::store::bucket::error::Error;
 use crate::store::bucket::file_index::FileIndex;
-use crate::store::bucket::incarnation::Incarnation;
 use crate::store::bucket::layout::Tag;
-use crate::store::bucket::ltx_file::LtxFile;
 use crate::store::bucket::moment::now_ms;
 use crate::store::control::Target;
-use crate::store::objects::reads::Objects;
-use crate::store::{Slot, Store};
+use crate::store::database::Database;
+use crate::store::shelf::{FRESH, Shelf};
+use crate::store::slots::Slot;
+use crate::store::standing::Waiting;
 
 /// How long a writer waits for the decision on a group that has the TXID it wants.
 pub(in crate::store) const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,44 +35,27 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often a writer finds another group in its way.
 const ROUNDS: usize = 8;
 
-/// A file that waits for the decision on its group.
-#[derive(Debug, Clone)]
-pub(in crate::store) struct Waiting {
-    /// Whose it is.
-    pub(in crate::store) db: Arc<Incarnation>,
-    /// The file.
-    pub(in crate::store) file: LtxFile,
-}
+impl Shelf {
+    /// A database with what other servers committed up to now, or moments ago.
+    pub async fn fresh(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
+        self.fresh_within(key, FRESH).await
+    }
 
-/// The file after the last transaction that counts, as it was when somebody last looked.
-pub(in crate::store) type Doubt = Arc<Mutex<Option<Waiting>>>;
+    /// A database with what other servers committed up to so long ago.
+    pub(in crate::store) async fn fresh_within(
+        &self,
+        key: &DbKey,
+        max_age: Duration,
+    ) -> Result<Option<Arc<Database>>, Error> {
+        let slot = self.slot(key);
+        let found = self.looked_at(key, &slot, max_age).await?;
+        if self.resolve_if_idle(key, &slot).await {
+            return self.looked_at(key, &slot, max_age).await;
+        }
+        Ok(found)
+    }
 
-/// Whether a file counts.
-pub(in crate::store) enum Standing {
-    /// It belongs to no group.
-    Plain,
-    /// Its group was decided for.
-    Counts(Committed),
-    /// Its group was decided against, or not at all.
-    Open,
-}
-
-/// Finds out whether a file counts.
-pub(in crate::store) async fn standing(
-    objects: &Objects,
-    key: &DbKey,
-    index: &FileIndex,
-) -> Result<Standing, Error> {
-    let Some(tag) = index.marks.group else {
-        return Ok(Standing::Plain);
-    };
-    let decision = objects.read_decision(&key.cluster, tag).await?;
-    let committed = decision.and_then(|decision| decision.admits(&key.db, index));
-    Ok(committed.map_or(Standing::Open, Standing::Counts))
-}
-
-impl Store {
-    /// What to commit to: [`Store::known_base`], without a file of a group in the way, but for
+    /// What to commit to: [`Shelf::known_base`], without a file of a group in the way, but for
     /// one of that group's. The gate is held.
     pub(in crate::store) async fn base(
         &self,
@@ -195,7 +177,7 @@ impl Store {
         if file.min_txid == Txid(1) {
             let content = self.tombstone(db, index.page_size, Pos::EMPTY, timestamp_ms)?;
             self.objects.replace(&path, file, &content, timestamp_ms).await?;
-            self.swept_later(key);
+            self.queue.swept_later(key);
             return Ok(());
         }
         let database = self.open(key, slot).await?.ok_or(Error::NoDatabase)?;

@@ -21,7 +21,8 @@ use crate::store::commit::By;
 use crate::store::convert::{self, Converted, Sound};
 use crate::store::objects::create::Created;
 use crate::store::objects::dates::dated;
-use crate::store::{Slot, Store};
+use crate::store::shelf::Shelf;
+use crate::store::slots::Slot;
 
 /// A member whose upload decodes.
 pub(super) struct Member {
@@ -71,16 +72,16 @@ pub(super) fn recognised_by(upload: &Spool) -> io::Result<String> {
 impl Member {
     /// Decodes an upload.
     pub(super) async fn new(
-        store: &Store,
+        shelf: &Shelf,
         cluster: &ClusterName,
         tag: Tag,
         tx: GroupTx,
     ) -> Result<Member, Error> {
         let key = DbKey { cluster: cluster.clone(), db: tx.db };
-        let slot = store.slot(&key);
-        let scratch = store.objects.scratch().to_owned();
+        let slot = shelf.slot(&key);
+        let scratch = shelf.objects.scratch().to_owned();
         let len_bytes = tx.upload.len_of_work();
-        let now_ms = store.time_of_next(&slot).await?;
+        let now_ms = shelf.time_of_next(&slot).await?;
         let work = move || convert::convert(&tx.upload, &scratch, now_ms, Some(tag));
         let converted = offload(len_bytes, work).await??;
         if converted.header.min_txid != converted.header.max_txid {
@@ -91,11 +92,11 @@ impl Member {
     }
 
     /// Checks it against its database. The gate is held.
-    pub(super) async fn admit(self, store: &Store, tag: Tag) -> Result<Admitted, Error> {
+    pub(super) async fn admit(self, shelf: &Shelf, tag: Tag) -> Result<Admitted, Error> {
         let Member { key, slot, lease_id, converted: Converted { header, sound } } = self;
         let by = By::Client(lease_id.as_deref());
         let known = sound.as_ref().ok();
-        let base = store.checked(&key, &slot, &header, known, by, Some(tag)).await?;
+        let base = shelf.checked(&key, &slot, &header, known, by, Some(tag)).await?;
         Ok(Admitted { key, slot, base, sound: sound? })
     }
 }
@@ -111,8 +112,8 @@ impl Admitted {
     }
 
     /// Makes its file. The gate is held.
-    pub(super) async fn prepare(self, store: &Store, tag: Tag) -> Result<Prepared, Failed> {
-        match self.make_file(store, tag).await {
+    pub(super) async fn prepare(self, shelf: &Shelf, tag: Tag) -> Result<Prepared, Failed> {
+        match self.make_file(shelf, tag).await {
             Ok(Some((file, index))) => {
                 let Admitted { key, slot, base, sound } = self;
                 Ok(Prepared { key, slot, base, sound, file, index })
@@ -129,30 +130,30 @@ impl Admitted {
     /// Its file, unless its place is taken.
     async fn make_file(
         &self,
-        store: &Store,
+        shelf: &Shelf,
         tag: Tag,
     ) -> Result<Option<(LtxFile, Arc<FileIndex>)>, Error> {
         let Admitted { base, sound, .. } = self;
         let (db, txid) = (base.db(), sound.header.min_txid);
-        let (made, date) = dated(store.make_file(base, sound)).await;
+        let (made, date) = dated(shelf.make_file(base, sound)).await;
         if let Created::New(version) = made? {
-            store.confirm(base, txid, date).await?;
+            shelf.confirm(base, txid, date).await?;
             let file = LtxFile::stored(0, (txid, txid), sound.file.len(), version);
-            store.indexes.put(db, &file, Arc::clone(&sound.index));
+            shelf.indexes.put(db, &file, Arc::clone(&sound.index));
             return Ok(Some((file, Arc::clone(&sound.index))));
         }
-        store.objects.settle(&store.objects.shape.level(db, 0)).await?;
+        shelf.objects.settle(&shelf.objects.shape.level(db, 0)).await?;
         // The same may have been sent before, to a server that died, or is at it too.
-        let listed = store.objects.committed_from(db, txid).await?;
+        let listed = shelf.objects.committed_from(db, txid).await?;
         let there = listed.into_iter().find(|f| (f.min_txid, f.max_txid) == (txid, txid));
-        let path = || store.objects.shape.named(db, 0, txid, txid).to_string();
+        let path = || shelf.objects.shape.named(db, 0, txid, txid).to_string();
         let there = there.ok_or_else(|| Error::Gone(path()))?;
-        let index = store.indexes.get(&store.objects, db, &there).await?;
+        let index = shelf.indexes.get(&shelf.objects, db, &there).await?;
         if index.marks.group != Some(tag) {
             return Ok(None);
         }
-        store.confirm(base, txid, date).await?;
-        if sound.is_file(&store.objects, db, there, &index).await? {
+        shelf.confirm(base, txid, date).await?;
+        if sound.is_file(&shelf.objects, db, there, &index).await? {
             Ok(Some((there, index)))
         } else {
             Err(Error::OtherGroup)

@@ -28,13 +28,13 @@ use tokio::sync::MutexGuard;
 
 pub use super::bucket::decision::GroupId;
 use super::bucket::decision::{self, Committed, Decision};
-use doubt::Waiting;
-pub(super) use doubt::{Standing, standing};
+use super::standing::Waiting;
 use member::{Failed, Member, Prepared};
 
 use super::bucket::error::Error;
 use super::bucket::layout::Tag;
-use super::{Slot, Store};
+use super::shelf::Shelf;
+use super::slots::Slot;
 use crate::spool::Spool;
 
 /// The most databases that a group may have.
@@ -89,7 +89,7 @@ struct Group {
     files: Vec<(DbName, String)>,
 }
 
-impl Store {
+impl Shelf {
     /// Commits transactions in different databases of a cluster together.
     ///
     /// The same group again is answered as before. An error that is the client's to mend says that

@@ -11,22 +11,26 @@ use litevfs::types::ClusterName;
 use object_store::ObjectMeta;
 
 use crate::key::DbKey;
-use crate::store::Store;
 use crate::store::bucket::decision::{Committed, Decision};
 use crate::store::bucket::error::Error;
 use crate::store::bucket::{layout, rules};
+use crate::store::shelf::Shelf;
 
 /// How long decisions are kept at least: as long as the past of a database.
 const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
-impl Store {
+impl Shelf {
     /// Removes decisions that are old and stand for no file.
     pub(in crate::store) async fn sweep_decisions(&self) -> Result<(), Error> {
         let clusters: Vec<ClusterName> = self.objects.names(Some(&layout::all_groups())).await?;
         if clusters.is_empty() {
             return Ok(());
         }
-        let Some(time) = self.agreed_time().await?.filter(|time| time.steady_for >= rules::STEADY)
+        let Some(time) = self
+            .clock
+            .agreed_time(&self.objects, &self.metrics)
+            .await?
+            .filter(|time| time.steady_for >= rules::STEADY)
         else {
             return Ok(());
         };

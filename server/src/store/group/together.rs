@@ -7,7 +7,7 @@
 //! first was looked at, so this time it shows. What is not remembered any more, or was not there when a
 //! database was opened, is made up for by the time: looks that began later see it in any case.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,14 +22,12 @@ use crate::key::DbKey;
 use crate::store::base::Base;
 use crate::store::bucket::decision::Committed;
 use crate::store::bucket::error::Error;
-use crate::store::bucket::moment::now_ms;
-use crate::store::database::{Changes, Database};
-use crate::store::{FRESH, PARALLEL, Store};
+use crate::store::database::Database;
+use crate::store::read::Changes;
+use crate::store::shelf::{FRESH, Shelf};
 
-/// How many groups a database remembers.
-const MAX_GROUPS: usize = 16;
-/// Bytes that a member of a remembered group takes, about.
-const MEMBER_BYTES: usize = 64;
+/// How many databases are opened at the same time for one listing.
+const PARALLEL: usize = 8;
 /// How often databases are looked at again that have moved on meanwhile.
 const ROUNDS: usize = 32;
 
@@ -37,51 +35,6 @@ const ROUNDS: usize = 32;
 const SHARED_PARALLEL: usize = 64;
 /// The most changed pages of all databases that one answer tells.
 const MAX_PAGES: usize = 100_000;
-
-/// A database whose last transaction is older than this has no group that others may lack.
-const SETTLED: Duration = Duration::from_secs(300);
-
-/// The last groups that a database took in.
-#[derive(Debug, Default)]
-pub(in crate::store) struct Together {
-    /// Groups taken in until then may not be among them.
-    since: Option<Instant>,
-    groups: VecDeque<Taken>,
-}
-
-#[derive(Debug)]
-struct Taken {
-    at: Instant,
-    /// The database's own transaction.
-    txid: Txid,
-    group: Arc<Committed>,
-}
-
-impl Together {
-    /// What is known when a database was opened whose last transaction is of that time, in ms.
-    pub(in crate::store) fn when_opened(last_ms: u64) -> Together {
-        let age = Duration::from_millis(now_ms().saturating_sub(last_ms));
-        Together { since: (age < SETTLED).then(Instant::now), groups: VecDeque::new() }
-    }
-
-    /// Bytes of memory it takes, about, as if no other database remembered the groups.
-    pub(in crate::store) fn memory(&self) -> usize {
-        let members = self.groups.iter().map(|taken| taken.group.members.len());
-        let members = members.fold(0, usize::saturating_add);
-        let groups = self.groups.capacity().saturating_mul(size_of::<Taken>());
-        groups.saturating_add(members.saturating_mul(MEMBER_BYTES))
-    }
-
-    /// Takes a group in, with the database's own transaction.
-    pub(in crate::store) fn note(&mut self, txid: Txid, group: &Arc<Committed>) {
-        if self.groups.len() >= MAX_GROUPS
-            && let Some(oldest) = self.groups.pop_front()
-        {
-            self.since = Some(oldest.at);
-        }
-        self.groups.push_back(Taken { at: Instant::now(), txid, group: Arc::clone(group) });
-    }
-}
 
 /// Which databases an answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +71,7 @@ struct Part {
     read: Option<(Arc<Database>, Pos, Changes)>,
 }
 
-impl Store {
+impl Shelf {
     /// The positions of those databases of a cluster that are there, which are of one state, and what
     /// changed in each since a position.
     pub async fn read_together(
