@@ -1,46 +1,23 @@
-//! What the control plane does to whole databases and clusters.
+//! Makes an earlier state of a database, or a SQLite file, its next transaction.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use litevfs::ltx::{Header, page_checksum};
 use litevfs::page1::{Page1, differ_in_counts_only, is_encrypted};
-use litevfs::types::{ClusterName, Pgno, Pos};
+use litevfs::types::{Pgno, Pos};
 
-use super::base::Base;
 use super::bucket::error::Error;
-use super::bucket::layout::{self, Marks};
 use super::bucket::page1;
 use super::commit::By;
-use super::convert::{self, Sound};
 use super::database::Database;
 use super::import::sound_from_sqlite;
+use super::own::Target;
 use super::points::At;
 use super::shelf::Shelf;
-use super::slots::Slot;
 use super::view::View;
-use super::writer::Writer;
 use crate::key::DbKey;
 use crate::offload::offload;
-use crate::random;
 use crate::spool::Spool;
 
 /// How many pages are read at a time.
 const BATCH: usize = 256;
-
-/// What a transaction makes the content of a database: that of a view, with another page 1 perhaps.
-pub(super) struct Target<'a> {
-    view: &'a View,
-    page1: Option<Vec<u8>>,
-    is_break: bool,
-}
-
-impl Target<'_> {
-    /// A view as it is.
-    pub(super) fn of(view: &View) -> Target<'_> {
-        Target { view, page1: None, is_break: false }
-    }
-}
 
 impl Shelf {
     /// Makes the content of an earlier position the current one, as a new transaction; returns the
@@ -102,119 +79,6 @@ impl Shelf {
         let sound = offload(len_bytes, sound).await??;
         let _gate = slot.gate.lock().await;
         self.commit_gated(key, &slot, sound.header, Ok(sound), By::Client(lease_id)).await
-    }
-
-    /// The transaction that makes the content of one view out of another, at that time in ms.
-    pub(super) async fn sound_from_view(
-        &self,
-        database: &Database,
-        now: &View,
-        to: Target<'_>,
-        pgnos: Vec<Pgno>,
-        timestamp_ms: u64,
-    ) -> Result<Sound, Error> {
-        let Target { view: then, page1, is_break } = to;
-        let txid = now.pos.txid.next().ok_or(Error::LastTxid)?;
-        let header = Header {
-            commit: then.commit,
-            min_txid: txid,
-            max_txid: txid,
-            timestamp_ms,
-            pre_apply_checksum: now.pos.post_apply_checksum,
-            ..Header::new(then.page_size)
-        };
-        let mut post_apply_checksum = then.pos.post_apply_checksum;
-        if let Some(page1) = &page1 {
-            let stored = database.page1(then).await?;
-            for page in [&stored, page1] {
-                post_apply_checksum = post_apply_checksum.toggle(page_checksum(Pgno::ONE, page));
-            }
-        }
-        let marks = Marks {
-            pre_apply_checksum: now.pos.post_apply_checksum,
-            post_apply_checksum,
-            commit_id: random::commit_id().map_err(Error::Io)?,
-            client_timestamp_ms: timestamp_ms,
-            span: 0,
-            group: None,
-            is_break,
-        };
-        let stored = layout::stored_header(&header, &marks, pgnos.iter().copied());
-        let failed = |error: litevfs::ltx::StreamError<std::io::Error>| match error {
-            litevfs::ltx::StreamError::Io(error) => Error::Io(error),
-            litevfs::ltx::StreamError::Ltx(error) => Error::corrupt(&database.db, error),
-        };
-        let mut writer = Writer::new(stored, self.scratch()).map_err(failed)?;
-        let (mut checksums, mut encrypted) = (Vec::with_capacity(pgnos.len()), None);
-        for batch in pgnos.chunks(BATCH) {
-            for (&pgno, data) in batch.iter().zip(database.pages_of(then, batch).await?) {
-                let data = page1.as_ref().filter(|_| pgno == Pgno::ONE).unwrap_or(&data);
-                checksums.push(page_checksum(pgno, data));
-                if pgno == Pgno::ONE {
-                    encrypted = Some(is_encrypted(data));
-                }
-                writer.page(pgno, data).map_err(failed)?;
-            }
-        }
-        let (index, file) = writer.finish().map_err(failed)?;
-        Ok(convert::Sound { header, index, checksums, file, encrypted })
-    }
-
-    /// Makes a transaction that changes nothing: it has page 1 as it is. Whatever commit was under way
-    /// to the same place before has come to its end after this, or will fail.
-    ///
-    /// Where there is no database, its first commit may be under way: the first place is taken by what
-    /// says that it was dropped.
-    pub(super) async fn seal(&self, key: &DbKey, slot: &Arc<Slot>) -> Result<(), Error> {
-        slot.look_again().await;
-        let database = match self.base(key, slot, None).await? {
-            Base::Database(database) => database,
-            vacant @ Base::Vacant(_) => {
-                self.end_vacant(slot, &vacant).await?;
-                slot.unsettled.store(false, Ordering::Release);
-                return Ok(());
-            }
-        };
-        let view = database.view(None).await?;
-        if view.pos.txid.next().is_none() {
-            // No commit can be under way to a place that there is not.
-            slot.unsettled.store(false, Ordering::Release);
-            return Ok(());
-        }
-        let (page1, at_ms) = (vec![Pgno::ONE], self.time_of_next(slot).await?);
-        let sound = self.sound_from_view(&database, &view, Target::of(&view), page1, at_ms).await?;
-        match self.commit_gated(key, slot, sound.header, Ok(sound), By::Server).await {
-            // Then that place is taken, which is as good.
-            Ok(_) | Err(Error::PosMismatch(_)) => {
-                slot.unsettled.store(false, Ordering::Release);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The clusters, sorted: those that have databases, and those made by name.
-    pub async fn clusters(&self) -> Result<Vec<ClusterName>, Error> {
-        self.objects.clusters().await
-    }
-
-    /// Makes a cluster; whether it is new.
-    pub async fn create_cluster(&self, cluster: &ClusterName) -> Result<bool, Error> {
-        let exists = !self.objects.databases(cluster).await?.is_empty();
-        let path = layout::clusters().join(cluster.as_str());
-        let made = self.objects.create_small(&path, String::new()).await?;
-        Ok(made && !exists)
-    }
-
-    /// Drops a cluster without databases.
-    pub async fn drop_cluster(&self, cluster: &ClusterName) -> Result<(), Error> {
-        if !self.databases(cluster).await?.is_empty() {
-            return Err(Error::ClusterInUse);
-        }
-        let made = vec![layout::clusters().join(cluster.as_str())];
-        self.objects.remove(made).await?;
-        self.objects.remove_folder(&layout::cluster(cluster)).await;
-        Ok(())
     }
 }
 

@@ -6,28 +6,18 @@
 //! moves the head on. The files of the old one are removed whenever: see [`super::sweep`].
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use litevfs::ltx::Header;
 use litevfs::types::{Checksum, PageSize, Pos};
 
 use super::base::Base;
 use super::bucket::error::Error;
 use super::bucket::head::Head;
-use super::bucket::incarnation::Incarnation;
-use super::bucket::layout::{self, Marks};
-use super::bucket::moment::now_ms;
 use super::bucket::mutant::{self, Mutant};
-use super::objects::create::Created;
-use super::objects::dates::dated;
 use super::open::{Vacancy, list_living};
 use super::shelf::Shelf;
 use super::slots::Slot;
-use super::writer::Writer;
 use crate::key::DbKey;
-use crate::random;
-use crate::spool::Spool;
 
 impl Shelf {
     /// Drops a database. Also a damaged database can be dropped.
@@ -172,86 +162,5 @@ impl Shelf {
             tracing::warn!(database = %key, %error, "files of a dropped database stay for now");
             self.queue.swept_later(key);
         }
-    }
-
-    /// Makes the transaction after a position that says that the database is dropped.
-    async fn create_tombstone(
-        &self,
-        slot: &Slot,
-        base: &Base,
-        page_size: PageSize,
-        pos: Pos,
-        last_ms: u64,
-    ) -> Result<(), Error> {
-        let (db, timestamp_ms) = (base.db(), now_ms().max(last_ms));
-        let Some(txid) = pos.txid.successor() else {
-            // No commit can follow either.
-            return Ok(());
-        };
-        let file = self.tombstone(db, page_size, pos, timestamp_ms)?;
-        let path = self.objects.shape.named(db, 0, txid, txid);
-        let (created, date) = dated(self.objects.create(&path, &file, timestamp_ms)).await;
-        match created {
-            Ok(Created::New(_)) => match self.confirm(base, txid, date).await {
-                // Who found it moved the head on before.
-                Err(Error::Replaced) => Ok(()),
-                confirmed => confirmed,
-            },
-            Ok(Created::Exists) => Err(Error::PosMismatch(pos)),
-            Err(error) => {
-                // It may appear yet: under no other lease.
-                slot.unsettled.store(true, Ordering::Release);
-                Err(error)
-            }
-        }
-    }
-
-    /// Ends an incarnation that has no database: a first commit that is under way fails, or has come first.
-    pub(super) async fn end_vacant(&self, slot: &Slot, vacant: &Base) -> Result<(), Error> {
-        let Base::Vacant(head) = vacant else {
-            return Ok(());
-        };
-        let page_size = PageSize::new(4096).ok_or(Error::NoDatabase)?;
-        match self.create_tombstone(slot, vacant, page_size, Pos::EMPTY, 0).await {
-            Ok(()) => {
-                self.objects.end_incarnation(head).await?;
-                self.queue.swept_later(&head.db.key);
-                Ok(())
-            }
-            // Then that place is taken, which is as good.
-            Err(Error::PosMismatch(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The file of the transaction after a position that says that the database is dropped.
-    pub(super) fn tombstone(
-        &self,
-        db: &Incarnation,
-        page_size: PageSize,
-        pos: Pos,
-        timestamp_ms: u64,
-    ) -> Result<Arc<Spool>, Error> {
-        let txid = pos.txid.successor().ok_or(Error::LastTxid)?;
-        let header = Header {
-            commit: 0,
-            min_txid: txid,
-            max_txid: txid,
-            timestamp_ms,
-            no_checksum: true,
-            ..Header::new(page_size)
-        };
-        let marks = Marks {
-            pre_apply_checksum: pos.post_apply_checksum,
-            post_apply_checksum: Checksum::EMPTY,
-            commit_id: random::commit_id().map_err(Error::Io)?,
-            client_timestamp_ms: header.timestamp_ms,
-            span: 0,
-            group: None,
-            is_break: false,
-        };
-        let stored = layout::stored_header(&header, &marks, std::iter::empty());
-        let made = Writer::new(stored, self.scratch()).and_then(Writer::finish);
-        made.map(|(_, file)| file).map_err(|error| Error::corrupt(db, error))
     }
 }

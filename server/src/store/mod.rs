@@ -24,12 +24,14 @@ mod base;
 mod bucket;
 mod check;
 mod clock;
+mod clusters;
 mod commit;
 pub mod compact;
 mod control;
 mod convert;
 mod database;
 mod drop;
+mod fence;
 mod floors;
 mod frames;
 #[cfg(any(test, fuzzing))]
@@ -48,6 +50,7 @@ mod look;
 mod objects;
 mod open;
 mod opening;
+mod own;
 mod pins;
 mod points;
 mod queue;
@@ -55,6 +58,7 @@ mod read;
 mod rewrite;
 mod rounds;
 mod same;
+mod seal;
 mod shelf;
 mod slots;
 mod snapshot;
@@ -66,6 +70,7 @@ mod taken;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]
 mod tests;
+mod tombstone;
 mod view;
 mod writer;
 
