@@ -20,59 +20,19 @@
 //! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
 //! | `location`, `local`, `marker`, `unsynced` | which store: a directory or a bucket; what of a directory is durable |
 
-mod base;
 mod bucket;
-mod check;
-mod clock;
-mod clusters;
-mod commit;
 pub mod compact;
-mod control;
-mod convert;
-mod database;
-mod drop;
-mod fence;
-mod floors;
-mod frames;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::unwrap_used)]
 #[path = "../../../tests/fuzz/server/memory.rs"]
 pub mod fuzzing;
-mod gauges;
-mod granted;
-mod group;
-mod import;
-mod indexes;
-mod kind;
-mod learned;
-mod leases;
-mod look;
+mod history;
 mod objects;
-mod open;
-mod opening;
-mod own;
-mod pins;
-mod points;
-mod queue;
-mod read;
-mod rewrite;
 mod rounds;
-mod same;
-mod seal;
-mod shelf;
-mod slots;
-mod snapshot;
-mod span;
-mod standing;
-mod state;
-mod sweep;
-mod taken;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]
 mod tests;
-mod tombstone;
-mod view;
-mod writer;
+mod write;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -82,23 +42,23 @@ use litevfs::ltx::Crc64;
 use litevfs::types::{ClusterName, Pos};
 
 pub use bucket::error::{Error, Nearest, is_full};
-pub use database::{Database, Summary};
-pub use frames::Frames;
-pub use group::together::Reading;
-pub use group::{GroupError, GroupId, GroupTx, MAX_MEMBERS, Outcome, Positions};
+pub use history::database::{Database, Summary};
+pub use history::frames::Frames;
+pub use history::opening::MAX_BYTES as MAX_OPENING_BYTES;
+pub use history::points::{At, RestorePoint};
+pub use history::read::Changes;
+pub use history::snapshot::Snapshot;
 pub use objects::local;
 pub use objects::location::{self, Settings};
 pub use objects::reads::Objects;
-pub use opening::MAX_BYTES as MAX_OPENING_BYTES;
-pub use points::{At, RestorePoint};
-pub use read::Changes;
-pub use snapshot::Snapshot;
+pub use write::group::together::Reading;
+pub use write::group::{GroupError, GroupId, GroupTx, MAX_MEMBERS, Outcome, Positions};
 
 use crate::metrics::Metrics;
 use bucket::layout;
+use history::opening::Openings;
+use history::shelf::Shelf;
 use objects::proof;
-use opening::Openings;
-use shelf::Shelf;
 
 /// All databases of one object store.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use tokio::sync::Semaphore;
 use super::bucket::error::Error;
 use super::bucket::moment::{Moment, now_ms};
 use super::compact::claim::CompactionClaim;
-use super::database::Database;
-use super::open::Vacancy;
-use super::queue::{REST, RETRY};
-use super::shelf::Shelf;
+use super::history::database::Database;
+use super::history::open::Vacancy;
+use super::history::queue::{REST, RETRY};
+use super::history::shelf::Shelf;
 use crate::key::DbKey;
 
 /// How many databases are compacted at the same time.

@@ -23,7 +23,7 @@
 //! `<min>-<max>.ltx`, is made right after, so that Litestream sees no gap; the first says how far it
 //! spans, so that whoever finds it alone can make the second. Of a group of transactions in several
 //! databases the level-0 files are marked: they count once the group was decided for, by one more file
-//! that the mark leads to. See [`crate::store::group`].
+//! that the mark leads to. See [`crate::store::write::group`].
 //!
 //! A stored file is LTX v3, an LZ4 frame with a checksum for each page. Fields that nothing reads in
 //! such files carry what a server needs to trust one without reading it whole:

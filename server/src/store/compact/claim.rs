@@ -8,8 +8,8 @@ use object_store::path::Path;
 use crate::key::DbKey;
 use crate::store::bucket::error::Error;
 use crate::store::bucket::layout;
+use crate::store::history::shelf::Shelf;
 use crate::store::objects::claim::{Claim, Held, LONGEST};
-use crate::store::shelf::Shelf;
 
 /// How long a claim lasts, and when it is written again.
 const CLAIM: Duration = Duration::from_secs(60);

@@ -9,11 +9,11 @@ use crate::store::bucket::error::Error;
 use crate::store::bucket::layout::{self, Marks, SNAPSHOT_LEVEL};
 use crate::store::bucket::ltx_file::LtxFile;
 use crate::store::bucket::schedule::Merge;
-use crate::store::database::Database;
+use crate::store::history::database::Database;
+use crate::store::history::rewrite::rewrite;
+use crate::store::history::shelf::Shelf;
+use crate::store::history::view::View;
 use crate::store::objects::create::Created;
-use crate::store::rewrite::rewrite;
-use crate::store::shelf::Shelf;
-use crate::store::view::View;
 
 impl Shelf {
     /// Merges files into one and stores it; `None` when there is one of its name.

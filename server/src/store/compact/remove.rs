@@ -5,9 +5,9 @@ use crate::store::bucket::ltx_file::LtxFile;
 use crate::store::bucket::moment::now_ms;
 use crate::store::bucket::mutant::{self, Mutant};
 use crate::store::bucket::rules;
-use crate::store::clock::Time;
-use crate::store::database::Database;
-use crate::store::shelf::Shelf;
+use crate::store::history::database::Database;
+use crate::store::history::shelf::Shelf;
+use crate::store::objects::clock::Time;
 
 impl Shelf {
     /// Whether there is something to remove, or to be removed later.

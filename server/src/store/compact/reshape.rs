@@ -6,9 +6,9 @@ use crate::store::bucket::error::Error;
 use crate::store::bucket::layout::SNAPSHOT_LEVEL;
 use crate::store::bucket::ltx_file::LtxFile;
 use crate::store::bucket::schedule::Merge;
-use crate::store::database::Database;
-use crate::store::queue::REST;
-use crate::store::shelf::Shelf;
+use crate::store::history::database::Database;
+use crate::store::history::queue::REST;
+use crate::store::history::shelf::Shelf;
 
 impl Shelf {
     /// Has a position begin with a snapshot after the page size changed, so that nobody has to merge

@@ -9,6 +9,7 @@
 //! | `proof` | proves at the start that files are made only if there is none | `create` |
 //! | `local` | a directory that is this process's alone | `reads`, `marker` |
 //! | `heads`, `decisions`, `claim` | reads and moves heads, decisions on groups, claims | `record`, `create`, `dates` |
+//! | `clock` | whether this server's clock agrees with the store's | `create` |
 //! | `record` | small objects that change on condition | `settle`, `direct` |
 //! | `create` | makes a file unless there is one | `settle`, `direct` |
 //! | `settle` | makes sure that what a directory shows outlasts a power cut | `reads` |
@@ -21,6 +22,7 @@
 
 pub(in crate::store) mod blocks;
 pub(in crate::store) mod claim;
+pub(in crate::store) mod clock;
 pub(in crate::store) mod create;
 pub(in crate::store) mod dates;
 pub(in crate::store) mod decisions;

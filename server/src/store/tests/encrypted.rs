@@ -12,7 +12,7 @@ use super::model::Model;
 use super::{block_on, eager, key, newest, open, spool};
 use crate::key::DbKey;
 use crate::store::compact::Schedule;
-use crate::store::read::Changes;
+use crate::store::history::read::Changes;
 use crate::store::{At, Error, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);

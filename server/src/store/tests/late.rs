@@ -22,9 +22,9 @@ use crate::store::bucket::moment::testing::ahead;
 use crate::store::bucket::mutant::{self, Mutant};
 use crate::store::bucket::rules::GRACE;
 use crate::store::compact::Schedule;
+use crate::store::history::open::list_living;
+use crate::store::history::writer::Writer;
 use crate::store::objects::location::Location;
-use crate::store::open::list_living;
-use crate::store::writer::Writer;
 use crate::store::{Error, GroupError, GroupId, GroupTx, Store};
 
 /// The servers on one store, and what its database holds.

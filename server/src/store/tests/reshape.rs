@@ -14,7 +14,7 @@ use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
 use crate::store::bucket::layout::SNAPSHOT_LEVEL;
 use crate::store::compact::Schedule;
-use crate::store::read::Changes;
+use crate::store::history::read::Changes;
 use crate::store::{At, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -10,7 +10,7 @@ use super::history::{Deed, Outcome, Point, Record};
 use super::run::World;
 use crate::lease::LeaseError;
 use crate::store::bucket::moment::now_ms;
-use crate::store::read::Changes;
+use crate::store::history::read::Changes;
 use crate::store::tests::model::{Model, Tx};
 use crate::store::tests::{key, newest, spool};
 use crate::store::{At, Database, Error, GroupError, GroupId, GroupTx, Store};
