@@ -61,7 +61,8 @@ pub struct Database {
     head: Mutex<Head>,
     /// Floors, and when this server first saw each, oldest first.
     floors: Mutex<Floors>,
-    /// When it was last made sure that there is no newer transaction. Held while that is done.
+    /// When it was last made sure that there is no newer transaction. Held while that is done: the fourth lock,
+    /// see [`super::slots::Slot`].
     pub(in crate::store) looked_at: tokio::sync::Mutex<Option<Instant>>,
     /// The files of the name that are being read.
     pins: Pins,

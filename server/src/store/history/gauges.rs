@@ -7,7 +7,7 @@ use super::shelf::Shelf;
 impl Shelf {
     /// Sets the gauges of open databases and of leases that this server granted. What is in use just
     /// now is passed over rather than waited for, if only for one look.
-    pub fn gauge(&self) {
+    pub(in crate::store) fn gauge(&self) {
         let now = Instant::now();
         let (mut open, mut granted) = (0_usize, 0_usize);
         for slot in self.slots.all() {

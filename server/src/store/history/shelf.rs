@@ -79,17 +79,20 @@ impl Shelf {
     }
 
     /// Whether other servers may serve the same databases.
-    pub fn is_shared(&self) -> bool {
+    pub(in crate::store) fn is_shared(&self) -> bool {
         self.objects.is_shared()
     }
 
     /// The folder for temp files.
-    pub fn scratch(&self) -> &Path {
+    pub(in crate::store) fn scratch(&self) -> &Path {
         self.objects.scratch()
     }
 
     /// A database as this server knows it; `None` when it has no files.
-    pub async fn database(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
+    pub(in crate::store) async fn database(
+        &self,
+        key: &DbKey,
+    ) -> Result<Option<Arc<Database>>, Error> {
         let slot = self.slot(key);
         self.open(key, &slot).await
     }

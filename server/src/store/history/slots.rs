@@ -29,11 +29,15 @@ const WEIGH_SHARE: usize = 8;
 const NAME_BYTES: usize = 512;
 
 /// The place of one database, whether it exists or not.
+///
+/// Its locks are taken in this order, and any may be left out: the gate (of several databases in the order of
+/// their names), the lease, the open database, and of that [`Database::looked_at`]. The others, which are not
+/// held across an await, come last.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Slot {
-    /// Held by the commit that is under way.
+    /// The first lock: held by the commit that is under way.
     pub(in crate::store) gate: tokio::sync::Mutex<()>,
-    /// The open database. Held while it is being opened, so that this is done once.
+    /// The third lock: the open database. Held while it is being opened, so that this is done once.
     pub(in crate::store) database: tokio::sync::Mutex<Option<Arc<Database>>>,
     /// A commit failed in a way that leaves open whether its file is still to appear.
     pub(in crate::store) unsettled: AtomicBool,
@@ -43,7 +47,7 @@ pub(in crate::store) struct Slot {
     pub(in crate::store) pins: Pins,
     /// When what dropped databases of the name left was last swept up whole.
     pub(in crate::store) swept_at: Mutex<Option<Moment>>,
-    /// The lease that this server granted, on a store that others share.
+    /// The second lock: the lease that this server granted, on a store that others share.
     pub(in crate::store) lease: tokio::sync::Mutex<Option<Granted>>,
     /// Larger than that of every slot that was asked for earlier.
     used: AtomicU64,
