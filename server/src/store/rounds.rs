@@ -21,7 +21,7 @@ const ROUND: Duration = Duration::from_secs(3600);
 
 impl Shelf {
     /// Compacts in the background from now on.
-    pub fn start_compaction(self: &Arc<Self>) {
+    pub(in crate::store) fn start_compaction(self: &Arc<Self>) {
         let store = Arc::clone(self);
         tokio::spawn(async move {
             loop {

@@ -8,12 +8,15 @@ use crate::store::history::shelf::Shelf;
 
 impl Shelf {
     /// The clusters, sorted: those that have databases, and those made by name.
-    pub async fn clusters(&self) -> Result<Vec<ClusterName>, Error> {
+    pub(in crate::store) async fn clusters(&self) -> Result<Vec<ClusterName>, Error> {
         self.objects.clusters().await
     }
 
     /// Makes a cluster; whether it is new.
-    pub async fn create_cluster(&self, cluster: &ClusterName) -> Result<bool, Error> {
+    pub(in crate::store) async fn create_cluster(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<bool, Error> {
         let exists = !self.objects.databases(cluster).await?.is_empty();
         let path = layout::clusters().join(cluster.as_str());
         let made = self.objects.create_small(&path, String::new()).await?;
@@ -21,7 +24,7 @@ impl Shelf {
     }
 
     /// Drops a cluster without databases.
-    pub async fn drop_cluster(&self, cluster: &ClusterName) -> Result<(), Error> {
+    pub(in crate::store) async fn drop_cluster(&self, cluster: &ClusterName) -> Result<(), Error> {
         if !self.databases(cluster).await?.is_empty() {
             return Err(Error::ClusterInUse);
         }

@@ -45,7 +45,7 @@ impl Shelf {
     /// The same file again is told from a conflict and changes nothing. Whether the client may write
     /// is asked first and again just before the file is made. Between that and the end no lease is
     /// granted by this server.
-    pub async fn commit(
+    pub(in crate::store) async fn commit(
         &self,
         key: &DbKey,
         upload: Spool,

@@ -22,7 +22,12 @@ const BATCH: usize = 256;
 impl Shelf {
     /// Makes the content of an earlier position the current one, as a new transaction; returns the
     /// position after it, which is the current one when nothing differs.
-    pub async fn restore(&self, key: &DbKey, at: At, lease_id: Option<&str>) -> Result<Pos, Error> {
+    pub(in crate::store) async fn restore(
+        &self,
+        key: &DbKey,
+        at: At,
+        lease_id: Option<&str>,
+    ) -> Result<Pos, Error> {
         let slot = self.slot(key);
         self.check_lease(key, &slot, lease_id).await?;
         let database = self.fresh(key).await?.ok_or(Error::NoDatabase)?;
@@ -54,7 +59,7 @@ impl Shelf {
     }
 
     /// Commits a SQLite file as the next transaction of a database, which may be new.
-    pub async fn import(
+    pub(in crate::store) async fn import(
         &self,
         key: &DbKey,
         file: Spool,

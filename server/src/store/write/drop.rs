@@ -25,7 +25,7 @@ impl Shelf {
     /// Whether the client may is asked early, and again at the moment when it is done: a lease may have
     /// been granted while a commit was waited for. From then to the end no lease is granted, and what is
     /// being merged meanwhile is given up.
-    pub async fn drop_database(
+    pub(in crate::store) async fn drop_database(
         self: &Arc<Self>,
         key: &DbKey,
         lease_id: Option<&str>,

@@ -21,7 +21,11 @@ pub(in crate::store) const KIND: &str = "lease";
 
 impl Shelf {
     /// Whether a client with that lease, or none, may write: asked early, to save it the trouble.
-    pub async fn may_write(&self, key: &DbKey, id: Option<&str>) -> Result<(), Error> {
+    pub(in crate::store) async fn may_write(
+        &self,
+        key: &DbKey,
+        id: Option<&str>,
+    ) -> Result<(), Error> {
         let slot = self.slot(key);
         self.check_lease(key, &slot, id).await
     }

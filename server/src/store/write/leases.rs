@@ -38,7 +38,7 @@ const _: () = assert!(MAX_DURATION.as_secs() <= LONGEST.as_secs());
 impl Shelf {
     /// Grants a lease unless one is live; returns its id and how long it lasts. What was committed
     /// before is known when this returns.
-    pub async fn acquire_lease(
+    pub(in crate::store) async fn acquire_lease(
         self: &Arc<Self>,
         key: &DbKey,
         duration: Duration,
@@ -70,7 +70,7 @@ impl Shelf {
 
     /// The same for a client that, if it is refused, asks again under the same name: those that wait
     /// are served in the order they came.
-    pub async fn acquire_lease_in_turn(
+    pub(in crate::store) async fn acquire_lease_in_turn(
         self: &Arc<Self>,
         key: &DbKey,
         duration: Duration,
@@ -87,12 +87,12 @@ impl Shelf {
     }
 
     /// How many clients wait for a lease, as far as this server knows.
-    pub fn lease_waiters(&self, key: &DbKey) -> usize {
+    pub(in crate::store) fn lease_waiters(&self, key: &DbKey) -> usize {
         self.waiters.count(key, Moment::now())
     }
 
     /// Prolongs a live lease; returns how long it lasts from now.
-    pub async fn refresh_lease(
+    pub(in crate::store) async fn refresh_lease(
         self: &Arc<Self>,
         key: &DbKey,
         id: &str,
@@ -137,7 +137,11 @@ impl Shelf {
 
     /// Prolongs the lease that a commit was just made under, by as long as it was last asked for, and
     /// returns how long that is; `None` where that takes more than this server's memory.
-    pub async fn prolong_used_lease(&self, key: &DbKey, id: &str) -> Option<Duration> {
+    pub(in crate::store) async fn prolong_used_lease(
+        &self,
+        key: &DbKey,
+        id: &str,
+    ) -> Option<Duration> {
         if !self.objects.is_shared() {
             return self.leases.prolong_used(key, id, Moment::now());
         }
@@ -153,7 +157,7 @@ impl Shelf {
     }
 
     /// Gives a lease back. An unknown id is fine: the caller has what it wants.
-    pub async fn release_lease(&self, key: &DbKey, id: &str) -> Result<(), Error> {
+    pub(in crate::store) async fn release_lease(&self, key: &DbKey, id: &str) -> Result<(), Error> {
         let slot = self.slot(key);
         // A commit under it comes to its end first: after this, none appears.
         let _gate = slot.gate.lock().await;
@@ -195,7 +199,7 @@ impl Shelf {
     }
 
     /// How long the lease on a database lasts, as far as this server knows without asking.
-    pub fn lease_left(&self, key: &DbKey) -> Option<Duration> {
+    pub(in crate::store) fn lease_left(&self, key: &DbKey) -> Option<Duration> {
         if !self.objects.is_shared() {
             return self.leases.holder(key, Moment::now());
         }

@@ -37,7 +37,10 @@ const ROUNDS: usize = 8;
 
 impl Shelf {
     /// A database with what other servers committed up to now, or moments ago.
-    pub async fn fresh(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
+    pub(in crate::store) async fn fresh(
+        &self,
+        key: &DbKey,
+    ) -> Result<Option<Arc<Database>>, Error> {
         self.fresh_within(key, FRESH).await
     }
 

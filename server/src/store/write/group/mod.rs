@@ -92,7 +92,7 @@ impl Shelf {
     ///
     /// The same group again is answered as before. An error that is the client's to mend says that
     /// nothing of it was applied, or ever will be under that id.
-    pub async fn commit_group(
+    pub(in crate::store) async fn commit_group(
         &self,
         cluster: &ClusterName,
         id: &GroupId,
@@ -269,7 +269,7 @@ impl Shelf {
     }
 
     /// What became of a group; `None` when this server knows nothing of it.
-    pub async fn group_outcome(
+    pub(in crate::store) async fn group_outcome(
         &self,
         cluster: &ClusterName,
         id: &GroupId,
@@ -281,7 +281,11 @@ impl Shelf {
     }
 
     /// Decides against a group, unless it is decided, also before anything is known of it.
-    pub async fn abort_group(&self, cluster: &ClusterName, id: &GroupId) -> Result<Outcome, Error> {
+    pub(in crate::store) async fn abort_group(
+        &self,
+        cluster: &ClusterName,
+        id: &GroupId,
+    ) -> Result<Outcome, Error> {
         let decision = self.objects.decide(cluster, id.tag(), &Decision::Aborted {}).await?;
         Ok(outcome(&decision, id))
     }

@@ -74,7 +74,7 @@ struct Part {
 impl Shelf {
     /// The positions of those databases of a cluster that are there, which are of one state, and what
     /// changed in each since a position.
-    pub async fn read_together(
+    pub(in crate::store) async fn read_together(
         &self,
         cluster: &ClusterName,
         asked: &BTreeMap<DbName, Pos>,
@@ -90,7 +90,10 @@ impl Shelf {
 
     /// The databases of a cluster and their positions, which are of one state. A damaged one is left
     /// out, and logged.
-    pub async fn databases(&self, cluster: &ClusterName) -> Result<Vec<(DbName, Pos)>, Error> {
+    pub(in crate::store) async fn databases(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<Vec<(DbName, Pos)>, Error> {
         for _ in 0..ROUNDS {
             let listed_at = Instant::now();
             let dbs = self.objects.databases(cluster).await?;
