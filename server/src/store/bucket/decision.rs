@@ -10,7 +10,7 @@ use litevfs::types::{Checksum, CommitId, DbName, Pos, Txid};
 use serde::{Deserialize, Serialize};
 
 use super::file_index::FileIndex;
-use super::layout::Tag;
+use super::marks::Tag;
 
 /// Names a group: 32 lower-case hex digits, which its client chose at random.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

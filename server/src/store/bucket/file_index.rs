@@ -10,7 +10,7 @@ use std::ops::Range;
 use litevfs::ltx::{HEADER_LEN, Header, PageIndex};
 use litevfs::types::{Checksum, PageSize, Pgno, Pos, Txid};
 
-use super::layout::{self, Marks};
+use super::marks::{self, Marks};
 
 /// Every so many pages it is remembered where a frame begins.
 const STRIDE: usize = 64;
@@ -56,7 +56,7 @@ impl FileIndex {
         index: &PageIndex,
     ) -> Result<FileIndex, &'static str> {
         let entries = index.entries();
-        let marks = layout::marks(header, trailer, entries.iter().map(|entry| entry.pgno))?;
+        let marks = marks::marks(header, trailer, entries.iter().map(|entry| entry.pgno))?;
         // LZ4 adds less than half a percent to what it cannot compress, headers a few dozen bytes.
         let max_len = header.page_size.bytes().saturating_mul(2);
         let mut lens = Vec::with_capacity(entries.len());
@@ -192,7 +192,7 @@ mod tests {
             group: None,
             is_break: false,
         };
-        layout::stored_header(&header, &marks, pgnos.iter().filter_map(|&pgno| Pgno::new(pgno)))
+        marks::stored_header(&header, &marks, pgnos.iter().filter_map(|&pgno| Pgno::new(pgno)))
     }
 
     fn encoded(pgnos: &[u32]) -> (Header, PageIndex) {

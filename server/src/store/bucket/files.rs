@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use litevfs::types::Txid;
 
-use super::layout::SNAPSHOT_LEVEL;
-use super::ltx_file::LtxFile;
+use super::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
 
 /// All files of a database.
 #[derive(Debug, Clone, Default)]

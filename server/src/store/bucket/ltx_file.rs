@@ -3,7 +3,8 @@
 use litevfs::ltx::Crc64;
 use litevfs::types::Txid;
 
-use super::moment::now_ms;
+/// The level of snapshots.
+pub const SNAPSHOT_LEVEL: u8 = 9;
 
 /// One stored LTX file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,16 +24,6 @@ pub struct LtxFile {
 }
 
 impl LtxFile {
-    /// A file that was stored just now.
-    pub(in crate::store) fn stored(
-        level: u8,
-        (min_txid, max_txid): (Txid, Txid),
-        len: u64,
-        version: u64,
-    ) -> LtxFile {
-        LtxFile { level, min_txid, max_txid, len, version, written_ms: now_ms() }
-    }
-
     /// What tells it from every other file of its database, whoever's clock said when it was stored.
     pub const fn identity(&self) -> (u8, Txid, Txid, u64) {
         (self.level, self.min_txid, self.max_txid, self.version)

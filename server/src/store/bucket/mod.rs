@@ -1,5 +1,6 @@
 //! What a store means: the names, the files and the small objects in it, and what follows from them. Plain
-//! data and decisions; nothing here asks the store for anything.
+//! data and decisions; nothing here asks the store for anything. `schedule`, `files`, `ltx_file`, `file_index`,
+//! `marks` and `page1` know no clock and no crate but `litevfs` either.
 //!
 //! Each stands above those that it names:
 //!
@@ -9,10 +10,11 @@
 //! | `schedule` | what is to be merged, and what may go | `files` |
 //! | `head` | which incarnation of a name lives, and its floor | `error`, `kept`, `layout`, `moment` |
 //! | `decision` | what a group of transactions came to | `file_index` |
-//! | `file_index` | which pages a file has, and where | `layout` |
-//! | `files` | which files make up a position | `layout` |
-//! | `layout` | where things lie, and what a stored file's header says | `ltx_file`, `incarnation` |
-//! | `ltx_file` | one file, as a listing tells it | `moment` |
+//! | `layout` | where things lie | `ltx_file`, `incarnation`, `marks` |
+//! | `file_index` | which pages a file has, and where | `marks` |
+//! | `marks` | what a stored file's header says beside, and its seal | |
+//! | `files` | which files make up a position | `ltx_file` |
+//! | `ltx_file` | one file, as a listing tells it | |
 //! | `page1` | what page 1 of an upload must say | |
 //! | `incarnation` | which life of a name | |
 //! | `kept` | a small object that changes | |
@@ -29,6 +31,7 @@ pub(in crate::store) mod incarnation;
 pub(in crate::store) mod kept;
 pub(in crate::store) mod layout;
 pub(in crate::store) mod ltx_file;
+pub(in crate::store) mod marks;
 pub(in crate::store) mod moment;
 pub(in crate::store) mod mutant;
 pub(in crate::store) mod page1;

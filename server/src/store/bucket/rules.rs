@@ -23,8 +23,7 @@ use super::error::Error;
 use super::files::Files;
 use super::head::Head;
 use super::incarnation::Incarnation;
-use super::layout::SNAPSHOT_LEVEL;
-use super::ltx_file::LtxFile;
+use super::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
 use super::mutant::{self, Mutant};
 
 /// For how long a head that was read is relied on.

@@ -17,8 +17,7 @@ use std::time::Duration;
 use litevfs::types::Txid;
 
 use super::files::Files;
-use super::layout::SNAPSHOT_LEVEL;
-use super::ltx_file::LtxFile;
+use super::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
 
 /// From so many files on, the longest run is merged; below fifty with what is committed meanwhile.
 pub const LONGEST_PLAN: usize = 32;

@@ -6,8 +6,8 @@ use litevfs::ltx::Header;
 use litevfs::types::{Pgno, Txid};
 
 use crate::store::bucket::error::Error;
-use crate::store::bucket::layout::{self, Marks, SNAPSHOT_LEVEL};
-use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
+use crate::store::bucket::marks::{self, Marks};
 use crate::store::bucket::schedule::Merge;
 use crate::store::history::database::Database;
 use crate::store::history::rewrite::rewrite;
@@ -86,5 +86,5 @@ fn header(view: &View, pgnos: &[Pgno], level: u8) -> Result<Header, Error> {
         group: None,
         is_break: view.layers().iter().any(|layer| layer.index.marks.is_break),
     };
-    Ok(layout::stored_header(&header, &marks, pgnos.iter().copied()))
+    Ok(marks::stored_header(&header, &marks, pgnos.iter().copied()))
 }

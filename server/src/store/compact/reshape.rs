@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::store::bucket::error::Error;
-use crate::store::bucket::layout::SNAPSHOT_LEVEL;
-use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
 use crate::store::bucket::schedule::Merge;
 use crate::store::history::database::Database;
 use crate::store::history::queue::REST;

@@ -11,7 +11,7 @@ use crate::store::bucket::file_index::is_tombstone;
 use crate::store::bucket::files::Files;
 use crate::store::bucket::head::Head;
 use crate::store::bucket::incarnation::{Incarnation, IncarnationId};
-use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
 use crate::store::bucket::moment::Moment;
 use crate::store::bucket::{layout, rules};
 use crate::store::history::shelf::Shelf;
@@ -61,7 +61,7 @@ impl Shelf {
         let others = gone.iter().filter(|&file| Some(*file) != last);
         self.objects.remove(others.map(path).collect()).await?;
         // What says that it was dropped goes last, also after a power cut.
-        for level in 0..=layout::SNAPSHOT_LEVEL {
+        for level in 0..=SNAPSHOT_LEVEL {
             self.objects.sync_folder(&self.objects.shape.level(db, level)).await?;
         }
         if !kept.is_empty() {

@@ -282,7 +282,7 @@ pub(in crate::store) fn post_apply_field(tail: &[u8]) -> Option<Checksum> {
 mod tests {
     use super::*;
     use crate::key::DbKey;
-    use crate::store::bucket::layout::{Marks, stored_header};
+    use crate::store::bucket::marks::{Marks, stored_header};
     use litevfs::ltx::{Encoder, Format};
     use litevfs::types::{CommitId, PageSize, Pgno, Txid};
 

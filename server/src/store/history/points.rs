@@ -6,8 +6,7 @@ use litevfs::types::{Pos, Txid};
 use super::database::Database;
 use super::view::PARALLEL_FILES;
 use crate::store::bucket::error::{Error, Nearest};
-use crate::store::bucket::layout::SNAPSHOT_LEVEL;
-use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
 
 /// How many commits that are not merged yet, or were just now, are restore points.
 const MAX_COMMITS: usize = 1000;

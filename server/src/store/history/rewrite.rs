@@ -18,7 +18,7 @@ use crate::store::objects::reads::Objects;
 /// About how many bytes of pages are read at a time.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Writes pages, ascending, under a header that [`crate::store::bucket::layout::stored_header`] made. Fails when they
+/// Writes pages, ascending, under a header that [`crate::store::bucket::marks::stored_header`] made. Fails when they
 /// are a whole database and do not add up to the checksum of the view's position: damage is not carried
 /// on.
 pub(in crate::store) async fn rewrite(

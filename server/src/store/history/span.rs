@@ -11,8 +11,8 @@ use super::view::View;
 use crate::store::bucket::error::Error;
 use crate::store::bucket::file_index::FileIndex;
 use crate::store::bucket::incarnation::Incarnation;
-use crate::store::bucket::layout::{self, Marks};
 use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::marks::{self, Marks};
 use crate::store::objects::create::Created;
 use crate::store::objects::reads::Objects;
 
@@ -38,7 +38,7 @@ pub(in crate::store) async fn complete_span(
         ..Header::new(index.page_size)
     };
     let marks = Marks { span: 0, ..index.marks };
-    let header = layout::stored_header(&header, &marks, index.pgnos());
+    let header = marks::stored_header(&header, &marks, index.pgnos());
     let pgnos: Vec<Pgno> = index.pgnos().collect();
     let view = View::of_file(*guard, index);
     let (index, spool) = rewrite(objects, db, &view, &pgnos, header).await?;

@@ -9,8 +9,7 @@ use super::taken::Together;
 use super::view::View;
 use crate::store::bucket::file_index::FileIndex;
 use crate::store::bucket::files::Files;
-use crate::store::bucket::layout::SNAPSHOT_LEVEL;
-use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
 use crate::store::bucket::mutant::{self, Mutant};
 use crate::store::bucket::rules;
 

@@ -17,7 +17,7 @@ pub(in crate::store) struct Writer {
 }
 
 impl Writer {
-    /// Begins with a header that [`layout::stored_header`] made.
+    /// Begins with a header that [`crate::store::bucket::marks::stored_header`] made.
     pub(in crate::store) fn new(
         header: Header,
         scratch: &Path,

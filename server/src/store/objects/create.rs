@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use litevfs::ltx::{HEADER_LEN, TRAILER_LEN};
+use litevfs::types::Txid;
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
@@ -27,6 +28,7 @@ use crate::spool::Spool;
 use crate::store::bucket::error::{Error, is_full};
 use crate::store::bucket::layout::{self, Shape};
 use crate::store::bucket::ltx_file::{LtxFile, version};
+use crate::store::bucket::moment::now_ms;
 
 /// Large files are sent to the store in parts of this size, or larger if there were too many.
 const PART: u64 = 8 << 20;
@@ -46,6 +48,18 @@ pub enum Created {
     New(u64),
     /// Another file of that name was there before; it is untouched.
     Exists,
+}
+
+impl LtxFile {
+    /// A file that was stored just now.
+    pub(in crate::store) fn stored(
+        level: u8,
+        (min_txid, max_txid): (Txid, Txid),
+        len: u64,
+        version: u64,
+    ) -> LtxFile {
+        LtxFile { level, min_txid, max_txid, len, version, written_ms: now_ms() }
+    }
 }
 
 impl Objects {

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::reads::Objects;
 use crate::store::bucket::decision::Decision;
 use crate::store::bucket::error::Error;
-use crate::store::bucket::layout::{self, Tag};
+use crate::store::bucket::layout;
+use crate::store::bucket::marks::Tag;
 
 /// How long it is tried to decide while it is not known what came of it.
 const PATIENCE: Duration = Duration::from_secs(20);

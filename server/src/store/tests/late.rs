@@ -17,7 +17,7 @@ use super::model::Model;
 use super::{MINUTE, MOMENT, block_on, key, merging, newest, open, pages_of, settings, spool};
 use crate::metrics::Metrics;
 use crate::store::bucket::incarnation::Incarnation;
-use crate::store::bucket::layout::{Marks, stored_header};
+use crate::store::bucket::marks::{Marks, stored_header};
 use crate::store::bucket::moment::testing::ahead;
 use crate::store::bucket::mutant::{self, Mutant};
 use crate::store::bucket::rules::GRACE;

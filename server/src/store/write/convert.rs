@@ -1,4 +1,4 @@
-//! Turns an uploaded LTX v1 file into the v3 file that is stored; [`layout`] says how they differ.
+//! Turns an uploaded LTX v1 file into the v3 file that is stored; [`marks`] says how they differ.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::random;
 use crate::spool::Spool;
 use crate::store::bucket::error::Error;
 use crate::store::bucket::file_index::FileIndex;
-use crate::store::bucket::layout::{self, MAX_SPAN, Marks, Tag};
+use crate::store::bucket::marks::{self, MAX_SPAN, Marks, Tag};
 use crate::store::bucket::page1;
 use crate::store::history::writer::Writer;
 
@@ -167,7 +167,7 @@ fn store_form(
         is_break: false,
     };
     let guard = Header { max_txid: header.min_txid, timestamp_ms: now_ms, ..header };
-    let stored = layout::stored_header(&guard, &marks, pgnos.iter().copied());
+    let stored = marks::stored_header(&guard, &marks, pgnos.iter().copied());
     let mut writer = Writer::new(stored, scratch)?;
     let (mut decoder, mut data) = (decoder(upload)?, Vec::new());
     while let Some(pgno) = decoder.next_page(&mut data)? {

@@ -18,7 +18,7 @@ use crate::random;
 use crate::spool::Spool;
 use crate::sqlite_file::{BadFile, START_LEN, SqliteFile};
 use crate::store::bucket::error::Error;
-use crate::store::bucket::layout::{self, Marks};
+use crate::store::bucket::marks::{self, Marks};
 use crate::store::bucket::page1;
 use crate::store::history::writer::Writer;
 
@@ -86,7 +86,7 @@ fn encode(
     };
     let lock_pgno = shape.page_size.lock_pgno();
     let pgnos = (1..=shape.commit).filter_map(Pgno::new).filter(|&pgno| pgno != lock_pgno);
-    let stored = layout::stored_header(&header, &marks, pgnos);
+    let stored = marks::stored_header(&header, &marks, pgnos);
     let mut writer = Writer::new(stored, scratch)?;
     let again = file.reader_for_work().map_err(StreamError::Io)?;
     each_page(again, shape, start, |pgno, data| writer.page(pgno, data))?;

@@ -11,7 +11,7 @@ use crate::random;
 use crate::spool::Spool;
 use crate::store::bucket::error::Error;
 use crate::store::bucket::incarnation::Incarnation;
-use crate::store::bucket::layout::{self, Marks};
+use crate::store::bucket::marks::{self, Marks};
 use crate::store::history::database::Database;
 use crate::store::history::shelf::Shelf;
 use crate::store::history::view::View;
@@ -70,7 +70,7 @@ impl Shelf {
             group: None,
             is_break,
         };
-        let stored = layout::stored_header(&header, &marks, pgnos.iter().copied());
+        let stored = marks::stored_header(&header, &marks, pgnos.iter().copied());
         let failed = |error: litevfs::ltx::StreamError<std::io::Error>| match error {
             litevfs::ltx::StreamError::Io(error) => Error::Io(error),
             litevfs::ltx::StreamError::Ltx(error) => Error::corrupt(&database.db, error),
@@ -117,7 +117,7 @@ impl Shelf {
             group: None,
             is_break: false,
         };
-        let stored = layout::stored_header(&header, &marks, std::iter::empty());
+        let stored = marks::stored_header(&header, &marks, std::iter::empty());
         let made = Writer::new(stored, self.scratch()).and_then(Writer::finish);
         made.map(|(_, file)| file).map_err(|error| Error::corrupt(db, error))
     }

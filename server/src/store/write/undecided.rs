@@ -19,7 +19,7 @@ use crate::key::DbKey;
 use crate::store::bucket::decision::Decision;
 use crate::store::bucket::error::Error;
 use crate::store::bucket::file_index::FileIndex;
-use crate::store::bucket::layout::Tag;
+use crate::store::bucket::marks::Tag;
 use crate::store::bucket::moment::now_ms;
 use crate::store::history::database::Database;
 use crate::store::history::shelf::{FRESH, Shelf};

@@ -31,7 +31,7 @@ use member::{Failed, Member, Prepared};
 
 use crate::spool::Spool;
 use crate::store::bucket::error::Error;
-use crate::store::bucket::layout::Tag;
+use crate::store::bucket::marks::Tag;
 use crate::store::history::shelf::Shelf;
 use crate::store::history::slots::Slot;
 
