@@ -1,163 +1,72 @@
 //! The databases, in an object store: one immutable LTX file a commit, merged later; everything else
 //! is rebuilt from the files.
 //!
-//! [`Store`] finds databases by name and opens each at its first use. [`Database`] answers reads.
-//! Several servers may share a store. From top to bottom:
+//! [`Store`] stands on top, and hands on what it is asked to the room that does it. The rooms do not know it:
+//! they are handed a [`Shelf`]. Several servers may share a store. From top to bottom, each on those below:
 //!
-//! | module | what |
+//! | room | what |
 //! | --- | --- |
-//! | `commit`, `base`, `convert`, `same`, `page1`, `import`, `control` | ways to write: all end in one conditional create |
-//! | `group` | commits in several databases, all or none |
-//! | `drop`, `sweep` | how databases end, and what is left of them |
-//! | `leases` | who may write |
-//! | `compact` | merges files in the background, and removes what was kept for long enough |
-//! | `snapshot`, `points` | whole databases, and the past |
-//! | `opening`, `learned`, `frames` | what an opening client needs; many pages as they are stored |
-//! | `head`, `incarnation` | which life of a name is the living one |
-//! | `rules`, `clock`, `moment`, `dates`, `mutant` | what may be created, removed and acknowledged; and what rests on time |
-//! | `slots`, `database`, `state`, `open`, `look`, `pins` | what is known of the databases, and how it is learnt |
-//! | `view`, `rewrite`, `indexes`, `file_index`, `files` | a position: which files, which pages in them |
-//! | `objects`, `create`, `direct`, `record`, `claim`, `blocks`, `proof`, `layout` | the object store |
-//! | `location`, `local`, `marker`, `unsynced` | which store: a directory or a bucket; what of a directory is durable |
+//! | `rounds` | compaction in the background: which database when |
+//! | `write` | ways to write: commits, imports, restores, drops, groups; and leases, who may |
+//! | `compact` | merges files, and removes what was kept for long enough |
+//! | `history` | databases as this server knows them: opened, read at a position, their past |
+//! | `objects` | the object store: a directory or a bucket |
+//! | `bucket` | what a store means: names, files, heads, and the rules |
 
-mod base;
-mod blocks;
-mod claim;
-mod clock;
-mod commit;
+mod bucket;
 pub mod compact;
-mod control;
-mod convert;
-mod create;
-mod database;
-mod dates;
-mod direct;
-mod drop;
-mod error;
-mod file_index;
-mod files;
-mod floors;
-mod frames;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::unwrap_used)]
 #[path = "../../../tests/fuzz/server/memory.rs"]
 pub mod fuzzing;
-mod gauges;
-mod group;
-mod head;
-mod import;
-mod incarnation;
-mod indexes;
-mod kind;
-mod layout;
-mod learned;
-mod leases;
-pub mod local;
-pub mod location;
-mod look;
-mod marker;
-mod moment;
-mod mutant;
+mod history;
 mod objects;
-mod open;
-mod opening;
-mod page1;
-mod pins;
-mod points;
-mod proof;
-mod record;
-mod rewrite;
-mod rules;
-mod same;
-mod slots;
-mod snapshot;
-mod state;
-mod sweep;
+mod rounds;
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, clippy::panic)]
 mod tests;
-mod unsynced;
-mod view;
+mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use litevfs::ltx::Crc64;
-use litevfs::types::ClusterName;
-use parking_lot::Mutex;
+use litevfs::types::{ClusterName, DbName, Pos};
 
-pub use database::{Changes, Database, Summary};
-pub use error::{Error, is_full};
-pub use frames::Frames;
-pub use group::together::Reading;
-pub use group::{GroupError, GroupId, GroupTx, MAX_MEMBERS, Outcome, Positions};
-pub use location::Settings;
-pub use objects::Objects;
-pub use opening::MAX_BYTES as MAX_OPENING_BYTES;
-pub use points::{At, Nearest, RestorePoint};
-pub use snapshot::Snapshot;
+pub use bucket::error::{Error, Nearest, is_full};
+pub use history::database::{Database, Summary};
+pub use history::frames::Frames;
+pub use history::opening::MAX_BYTES as MAX_OPENING_BYTES;
+pub use history::points::{At, RestorePoint};
+pub use history::read::Changes;
+pub use history::snapshot::Snapshot;
+pub use objects::local;
+pub use objects::location::{self, Settings};
+pub use objects::reads::Objects;
+pub use write::group::together::Reading;
+pub use write::group::{GroupError, GroupId, GroupTx, MAX_MEMBERS, Outcome, Positions};
 
 use crate::key::DbKey;
-use crate::lease::Leases;
 use crate::metrics::Metrics;
-use crate::random;
-use crate::waiters::Waiters;
-use head::Head;
-use incarnation::Incarnation;
-use indexes::Indexes;
-use moment::Moment;
-use open::Opened;
-use slots::{Slot, Slots};
-
-/// How many databases are opened at the same time for one listing.
-const PARALLEL: usize = 8;
-/// How often a database is opened again because a file is gone that was there a moment before.
-const REOPENS: usize = 4;
-/// What another server committed longer ago than this is known to whoever asks for the position.
-const FRESH: Duration = Duration::from_millis(250);
+use crate::spool::Spool;
+use bucket::layout;
+use history::opening::Openings;
+use history::shelf::Shelf;
+use objects::proof;
 
 /// All databases of one object store.
 #[derive(Debug)]
 pub struct Store {
-    objects: Objects,
-    indexes: Arc<Indexes>,
-    openings: opening::Openings,
+    shelf: Arc<Shelf>,
+    openings: Openings,
     /// Names the store.
     id: String,
-    /// Names this server among those that share the store.
-    server: String,
-    /// Leases of a store that is this server's alone.
-    leases: Leases,
-    waiters: Waiters,
-    slots: Slots,
-    /// The groups that are being committed here.
-    groups: Mutex<HashSet<(ClusterName, GroupId)>>,
-    /// Incarnations whose last file is to go, and since when they are known to be dead.
-    buried: Mutex<HashMap<Incarnation, Moment>>,
-    /// Whether this server's clock may be trusted to remove files by their age.
-    clock: clock::Clock,
-    /// What is to be compacted.
-    queue: compact::Queue,
-    metrics: Metrics,
-}
-
-/// Why a name has no database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Vacancy {
-    /// The incarnation that its head names has none yet.
-    Vacant,
-    /// It was dropped, and the head did not move on.
-    Dropped,
 }
 
 impl Store {
-    /// Whether other servers may serve the same databases.
-    pub fn is_shared(&self) -> bool {
-        self.objects.is_shared()
-    }
-
     /// Opens an object store, and proves that it keeps the promise commits depend on: that a file
     /// is made only if there is none.
     pub async fn open_store(
@@ -176,38 +85,29 @@ impl Store {
         metrics: Metrics,
         id: String,
     ) -> Result<Arc<Store>, Error> {
-        let indexes = Arc::new(Indexes::new(settings.index_memory, metrics.clone())?);
-        let server = random::hex::<8>()?;
-        Ok(Arc::new(Store {
-            objects,
-            indexes,
-            openings: opening::Openings::new()?,
-            id,
-            server,
-            leases: Leases::default(),
-            waiters: Waiters::default(),
-            slots: Slots::new(settings.database_memory),
-            groups: Mutex::default(),
-            buried: Mutex::default(),
-            clock: clock::Clock::new(),
-            queue: compact::Queue::new(settings.schedule.clone()),
-            metrics,
-        }))
+        let shelf = Arc::new(Shelf::new(objects, settings, metrics)?);
+        Ok(Arc::new(Store { shelf, openings: Openings::new()?, id }))
     }
 
-    /// The folder for temp files.
-    pub fn scratch(&self) -> &Path {
-        self.objects.scratch()
+    /// The position of a database, what changed since another one, and of that the pages that a client
+    /// wants when it opens it, in up to so many bytes of frames; page 1 in any case.
+    pub async fn open_for(
+        &self,
+        database: &Arc<Database>,
+        since: Pos,
+        max_bytes: usize,
+    ) -> Result<(Pos, Changes, Vec<Bytes>), Error> {
+        self.openings.open_for(database, since, max_bytes).await
     }
 
     /// What people call the object store.
     pub fn name(&self) -> &str {
-        self.objects.name()
+        self.shelf.objects.name()
     }
 
     /// Whether the object store answers, and is still the same: a volume may have been unmounted.
     pub async fn check(&self) -> Result<(), Error> {
-        let id = self.objects.get(&layout::id()).await?.unwrap_or_default();
+        let id = self.shelf.objects.get(&layout::id()).await?.unwrap_or_default();
         if id == self.id.as_bytes() {
             return Ok(());
         }
@@ -221,87 +121,193 @@ impl Store {
         hash.update(cluster.as_str().as_bytes());
         format!("LFSC{:016X}", hash.finish())
     }
+}
+
+/// What is asked of the store, and which is done in the rooms, mostly in a file that is called like it.
+impl Store {
+    /// Whether other servers may serve the same databases.
+    pub fn is_shared(&self) -> bool {
+        self.shelf.is_shared()
+    }
+
+    /// The folder for temp files.
+    pub fn scratch(&self) -> &Path {
+        self.shelf.scratch()
+    }
 
     /// A database as this server knows it; `None` when it has no files.
     pub async fn database(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
-        let slot = self.slot(key);
-        self.open(key, &slot).await
+        self.shelf.database(key).await
     }
 
     /// A database with what other servers committed up to now, or moments ago.
     pub async fn fresh(&self, key: &DbKey) -> Result<Option<Arc<Database>>, Error> {
-        self.fresh_within(key, FRESH).await
+        self.shelf.fresh(key).await
     }
 
-    /// A database with what other servers committed up to so long ago.
-    async fn fresh_within(
+    /// The positions of those databases of a cluster that are there, which are of one state, and what
+    /// changed in each since a position.
+    pub async fn read_together(
+        &self,
+        cluster: &ClusterName,
+        asked: &BTreeMap<DbName, Pos>,
+    ) -> Result<Vec<Reading>, Error> {
+        self.shelf.read_together(cluster, asked).await
+    }
+
+    /// The databases of a cluster and their positions, which are of one state. A damaged one is left
+    /// out, and logged.
+    pub async fn databases(&self, cluster: &ClusterName) -> Result<Vec<(DbName, Pos)>, Error> {
+        self.shelf.databases(cluster).await
+    }
+
+    /// Commits an LTX v1 file under a lease, or under none; returns the position of the database, with
+    /// it durable.
+    ///
+    /// The same file again is told from a conflict and changes nothing. Whether the client may write
+    /// is asked first and again just before the file is made. Between that and the end no lease is
+    /// granted by this server.
+    pub async fn commit(
         &self,
         key: &DbKey,
-        max_age: Duration,
-    ) -> Result<Option<Arc<Database>>, Error> {
-        let slot = self.slot(key);
-        let found = self.looked_at(key, &slot, max_age).await?;
-        if self.resolve_if_idle(key, &slot).await {
-            return self.looked_at(key, &slot, max_age).await;
-        }
-        Ok(found)
+        upload: Spool,
+        lease_id: Option<&str>,
+    ) -> Result<Pos, Error> {
+        self.shelf.commit(key, upload, lease_id).await
     }
 
-    async fn looked_at(
+    /// Makes the content of an earlier position the current one, as a new transaction; returns the
+    /// position after it, which is the current one when nothing differs.
+    pub async fn restore(&self, key: &DbKey, at: At, lease_id: Option<&str>) -> Result<Pos, Error> {
+        self.shelf.restore(key, at, lease_id).await
+    }
+
+    /// Commits a SQLite file as the next transaction of a database, which may be new.
+    pub async fn import(
         &self,
         key: &DbKey,
-        slot: &Slot,
-        max_age: Duration,
-    ) -> Result<Option<Arc<Database>>, Error> {
-        let Some(database) = self.open(key, slot).await? else {
-            return Ok(None);
-        };
-        match database.look(max_age).await {
-            Ok(()) => Ok(Some(database)),
-            Err(Error::Replaced) => self.open(key, slot).await,
-            Err(error) => Err(error),
-        }
+        file: Spool,
+        lease_id: Option<&str>,
+    ) -> Result<Pos, Error> {
+        self.shelf.import(key, file, lease_id).await
     }
 
-    async fn open(&self, key: &DbKey, slot: &Slot) -> Result<Option<Arc<Database>>, Error> {
-        Ok(self.found(key, slot).await?.ok())
+    /// Drops a database. Also a damaged database can be dropped.
+    ///
+    /// Whether the client may is asked early, and again at the moment when it is done: a lease may have
+    /// been granted while a commit was waited for. From then to the end no lease is granted, and what is
+    /// being merged meanwhile is given up.
+    pub async fn drop_database(&self, key: &DbKey, lease_id: Option<&str>) -> Result<(), Error> {
+        self.shelf.drop_database(key, lease_id).await
     }
 
-    /// The database of a name; without one its head, and whether that is to move on first.
-    async fn found(
+    /// The clusters, sorted: those that have databases, and those made by name.
+    pub async fn clusters(&self) -> Result<Vec<ClusterName>, Error> {
+        self.shelf.clusters().await
+    }
+
+    /// Makes a cluster; whether it is new.
+    pub async fn create_cluster(&self, cluster: &ClusterName) -> Result<bool, Error> {
+        self.shelf.create_cluster(cluster).await
+    }
+
+    /// Drops a cluster without databases.
+    pub async fn drop_cluster(&self, cluster: &ClusterName) -> Result<(), Error> {
+        self.shelf.drop_cluster(cluster).await
+    }
+
+    /// Commits transactions in different databases of a cluster together.
+    ///
+    /// The same group again is answered as before. An error that is the client's to mend says that
+    /// nothing of it was applied, or ever will be under that id.
+    pub async fn commit_group(
+        &self,
+        cluster: &ClusterName,
+        id: &GroupId,
+        txs: Vec<GroupTx>,
+    ) -> Result<Positions, GroupError> {
+        self.shelf.commit_group(cluster, id, txs).await
+    }
+
+    /// What became of a group; `None` when this server knows nothing of it.
+    pub async fn group_outcome(
+        &self,
+        cluster: &ClusterName,
+        id: &GroupId,
+    ) -> Result<Option<Outcome>, Error> {
+        self.shelf.group_outcome(cluster, id).await
+    }
+
+    /// Decides against a group, unless it is decided, also before anything is known of it.
+    pub async fn abort_group(&self, cluster: &ClusterName, id: &GroupId) -> Result<Outcome, Error> {
+        self.shelf.abort_group(cluster, id).await
+    }
+
+    /// Whether a client with that lease, or none, may write: asked early, to save it the trouble.
+    pub async fn may_write(&self, key: &DbKey, id: Option<&str>) -> Result<(), Error> {
+        self.shelf.may_write(key, id).await
+    }
+
+    /// Grants a lease unless one is live; returns its id and how long it lasts. What was committed
+    /// before is known when this returns.
+    pub async fn acquire_lease(
         &self,
         key: &DbKey,
-        slot: &Slot,
-    ) -> Result<Result<Arc<Database>, (Head, Vacancy)>, Error> {
-        let mut place = slot.database.lock().await;
-        if let Some(database) = place.as_ref().filter(|database| !database.is_replaced()) {
-            return Ok(Ok(Arc::clone(database)));
-        }
-        *place = None;
-        let open = || Database::open(&self.objects, &self.indexes, key, &slot.doubt, &slot.pins);
-        let mut opened = open().await;
-        for round in 0..REOPENS {
-            // Files were merged and removed while they were looked at; or listed, which is not at once.
-            let again = match &opened {
-                Err(Error::Gone(_)) => true,
-                Err(Error::Corrupt { .. }) => round == 0 && self.objects.is_shared(),
-                _ => false,
-            };
-            if again {
-                opened = open().await;
-            }
-        }
-        let database = match opened? {
-            Opened::Database(database) => database,
-            Opened::Vacant(head) => return Ok(Err((head, Vacancy::Vacant))),
-            Opened::Dropped(head) => return Ok(Err((head, Vacancy::Dropped))),
-        };
-        *place = Some(Arc::clone(&database));
-        self.slots.has_grown();
-        Ok(Ok(database))
+        duration: Duration,
+    ) -> Result<(String, Duration), Error> {
+        self.shelf.acquire_lease(key, duration).await
     }
 
-    fn slot(&self, key: &DbKey) -> Arc<Slot> {
-        self.slots.get(key)
+    /// The same for a client that, if it is refused, asks again under the same name: those that wait
+    /// are served in the order they came.
+    pub async fn acquire_lease_in_turn(
+        &self,
+        key: &DbKey,
+        duration: Duration,
+        waiter: &str,
+    ) -> Result<(String, Duration), Error> {
+        self.shelf.acquire_lease_in_turn(key, duration, waiter).await
+    }
+
+    /// How many clients wait for a lease, as far as this server knows.
+    pub fn lease_waiters(&self, key: &DbKey) -> usize {
+        self.shelf.lease_waiters(key)
+    }
+
+    /// Prolongs a live lease; returns how long it lasts from now.
+    pub async fn refresh_lease(
+        &self,
+        key: &DbKey,
+        id: &str,
+        duration: Duration,
+    ) -> Result<Duration, Error> {
+        self.shelf.refresh_lease(key, id, duration).await
+    }
+
+    /// Prolongs the lease that a commit was just made under, by as long as it was last asked for, and
+    /// returns how long that is; `None` where that takes more than this server's memory.
+    pub async fn prolong_used_lease(&self, key: &DbKey, id: &str) -> Option<Duration> {
+        self.shelf.prolong_used_lease(key, id).await
+    }
+
+    /// Gives a lease back. An unknown id is fine: the caller has what it wants.
+    pub async fn release_lease(&self, key: &DbKey, id: &str) -> Result<(), Error> {
+        self.shelf.release_lease(key, id).await
+    }
+
+    /// How long the lease on a database lasts, as far as this server knows without asking.
+    pub fn lease_left(&self, key: &DbKey) -> Option<Duration> {
+        self.shelf.lease_left(key)
+    }
+
+    /// Compacts in the background from now on.
+    pub fn start_compaction(&self) {
+        self.shelf.start_compaction();
+    }
+
+    /// Sets the gauges of open databases and of leases that this server granted. What is in use just
+    /// now is passed over rather than waited for, if only for one look.
+    pub fn gauge(&self) {
+        self.shelf.gauge();
     }
 }

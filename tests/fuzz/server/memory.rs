@@ -1,10 +1,10 @@
 //! A store in memory, for the targets that need a whole one.
 
 use super::Store;
+use super::bucket::layout::Shape;
 use super::compact::Schedule;
-use super::layout::Shape;
-use super::location::{Location, Settings};
-use super::objects::Objects;
+use super::objects::location::{Location, Settings};
+use super::objects::reads::Objects;
 use crate::metrics::Metrics;
 use object_store::memory::InMemory;
 use std::sync::Arc;

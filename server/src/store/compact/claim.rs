@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use object_store::path::Path;
 
 use crate::key::DbKey;
-use crate::store::claim::{Claim, Held, LONGEST};
-use crate::store::error::Error;
-use crate::store::{Store, layout};
+use crate::store::bucket::error::Error;
+use crate::store::bucket::layout;
+use crate::store::history::shelf::Shelf;
+use crate::store::objects::claim::{Claim, Held, LONGEST};
 
 /// How long a claim lasts, and when it is written again.
 const CLAIM: Duration = Duration::from_secs(60);
@@ -17,9 +18,9 @@ const _: () = assert!(CLAIM.as_secs() <= LONGEST.as_secs() && RECLAIM.as_secs() 
 /// What claims for compaction are called.
 const KIND: &str = "compaction";
 
-impl Store {
+impl Shelf {
     /// Claims the compaction of a database; `None` while another server has it.
-    pub(super) async fn claim_compaction(
+    pub(in crate::store) async fn claim_compaction(
         &self,
         key: &DbKey,
     ) -> Result<Option<CompactionClaim>, Error> {
@@ -39,7 +40,7 @@ impl Store {
 }
 
 /// The right to compact a database.
-pub(super) struct CompactionClaim {
+pub(in crate::store) struct CompactionClaim {
     path: Path,
     /// The claim and when to write it again; nothing on a store that nobody shares.
     held: Option<(Held, Option<Instant>)>,
@@ -47,29 +48,29 @@ pub(super) struct CompactionClaim {
 
 impl CompactionClaim {
     /// Makes sure that it is held for a while longer.
-    pub(super) async fn hold(&mut self, store: &Store) -> Result<(), Error> {
+    pub(in crate::store) async fn hold(&mut self, shelf: &Shelf) -> Result<(), Error> {
         match &self.held {
             Some((_, until)) if until.is_none_or(|until| Instant::now() >= until) => {
-                self.renew(store).await
+                self.renew(shelf).await
             }
             _ => Ok(()),
         }
     }
 
-    async fn renew(&mut self, store: &Store) -> Result<(), Error> {
+    async fn renew(&mut self, shelf: &Shelf) -> Result<(), Error> {
         let Some((held, _)) = &self.held else {
             return Ok(());
         };
-        let claim = Claim::new(&store.server, KIND, CLAIM)?;
-        let again = store.objects.write_record(&self.path, &claim, Some(held)).await?;
+        let claim = Claim::new(&shelf.server, KIND, CLAIM)?;
+        let again = shelf.objects.write_record(&self.path, &claim, Some(held)).await?;
         let again = again.ok_or_else(|| std::io::Error::other("another server compacts it now"))?;
         self.held = Some((again, Instant::now().checked_add(RECLAIM)));
         Ok(())
     }
 
-    pub(super) async fn end(self, store: &Store) {
+    pub(in crate::store) async fn end(self, shelf: &Shelf) {
         if let Some((held, _)) = self.held
-            && let Err(error) = store.objects.end_claim(&self.path, &held).await
+            && let Err(error) = shelf.objects.end_claim(&self.path, &held).await
         {
             tracing::debug!(claim = %self.path, %error, "it must run out");
         }

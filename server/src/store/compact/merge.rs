@@ -5,22 +5,22 @@ use std::sync::Arc;
 use litevfs::ltx::Header;
 use litevfs::types::{Pgno, Txid};
 
-use super::schedule::Merge;
-use crate::store::Store;
-use crate::store::create::Created;
-use crate::store::database::Database;
-use crate::store::error::Error;
-use crate::store::files::LtxFile;
-use crate::store::layout::{self, Marks, SNAPSHOT_LEVEL};
-use crate::store::rewrite::rewrite;
-use crate::store::view::View;
+use crate::store::bucket::error::Error;
+use crate::store::bucket::ltx_file::{LtxFile, SNAPSHOT_LEVEL};
+use crate::store::bucket::marks::{self, Marks};
+use crate::store::bucket::schedule::Merge;
+use crate::store::history::database::Database;
+use crate::store::history::rewrite::rewrite;
+use crate::store::history::shelf::Shelf;
+use crate::store::history::view::View;
+use crate::store::objects::create::Created;
 
-impl Store {
+impl Shelf {
     /// Merges files into one and stores it; `None` when there is one of its name.
     ///
     /// Files of two page sizes can't be one. So those before such a change are merged, and the rest
     /// the next time.
-    pub(super) async fn merge(
+    pub(in crate::store) async fn merge(
         &self,
         database: &Database,
         merge: &Merge,
@@ -86,5 +86,5 @@ fn header(view: &View, pgnos: &[Pgno], level: u8) -> Result<Header, Error> {
         group: None,
         is_break: view.layers().iter().any(|layer| layer.index.marks.is_break),
     };
-    Ok(layout::stored_header(&header, &marks, pgnos.iter().copied()))
+    Ok(marks::stored_header(&header, &marks, pgnos.iter().copied()))
 }

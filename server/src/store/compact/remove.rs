@@ -1,16 +1,17 @@
 //! Removes files that were kept for long enough: first they are dead for everybody, then they go.
 
-use crate::store::claim::now_ms;
-use crate::store::clock::Time;
-use crate::store::database::Database;
-use crate::store::error::Error;
-use crate::store::files::LtxFile;
-use crate::store::mutant::{self, Mutant};
-use crate::store::{Store, rules};
+use crate::store::bucket::error::Error;
+use crate::store::bucket::ltx_file::LtxFile;
+use crate::store::bucket::moment::now_ms;
+use crate::store::bucket::mutant::{self, Mutant};
+use crate::store::bucket::rules;
+use crate::store::history::database::Database;
+use crate::store::history::shelf::Shelf;
+use crate::store::objects::clock::Time;
 
-impl Store {
+impl Shelf {
     /// Whether there is something to remove, or to be removed later.
-    pub(super) fn is_removal_due(&self, database: &Database) -> bool {
+    pub(in crate::store) fn is_removal_due(&self, database: &Database) -> bool {
         !self.removable(database, now_ms()).is_empty() || !self.dead(database).is_empty()
     }
 
@@ -29,7 +30,7 @@ impl Store {
         dead.filter(|file| !pinned.contains(&file.identity())).copied().collect()
     }
 
-    pub(super) async fn remove_old(&self, database: &Database) -> Result<(), Error> {
+    pub(in crate::store) async fn remove_old(&self, database: &Database) -> Result<(), Error> {
         if !self.is_removal_due(database) {
             return Ok(());
         }
@@ -39,7 +40,7 @@ impl Store {
         if self.removable(database, now_ms()).is_empty() {
             return Ok(());
         }
-        if let Some(time) = self.agreed_time().await? {
+        if let Some(time) = self.clock.agreed_time(&self.objects, &self.metrics).await? {
             // The one takes a little room, which the other makes.
             let buried = self.bury_commits(database, time).await;
             self.remove_merged(database, time).await?;

@@ -14,7 +14,8 @@ use super::memory::Memory;
 use super::model::{Model, Tx};
 use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
-use crate::store::{Changes, Error, Store};
+use crate::store::history::read::Changes;
+use crate::store::{Error, Store};
 
 const SERVERS: usize = 3;
 const LEASE: Duration = Duration::from_secs(60);

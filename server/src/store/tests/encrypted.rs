@@ -12,7 +12,8 @@ use super::model::Model;
 use super::{block_on, eager, key, newest, open, spool};
 use crate::key::DbKey;
 use crate::store::compact::Schedule;
-use crate::store::{At, Changes, Error, Store};
+use crate::store::history::read::Changes;
+use crate::store::{At, Error, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SIZE: u32 = 512;

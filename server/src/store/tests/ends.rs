@@ -8,15 +8,16 @@ use std::time::Duration;
 use litevfs::types::{ClusterName, Txid};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 
-use super::clock::ahead;
 use super::faulty::{Ask, Faults};
 use super::memory::Memory;
 use super::model::Model;
 use super::{MINUTE, MOMENT, block_on, key, merging, newest, open, spool};
 use crate::lease::LeaseError;
-use crate::store::incarnation::Incarnation;
-use crate::store::rules::GRACE;
-use crate::store::{Error, GroupError, GroupId, GroupTx, Outcome, Store, layout};
+use crate::store::bucket::incarnation::Incarnation;
+use crate::store::bucket::layout;
+use crate::store::bucket::moment::testing::ahead;
+use crate::store::bucket::rules::GRACE;
+use crate::store::{Error, GroupError, GroupId, GroupTx, Outcome, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -15,8 +15,8 @@ use super::memory::Memory;
 use super::model::{Model, Tx};
 use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
+use crate::store::bucket::rules;
 use crate::store::compact::Schedule;
-use crate::store::rules;
 use crate::store::{Error, GroupError, GroupId, GroupTx, Outcome, Positions, Store};
 
 const DBS: [&str; 3] = ["a", "b", "c"];

@@ -11,20 +11,20 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use tokio::time::Instant;
 
-use super::clock::ahead;
 use super::faulty::{Ask, Faults};
 use super::memory::Memory;
 use super::model::Model;
 use super::{MINUTE, MOMENT, block_on, key, merging, newest, open, pages_of, settings, spool};
 use crate::metrics::Metrics;
+use crate::store::bucket::incarnation::Incarnation;
+use crate::store::bucket::marks::{Marks, stored_header};
+use crate::store::bucket::moment::testing::ahead;
+use crate::store::bucket::mutant::{self, Mutant};
+use crate::store::bucket::rules::GRACE;
 use crate::store::compact::Schedule;
-use crate::store::convert::Writer;
-use crate::store::incarnation::Incarnation;
-use crate::store::layout::{Marks, stored_header};
-use crate::store::location::Location;
-use crate::store::mutant::{self, Mutant};
-use crate::store::open::list_living;
-use crate::store::rules::GRACE;
+use crate::store::history::open::list_living;
+use crate::store::history::writer::Writer;
+use crate::store::objects::location::Location;
 use crate::store::{Error, GroupError, GroupId, GroupTx, Store};
 
 /// The servers on one store, and what its database holds.

@@ -17,7 +17,7 @@ use super::guess::{Guess, Number};
 use super::memory::Memory;
 use super::model::Model;
 use super::{MINUTE, MOMENT, block_on, key, merging, newest, open, spool};
-use crate::store::rules::GRACE;
+use crate::store::bucket::rules::GRACE;
 use crate::store::{At, Error, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);

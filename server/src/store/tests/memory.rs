@@ -15,7 +15,7 @@ use object_store::{
 };
 use parking_lot::Mutex;
 
-use super::clock::stores_ms;
+use crate::store::bucket::moment::testing::stores_ms;
 
 /// When each version of an object was first there, in ms since the Unix epoch.
 type Times = Arc<Mutex<HashMap<(Path, Option<String>), u64>>>;

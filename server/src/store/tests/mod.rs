@@ -2,7 +2,6 @@
 
 mod bounds;
 mod chaos;
-pub mod clock;
 mod encrypted;
 mod ends;
 mod explore;
@@ -21,22 +20,33 @@ mod reshape;
 mod shared;
 
 use std::io::Write;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use litevfs::types::{Pgno, Pos};
 
+use super::bucket::layout::Shape;
 use super::compact::{Level, Schedule};
-use super::layout::Shape;
-use super::location::{Location, Settings};
-use super::objects::Objects;
+use super::history::shelf::Shelf;
+use super::objects::location::{Location, Settings};
+use super::objects::reads::Objects;
 use super::{Database, Error, Store};
 use crate::key::DbKey;
 use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolWriter};
 use faulty::{Faults, Faulty};
 use memory::Memory;
+
+/// Tests look behind the wall.
+impl Deref for Store {
+    type Target = Arc<Shelf>;
+
+    fn deref(&self) -> &Arc<Shelf> {
+        &self.shelf
+    }
+}
 
 const MOMENT: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

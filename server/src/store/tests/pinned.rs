@@ -9,8 +9,8 @@ use super::faulty::Faults;
 use super::memory::Memory;
 use super::model::Model;
 use super::{MOMENT, block_on, key, merging, newest, open, spool};
-use crate::store::incarnation::Incarnation;
-use crate::store::rules::GRACE;
+use crate::store::bucket::incarnation::Incarnation;
+use crate::store::bucket::rules::GRACE;
 use crate::store::{Error, Frames, Snapshot, Store};
 
 /// More than is read at a time.

@@ -13,9 +13,9 @@ use super::model::Model;
 use super::{eager, key, newest, open, spool};
 use crate::lease::LeaseError;
 use crate::metrics::Metrics;
+use crate::store::bucket::incarnation::{Incarnation, IncarnationId};
 use crate::store::compact::Schedule;
-use crate::store::incarnation::{Incarnation, IncarnationId};
-use crate::store::location::{Location, Settings};
+use crate::store::objects::location::{Location, Settings};
 use crate::store::{Error, Store};
 
 const SECOND: Duration = Duration::from_secs(1);

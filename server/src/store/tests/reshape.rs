@@ -12,9 +12,10 @@ use super::memory::Memory;
 use super::model::{Model, checksum};
 use super::{eager, key, newest, open, spool};
 use crate::key::DbKey;
+use crate::store::bucket::ltx_file::SNAPSHOT_LEVEL;
 use crate::store::compact::Schedule;
-use crate::store::layout::SNAPSHOT_LEVEL;
-use crate::store::{At, Changes, Store};
+use crate::store::history::read::Changes;
+use crate::store::{At, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

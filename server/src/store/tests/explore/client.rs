@@ -9,10 +9,11 @@ use tokio::time::Instant;
 use super::history::{Deed, Outcome, Point, Record};
 use super::run::World;
 use crate::lease::LeaseError;
-use crate::store::claim::now_ms;
+use crate::store::bucket::moment::now_ms;
+use crate::store::history::read::Changes;
 use crate::store::tests::model::{Model, Tx};
 use crate::store::tests::{key, newest, spool};
-use crate::store::{At, Changes, Database, Error, GroupError, GroupId, GroupTx, Store};
+use crate::store::{At, Database, Error, GroupError, GroupId, GroupTx, Store};
 
 /// The databases of a script.
 pub const DBS: [&str; 2] = ["db", "other"];

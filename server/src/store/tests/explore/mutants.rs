@@ -3,7 +3,7 @@
 use super::client::Act::*;
 use super::run::explore;
 use super::scripts::{Actors, LONG, MOMENT, script};
-use crate::store::mutant::{self, Mutant};
+use crate::store::bucket::mutant::{self, Mutant};
 
 /// Asserts that a script ends wrong with a rule broken; the shallow schedules come first.
 fn found(broken: Mutant, before: &[super::client::Act], actors: Actors<'_>, deepest: u32) {

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use super::board::{Board, CLIENTS, Sender, Work};
 use super::footprint::{Area, Footprint};
-use crate::store::claim::now_ms;
+use crate::store::bucket::moment::now_ms;
 
 tokio::task_local! {
     /// The actor on whose behalf a server does something.

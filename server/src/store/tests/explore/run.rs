@@ -22,12 +22,12 @@ use super::parked::{ACTOR, Memory, Parked, park_late, turn};
 use super::search::Search;
 use crate::metrics::Metrics;
 use crate::spool;
-use crate::store::claim::now_ms;
+use crate::store::bucket::incarnation::Incarnation;
+use crate::store::bucket::layout::Shape;
+use crate::store::bucket::moment::now_ms;
 use crate::store::compact::Schedule;
-use crate::store::incarnation::Incarnation;
-use crate::store::layout::Shape;
-use crate::store::location::{Location, Settings};
-use crate::store::objects::Objects;
+use crate::store::objects::location::{Location, Settings};
+use crate::store::objects::reads::Objects;
 use crate::store::tests::{key, newest};
 use crate::store::{Error, Store};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::board::Bounds;
 use super::client::Act::{self, *};
 use super::run::{Report, Script, explore};
-use crate::store::rules::GRACE;
+use crate::store::bucket::rules::GRACE;
 use crate::store::tests::merging;
 
 /// A while after which level 0 may go.
