@@ -5,7 +5,6 @@
 //! and the others are a request each. So who fetched a quarter as many pages again as the cache holds has the
 //! bound lifted until the query is over.
 
-use super::database::Database;
 use crate::types::Pgno;
 use alloc::vec::Vec;
 
@@ -48,18 +47,5 @@ impl Again {
             self.count = self.count.saturating_add(1);
         }
         self.count > (room_pages / 4).max(MIN_TOO_MANY)
-    }
-}
-
-impl Database {
-    /// Lifts the bound of the cache for a query, or has it hold again.
-    pub(super) fn lift_cache_bound(&self, lift: bool) {
-        let mut state = self.state();
-        state.lifted = match lift {
-            true => state.lifted.saturating_add(1),
-            false => state.lifted.saturating_sub(1),
-        };
-        let limits = state.limits();
-        state.cache.set_limits(limits);
     }
 }

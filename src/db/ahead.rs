@@ -2,10 +2,10 @@
 
 use super::again::Again;
 use super::connection::{Connection, Phase};
-use super::database::View;
 use super::incoming::Incoming;
 use super::old_pages::OldPages;
 use super::rest::Rest;
+use super::view::View;
 use crate::backend::PageList;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::{Bounds, Plan};

@@ -4,8 +4,9 @@
 //! new database over the old one then, in pages of the old size. Their bytes are cut anew here, and
 //! every page counts as changed.
 
-use super::database::{Database, View};
-use super::make::Made;
+use super::database::Database;
+use super::made::Made;
+use super::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::DirtyPages;
 use crate::types::{PageSize, Pgno};

@@ -17,10 +17,12 @@
 
 use super::change::Change;
 use super::connection::{Connection, Phase};
-use super::database::{Database, State};
+use super::database::Database;
 use super::group::Membership;
-use super::make::{Announced, Made, make};
+use super::made::Made;
+use super::make::{Announced, make};
 use super::push::Push;
+use super::state::State;
 use super::transaction::AfterFailure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;

@@ -11,13 +11,14 @@
 //! has the reserved lock may have those, too.
 
 use super::ahead::Ahead;
-use super::database::{ConfirmedView, Database, View};
+use super::database::Database;
 use super::group::{MemberState, Membership};
 use super::old_pages::OldPages;
 use super::rest::Rest;
 use super::settings::{ReadSettings, SharedSettings};
-use super::shown::{Shown, check_not_cut_off};
+use super::shown::Shown;
 use super::transaction::{AfterFailure, Transaction};
+use super::view::{ConfirmedView, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::Prefetch;
 use crate::sys::{Tick, log::log};
@@ -165,6 +166,16 @@ impl Connection {
         self.database.newest_view(self.settings.max_staleness_ms)
     }
 
+    /// Fails where SQLite would take what it has in memory for what is there by now.
+    pub(super) fn check_not_cut_off(&self, view: View) -> Result<()> {
+        if !self.shown.is_cut_off(view) {
+            return Ok(());
+        }
+        let text = "the encrypted database may have been restored or replaced since it was read here, which SQLite \
+                    would not notice; close this connection and open it again";
+        Err(self.database.error(ErrorKind::Refused, text))
+    }
+
     /// Tells that SQLite is about to begin a statement that may write, here or elsewhere. With auto lease
     /// the lease is taken now, because afterwards the view that the lock pins is the newest; later on it
     /// might have become too old to write. Where that fails the lock for writing decides.
@@ -189,7 +200,7 @@ impl Connection {
                 }
                 None => self.newest_view()?,
             };
-            check_not_cut_off(&self.database, &self.shown, view)?;
+            self.check_not_cut_off(view)?;
             self.view_confirmed = confirmed;
             self.phase = Phase::Reading(view);
         }
@@ -233,7 +244,7 @@ impl Connection {
         for _ in 0..LEASE_TRIES {
             self.database.live_lease(self.id)?;
             let mut state = self.database.state();
-            if state.writer.is_some_and(|writer| writer != self.id) {
+            if state.lease.writer.is_some_and(|writer| writer != self.id) {
                 drop(state);
                 let text = "another connection of this process is writing";
                 return Err(self.database.error(ErrorKind::Busy, text));
@@ -250,8 +261,8 @@ impl Connection {
                     .error(ErrorKind::StaleView, &format!("{text}; {advice}")));
             }
             // As long as nobody was writing, the lease may have been given back since it was looked at.
-            if state.live_lease_id(self.id).is_some() {
-                state.writer = Some(self.id);
+            if state.lease.live_id(self.id).is_some() {
+                state.lease.writer = Some(self.id);
                 return Ok(());
             }
         }
@@ -308,7 +319,7 @@ impl Connection {
 
     /// Whether some connection of the process writes.
     pub fn is_reserved(&self) -> bool {
-        self.database.state().writer.is_some()
+        self.database.state().lease.writer.is_some()
     }
 
     /// Bytes of the database file as this connection sees it.

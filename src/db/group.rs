@@ -6,12 +6,13 @@
 //!
 //! A transaction that has a view of one database and begins to read a second one must not find there
 //! what was committed together with something that it does not see. Positions are *of one state* when
-//! one poll answered with them ([`super::database::State::poll`]), or when the transactions that lead
+//! one poll answered with them ([`super::view::Place::poll`]), or when the transactions that lead
 //! from there were committed by this process. So the second view is the newest one, if the first is
 //! still the newest of its database; otherwise where the second was when the first was taken.
 
-use super::database::{ConfirmedView, Database, Place, View};
+use super::database::Database;
 use super::round::{Round, Staged};
+use super::view::{ConfirmedView, Place, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 use crate::types::Pos;

@@ -1,44 +1,22 @@
 //! What SQLite announced, made into an LTX file.
 
 use super::change::{Change, Page1};
-use super::database::{Database, View};
+use super::database::Database;
+use super::made::Made;
 use super::transaction::Transaction;
+use super::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::page1;
 use crate::pager::header;
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
-use crate::types::{Checksum, CommitId, PageSize, Pgno, Pos};
+use crate::types::{Checksum, CommitId, Pgno, Pos};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// A transaction as it will be pushed.
-pub struct Made {
-    /// Position it is based on.
-    pub base: Pos,
-    /// Position after it.
-    pub pos: Pos,
-    /// The database's page size.
-    pub page_size: PageSize,
-    /// Size of the database afterwards.
-    pub commit: u32,
-    /// The pages that differ, in order.
-    pub changed: Vec<(Pgno, Checksum)>,
-    /// The first page that the database does not have any more.
-    pub removed_from: Option<Pgno>,
-    /// Page 1 as it will be stored.
-    pub page1: Vec<u8>,
-    /// The LTX file.
-    pub file: Vec<u8>,
-    /// Whether SQLite wrote a page 1 that says WAL.
-    pub shows_wal: bool,
-    /// Whether a codec encrypted the pages.
-    pub is_encrypted: bool,
-}
 
 /// What SQLite announced.
 pub(super) enum Announced<'a> {

@@ -29,26 +29,32 @@
 //! report.rs       what there is to tell of all that
 //! ```
 //!
-//! The lock of [`database::State`] is held for memory and file work only, never during a request: no
+//! The lock of [`state::State`] is held for memory and file work only, never during a request: no
 //! reader waits for a reader's network.
 
+mod acquire;
 mod again;
 mod ahead;
 mod change;
 mod commit;
+mod connect;
 mod connection;
 mod counters;
 mod database;
+mod fetch;
 mod group;
 mod hydrate;
 mod incoming;
 mod keeper;
 mod lease;
+mod made;
 mod make;
+mod newest;
 mod old_pages;
-mod origin;
 mod origins;
 mod poll;
+mod polled;
+mod prolong;
 mod push;
 mod push_group;
 mod read;
@@ -57,8 +63,10 @@ mod rest;
 mod round;
 mod settings;
 mod shown;
+mod state;
 mod together;
 mod transaction;
+mod view;
 mod write;
 
 #[cfg(test)]
@@ -67,9 +75,9 @@ mod tests;
 
 pub use connection::{Connection, Lock};
 pub use counters::PageCounts;
+pub use database::Origin;
 pub use group::{Group, Groups, Owner};
 pub use lease::LeaseStanding;
-pub use origin::Origin;
 pub use origins::{Origins, Reach};
 pub use report::{Report, Sighting};
 pub use round::Round;

@@ -1,6 +1,7 @@
 //! Pages of a view that the cache has moved on from, kept beside it for as long as the view is read.
 
-use super::database::{Database, View};
+use super::database::Database;
+use super::view::View;
 use crate::pager::{Cache, CachePlace};
 use crate::types::Pgno;
 use alloc::boxed::Box;

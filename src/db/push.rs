@@ -9,7 +9,7 @@
 //! known.
 
 use super::database::Database;
-use super::make::Made;
+use super::made::Made;
 use crate::backend::PushError;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};

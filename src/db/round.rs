@@ -6,7 +6,7 @@
 //! which look at the outcome when SQLite comes back to them.
 
 use super::database::Database;
-use super::make::Made;
+use super::made::Made;
 use super::push::Push;
 use super::push_group::GroupPush;
 use crate::error::{Error, ErrorKind, Result};

@@ -2,12 +2,12 @@
 
 use super::commit::as_final;
 use super::connection::{Connection, Phase};
-use super::database::View;
 use super::group::{Group, Groups, Membership, Owner};
-use super::make::Made;
+use super::made::Made;
 use super::round::{Round, Staged};
 use super::shown::SeenPage1;
 use super::transaction::{AfterFailure, Staging, Transaction};
+use super::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::log::log;
 use alloc::sync::Arc;

@@ -1,8 +1,8 @@
 //! An open write transaction: what was written on top of a view, and how far its commit has come.
 
-use super::database::View;
-use super::make::Made;
+use super::made::Made;
 use super::round::{Round, Staged};
+use super::view::View;
 use crate::error::{Error, Result};
 use crate::page1;
 use crate::pager::DirtyPages;

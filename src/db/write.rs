@@ -5,8 +5,8 @@
 //! in pages of the old size; `commit.rs` cuts it into new ones.
 
 use super::connection::{Connection, Phase};
-use super::database::View;
 use super::transaction::Transaction;
+use super::view::View;
 use crate::error::{ErrorKind, Result};
 use crate::page1;
 use crate::pager::{DirtyPages, header};
