@@ -19,15 +19,11 @@ use super::change::Change;
 use super::connection::{Connection, Phase};
 use super::database::Database;
 use super::group::Membership;
-use super::made::Made;
 use super::make::{Announced, make};
 use super::push::Push;
-use super::state::State;
 use super::transaction::AfterFailure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
-use crate::types::Pgno;
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 
 /// SQLite counts the first of its transactions under a lock only, and others would not notice the rest: what a
@@ -266,29 +262,5 @@ impl Connection {
     pub fn commit(&mut self) -> Result<()> {
         self.prepare_commit()?;
         self.confirm_commit()
-    }
-}
-
-impl State {
-    /// A transaction, acknowledged after `sent`, becomes what this process reads. Of its pages those
-    /// are cached that `page` knows.
-    pub(super) fn publish<'a>(
-        &mut self,
-        made: &Made,
-        sent: sys::Tick,
-        page: impl Fn(Pgno) -> Option<Cow<'a, [u8]>>,
-    ) {
-        // A poll on another connection may have seen the transaction already, or even a later one.
-        let newest = self.cache.pos();
-        if newest != made.base && newest != made.pos {
-            return;
-        }
-        if made.is_encrypted {
-            self.size_beside = Some((made.pos, made.commit));
-        }
-        self.cache.set_page_size(made.page_size);
-        self.cache.apply(made.pos, made.removed_from, &made.changed, page);
-        self.cache.flush();
-        self.confirmed = Some(sent);
     }
 }
