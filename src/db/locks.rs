@@ -11,7 +11,7 @@
 //! has the reserved lock may have those, too.
 
 use super::connection::{Connection, Lock, Phase};
-use super::transaction::{AfterFailure, Transaction};
+use super::transaction::Transaction;
 use super::view::View;
 use crate::error::{ErrorKind, Result};
 use crate::sys::{Tick, log::log};
@@ -80,19 +80,7 @@ impl Connection {
             return Err(error);
         }
         self.become_writer(view.pos)?;
-        self.phase = Phase::Writing(Transaction {
-            view,
-            dirty: None,
-            size_bytes: view.size_bytes(),
-            commits: 0,
-            has_ended: false,
-            rolled_back: false,
-            after_failure: AfterFailure::Nothing,
-            staging: None,
-            prepared: None,
-            is_prepared_as_it_is: false,
-            is_announced: false,
-        });
+        self.phase = Phase::Writing(Transaction::new(view));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
-//! What SQLite announced, made into an LTX file.
+//! A commit of SQLite's, made into an LTX file.
 
+use super::announcement::Page1Says;
 use super::change::{Change, Page1};
 use super::database::Database;
 use super::made::Made;
@@ -9,38 +10,21 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::page1;
 use crate::pager::header;
-use crate::pager::{DirtyPages, max_pages_per_request};
+use crate::pager::max_pages_per_request;
 use crate::sys;
 use crate::types::{Checksum, CommitId, Pgno, Pos};
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// What SQLite announced.
-pub(super) enum Announced<'a> {
-    Made(Box<(Made, Change<'a>)>),
-    /// Nothing differs from what is committed.
-    Unchanged,
-    RolledBack,
-}
-
-/// Makes the LTX file.
-pub(super) fn make<'a>(
-    database: &'a Database,
-    transaction: &'a Transaction,
-) -> Result<Announced<'a>> {
-    let base = transaction.view;
-    let Some(dirty) = &transaction.dirty else {
-        return Ok(Announced::Unchanged);
-    };
-    if transaction.is_encrypted()? {
-        return make_encrypted(database, transaction, dirty);
-    }
-    let Some(mut page1) = page1_to_store(database, transaction, dirty)? else {
-        return Ok(Announced::RolledBack);
-    };
+/// Makes the LTX file of a commit with that page 1; `None` when it leaves every page as it was.
+pub(super) fn make(
+    database: &Database,
+    transaction: &Transaction,
+    mut page1: Page1,
+) -> Result<Option<Made>> {
+    let Some(dirty) = &transaction.dirty else { return Ok(None) };
     let named = |error: Error| database.error(error.kind(), error.message());
     let header = header::decode(&page1.bytes).map_err(named)?;
     let page_size = header.page_size;
@@ -61,18 +45,17 @@ pub(super) fn make<'a>(
         return Err(database.error(ErrorKind::Corrupt, &text));
     }
     let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
-    let change = Change::new(database, base, page_size, commit, dirty, page1)?;
+    let change = Change::new(database, transaction.view, page_size, commit, dirty, page1)?;
     header::check(&change.page1).map_err(named)?;
-    finish(database, change, shows_wal)
+    finish(database, &change, shows_wal)
 }
 
-/// The same of a database that a codec encrypts, whose page 1 says nothing. What was announced may be the end
-/// of a rollback as well.
-fn make_encrypted<'a>(
-    database: &'a Database,
-    transaction: &'a Transaction,
-    dirty: &'a DirtyPages,
-) -> Result<Announced<'a>> {
+/// The same of a database that a codec encrypts, whose page 1 says nothing.
+pub(super) fn make_encrypted(
+    database: &Database,
+    transaction: &Transaction,
+) -> Result<Option<Made>> {
+    let Some(dirty) = &transaction.dirty else { return Ok(None) };
     let (base, page_size) = (transaction.view, dirty.page_size());
     let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
     if written.as_ref().is_some_and(|page1| !page1::is_encrypted(page1)) {
@@ -88,17 +71,17 @@ fn make_encrypted<'a>(
     let commit = u32::try_from(commit).unwrap_or(u32::MAX);
     let page1 = Page1 { bytes: page1, only_counts: false };
     let change = Change::new(database, base, page_size, commit, dirty, page1)?;
-    finish(database, change, false)
+    finish(database, &change, false)
 }
 
-fn finish<'a>(database: &Database, change: Change<'a>, shows_wal: bool) -> Result<Announced<'a>> {
-    let Packed { pos, changed, file } = pack(database, &change)?;
+fn finish(database: &Database, change: &Change<'_>, shows_wal: bool) -> Result<Option<Made>> {
+    let Packed { pos, changed, file } = pack(database, change)?;
     let (base, commit) = (change.base, change.commit);
     let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
-        return Ok(Announced::Unchanged);
+        return Ok(None);
     }
-    let made = Made {
+    Ok(Some(Made {
         base: base.pos,
         pos,
         page_size: change.page_size,
@@ -109,26 +92,27 @@ fn finish<'a>(database: &Database, change: Change<'a>, shows_wal: bool) -> Resul
         file,
         shows_wal,
         is_encrypted: page1::is_encrypted(&change.page1),
-    };
-    Ok(Announced::Made(Box::new((made, change))))
+    }))
 }
 
-/// Page 1 as it will be stored; `None` when this is no commit but the end of a rollback.
+/// What page 1 says of what SQLite announced, and itself as it will be stored if that is a commit.
 ///
-/// SQLite announces both in the same way. A commit counts up on page 1, unless one under the same
-/// lock has done so already. A rollback puts page 1 back as it was; what else it leaves behind, free
-/// pages for one, is of no consequence.
+/// A rollback puts page 1 back as it was; what else it leaves behind, free pages for one, is of no consequence.
 ///
 /// In exclusive locking mode SQLite counts its first transaction only. Others would take their cached
 /// pages for fresh, so every further one is counted here.
-fn page1_to_store(
+pub(super) fn look_at_page1(
     database: &Database,
     transaction: &Transaction,
-    dirty: &DirtyPages,
-) -> Result<Option<Page1>> {
+) -> Result<(Page1Says, Option<Page1>)> {
+    if transaction.is_encrypted()? {
+        return Ok((Page1Says::Encrypted, None));
+    }
+    let Some(dirty) = &transaction.dirty else { return Ok((Page1Says::Unwritten, None)) };
     let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
     if transaction.view.commit == 0 {
-        return Ok(written.map(|bytes| Page1 { bytes, only_counts: false }));
+        let Some(bytes) = written else { return Ok((Page1Says::Missing, None)) };
+        return Ok((Page1Says::CountsOn, Some(Page1 { bytes, only_counts: false })));
     }
     let named = |error: Error| database.error(error.kind(), error.message());
     let stored = database.page1(transaction.view.pos)?;
@@ -136,13 +120,11 @@ fn page1_to_store(
     let mut bytes = match written {
         Some(written) => written,
         None if is_further => stored.clone(),
-        None => return Ok(None),
+        None => return Ok((Page1Says::Same, None)),
     };
     let counter = change_counter(&stored).map_err(named)?;
     let ahead = change_counter(&bytes).map_err(named)?.wrapping_sub(counter);
-    if !is_further && ahead == 0 {
-        return Ok(None);
-    }
+    let says = if ahead == 0 { Page1Says::Same } else { Page1Says::CountsOn };
     if header::is_wal(&stored) {
         header::keep_as_wal(&mut bytes);
     }
@@ -150,7 +132,7 @@ fn page1_to_store(
     if is_further && !(1..=u32::MAX / 2).contains(&ahead) {
         header::set_change_counter(&mut bytes, counter.wrapping_add(1));
     }
-    Ok(Some(Page1 { bytes, only_counts }))
+    Ok((says, Some(Page1 { bytes, only_counts })))
 }
 
 fn change_counter(page1: &[u8]) -> Result<u32> {

@@ -10,6 +10,7 @@
 //! | | `lease` | who may write, and under which lease |
 //! | | `made` | a transaction as it is pushed |
 //! | | `again` | pages that a query fetches again and again, as the cache is too small for them |
+//! | | `announcement` | what SQLite's announcement of a commit means: the table |
 //! | | `shown` | what SQLite saw of page 1, and what it is shown next |
 //! | the database | `state` | what its connections share, under one lock |
 //! | | `polled` | what the server's answers about its position change in that |
@@ -51,6 +52,7 @@
 
 mod acquire;
 mod again;
+mod announcement;
 mod change;
 mod commit;
 mod connect;

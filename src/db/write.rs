@@ -48,7 +48,7 @@ impl Connection {
         }
         if let Phase::Writing(transaction) = &mut self.phase {
             transaction.size_bytes = transaction.size_bytes.max(at);
-            transaction.is_prepared_as_it_is = false;
+            transaction.note_write();
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Connection {
             dirty.truncate(pages);
         }
         transaction.size_bytes = size_bytes;
-        transaction.is_prepared_as_it_is = false;
+        transaction.note_write();
         Ok(())
     }
 }
