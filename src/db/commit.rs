@@ -16,8 +16,8 @@
 //! the pages enter the cache. An error leaves everything as it was.
 
 use super::announcement::{AfterFailure, Meaning, Situation, after_failure, as_final};
-use super::change::{Change, Page1};
 use super::connection::{Connection, Phase};
+use super::diff::{Diff, NewPage1};
 use super::group::Membership;
 use super::made::Made;
 use super::make::{look_at_page1, make, make_encrypted};
@@ -125,7 +125,7 @@ impl Connection {
     }
 
     /// Makes a commit ready to be pushed, or holds it back. It has that `page1`, unless it is encrypted.
-    fn prepare(&mut self, page1: Option<Page1>, is_together: bool) -> Result<()> {
+    fn prepare(&mut self, page1: Option<NewPage1>, is_together: bool) -> Result<()> {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
         let made = match page1 {
             Some(page1) => make(&self.database, transaction, page1),
@@ -245,8 +245,8 @@ impl Connection {
             return Err(as_final(error));
         }
         if let Some(dirty) = &transaction.dirty {
-            let change = Change::of_made(database, transaction.view, made, dirty);
-            database.state().publish(made, sent, |pgno| change.written_page(pgno));
+            let diff = Diff::of_made(database, transaction.view, made, dirty);
+            database.state().publish(made, sent, |pgno| diff.written_page(pgno));
         }
         self.move_on(made);
         Ok(())

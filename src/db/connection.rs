@@ -71,7 +71,7 @@ pub struct Connection {
     /// Requests made by the running query.
     pub(super) requests: u32,
     pub(super) prefetch: Prefetch,
-    pub(super) ahead: ReadAhead,
+    pub(super) read_ahead: ReadAhead,
     /// Answers whose rest is read beside the queries.
     pub(super) rests: Vec<Rest>,
     /// Pages of a view that is older than the cache.
@@ -99,7 +99,7 @@ impl Connection {
             view_confirmed: None,
             requests: 0,
             prefetch: Prefetch::default(),
-            ahead: ReadAhead::default(),
+            read_ahead: ReadAhead::default(),
             rests: Vec::new(),
             old_pages: OldPages::default(),
         }
@@ -263,7 +263,7 @@ impl Connection {
 
     /// Gives up what is still coming and what was kept for the query, which is over.
     pub(super) fn stop_reading_ahead(&mut self) {
-        let ReadAhead { incoming, has_lifted, .. } = core::mem::take(&mut self.ahead);
+        let ReadAhead { incoming, has_lifted, .. } = core::mem::take(&mut self.read_ahead);
         self.old_pages = OldPages::default();
         if let Some(incoming) = incoming {
             incoming.close(&self.database);

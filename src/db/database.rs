@@ -25,7 +25,7 @@ pub struct Origin {
     waiter: u64,
     pub(super) open: sys::Mutex<Open>,
     /// The number of the last poll.
-    together: sys::Mutex<u64>,
+    read_barrier: sys::Mutex<u64>,
 }
 
 /// What of it is open in this process.
@@ -45,7 +45,7 @@ pub struct Database {
     counters: PageCounters,
     traffic: Arc<Traffic>,
     /// Where its caches lie.
-    pub(super) place: Option<CachePlace>,
+    pub(super) cache_place: Option<CachePlace>,
     /// The position that it stays at, of a past. Then nothing below is about what is newest.
     past: Option<Pos>,
     /// To be held by whoever asks the server for the lease or gives it back, so that no connection is
@@ -64,7 +64,7 @@ impl Origin {
         sys::random_bytes(&mut waiter);
         let waiter = u64::from_le_bytes(waiter);
         let open = sys::Mutex::new(Open::default());
-        Arc::new(Origin { config, backend, waiter, open, together: sys::Mutex::new(0) })
+        Arc::new(Origin { config, backend, waiter, open, read_barrier: sys::Mutex::new(0) })
     }
 
     /// What decides which databases these are.
@@ -74,8 +74,8 @@ impl Origin {
 
     /// The number of the last poll, and with it leave to move the positions of several databases at
     /// once, or to look at them. To be taken before any database's state, and held shortly.
-    pub fn together(&self) -> sys::MutexGuard<'_, u64> {
-        self.together.lock()
+    pub fn read_barrier(&self) -> sys::MutexGuard<'_, u64> {
+        self.read_barrier.lock()
     }
 
     /// The way to the server.
@@ -119,7 +119,7 @@ impl Database {
             state,
             counters,
             traffic,
-            place,
+            cache_place: place,
             lease_turn,
             owner,
             _private_dir: private_dir,

@@ -77,7 +77,7 @@ impl Membership {
     /// Whether the newest view of a database goes together with the views of the others.
     fn judge(&self, database: &Arc<Database>, view: View) -> Fit {
         let origin = database.origin();
-        let _together = origin.together();
+        let _barrier = origin.read_barrier();
         let Place { pos, epoch, poll, .. } = database.state().place();
         if (pos, epoch) != (view.pos, view.epoch) {
             return Fit::Moved;

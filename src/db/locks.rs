@@ -121,7 +121,7 @@ impl Connection {
             return;
         }
         if lock <= Lock::Shared {
-            self.settle_staged();
+            self.take_outcome();
         }
         let view = match &self.phase {
             Phase::Writing(transaction) if lock <= Lock::Shared => {

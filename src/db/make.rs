@@ -1,8 +1,8 @@
 //! A commit of SQLite's, made into an LTX file.
 
 use super::announcement::Page1Says;
-use super::change::{Change, Page1};
 use super::database::Database;
+use super::diff::{Diff, NewPage1};
 use super::made::Made;
 use super::transaction::Transaction;
 use super::view::View;
@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 pub(super) fn make(
     database: &Database,
     transaction: &Transaction,
-    mut page1: Page1,
+    mut page1: NewPage1,
 ) -> Result<Option<Made>> {
     let Some(dirty) = &transaction.dirty else { return Ok(None) };
     let named = |error: Error| database.error(error.kind(), error.message());
@@ -45,9 +45,9 @@ pub(super) fn make(
         return Err(database.error(ErrorKind::Corrupt, &text));
     }
     let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
-    let change = Change::new(database, transaction.view, page_size, commit, dirty, page1)?;
-    header::check(&change.page1).map_err(named)?;
-    finish(database, &change, shows_wal)
+    let diff = Diff::new(database, transaction.view, page_size, commit, dirty, page1)?;
+    header::check(&diff.page1).map_err(named)?;
+    finish(database, &diff, shows_wal)
 }
 
 /// The same of a database that a codec encrypts, whose page 1 says nothing.
@@ -69,29 +69,29 @@ pub(super) fn make_encrypted(
     // SQLite takes what is past the end for free.
     let commit = transaction.size_bytes.div_ceil(u64::from(page_size.bytes()));
     let commit = u32::try_from(commit).unwrap_or(u32::MAX);
-    let page1 = Page1 { bytes: page1, only_counts: false };
-    let change = Change::new(database, base, page_size, commit, dirty, page1)?;
-    finish(database, &change, false)
+    let page1 = NewPage1 { bytes: page1, only_counts: false };
+    let diff = Diff::new(database, base, page_size, commit, dirty, page1)?;
+    finish(database, &diff, false)
 }
 
-fn finish(database: &Database, change: &Change<'_>, shows_wal: bool) -> Result<Option<Made>> {
-    let Packed { pos, changed, file } = pack(database, change)?;
-    let (base, commit) = (change.base, change.commit);
-    let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
+fn finish(database: &Database, diff: &Diff<'_>, shows_wal: bool) -> Result<Option<Made>> {
+    let Packed { pos, changed, file } = pack(database, diff)?;
+    let (base, commit) = (diff.base, diff.commit);
+    let only_counts = |&(pgno, _): &(Pgno, Checksum)| diff.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
         return Ok(None);
     }
     Ok(Some(Made {
         base: base.pos,
         pos,
-        page_size: change.page_size,
+        page_size: diff.page_size,
         commit,
         changed,
-        removed_from: change.removed().next(),
-        page1: change.page1.clone(),
+        removed_from: diff.removed().next(),
+        page1: diff.page1.clone(),
         file,
         shows_wal,
-        is_encrypted: page1::is_encrypted(&change.page1),
+        is_encrypted: page1::is_encrypted(&diff.page1),
     }))
 }
 
@@ -104,7 +104,7 @@ fn finish(database: &Database, change: &Change<'_>, shows_wal: bool) -> Result<O
 pub(super) fn look_at_page1(
     database: &Database,
     transaction: &Transaction,
-) -> Result<(Page1Says, Option<Page1>)> {
+) -> Result<(Page1Says, Option<NewPage1>)> {
     if transaction.is_encrypted()? {
         return Ok((Page1Says::Encrypted, None));
     }
@@ -112,7 +112,7 @@ pub(super) fn look_at_page1(
     let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
     if transaction.view.commit == 0 {
         let Some(bytes) = written else { return Ok((Page1Says::Missing, None)) };
-        return Ok((Page1Says::CountsOn, Some(Page1 { bytes, only_counts: false })));
+        return Ok((Page1Says::CountsOn, Some(NewPage1 { bytes, only_counts: false })));
     }
     let named = |error: Error| database.error(error.kind(), error.message());
     let stored = database.page1(transaction.view.pos)?;
@@ -132,7 +132,7 @@ pub(super) fn look_at_page1(
     if is_further && !(1..=u32::MAX / 2).contains(&ahead) {
         header::set_change_counter(&mut bytes, counter.wrapping_add(1));
     }
-    Ok((says, Some(Page1 { bytes, only_counts })))
+    Ok((says, Some(NewPage1 { bytes, only_counts })))
 }
 
 fn change_counter(page1: &[u8]) -> Result<u32> {
@@ -149,34 +149,34 @@ struct Packed {
 }
 
 /// Compares with the base, and packs what differs. Every page is looked at once.
-fn pack(database: &Database, change: &Change) -> Result<Packed> {
+fn pack(database: &Database, diff: &Diff) -> Result<Packed> {
     let failed = |error: &dyn core::fmt::Display| {
         Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
     };
-    let (base, old_commit) = (change.base, change.old_commit());
+    let (base, old_commit) = (diff.base, diff.old_commit());
     let txid = base.pos.txid.next().ok_or_else(|| {
         let text = "it is at the last transaction id there can be: copy it into a new database";
         database.error(ErrorKind::Refused, text)
     })?;
     let (commit_id, base_id) = commit_ids(database, base.pos);
     let header = ltx::Header {
-        commit: change.commit,
+        commit: diff.commit,
         min_txid: txid,
         max_txid: txid,
         timestamp_ms: sys::unix_ms(),
         pre_apply_checksum: base.pos.post_apply_checksum,
-        encrypted: page1::is_encrypted(&change.page1),
+        encrypted: page1::is_encrypted(&diff.page1),
         commit_id,
         base_id,
-        ..ltx::Header::new(change.page_size)
+        ..ltx::Header::new(diff.page_size)
     };
-    let mut old_pages = old_pages(database, change)?.into_iter();
+    let mut old_pages = old_pages(database, diff)?.into_iter();
     let format = ltx::Format::V1Lz4;
     let mut encoder = ltx::Encoder::new(Vec::new(), format, header).map_err(|e| failed(&e))?;
     let mut checksum = if old_commit == 0 { Checksum::EMPTY } else { base.pos.post_apply_checksum };
     let mut changed = Vec::new();
-    for pgno in change.candidates() {
-        let page = change.page(pgno)?;
+    for pgno in diff.candidates() {
+        let page = diff.page(pgno)?;
         let new = page_checksum(pgno, &page);
         if pgno.get() <= old_commit {
             let old = old_pages.next().filter(|old| old.pgno == pgno);
@@ -219,14 +219,14 @@ struct OldPage {
 
 /// The replaced pages in order, then the removed ones. What the cache does not know of them is fetched,
 /// as many in a request as possible.
-fn old_pages(database: &Database, change: &Change) -> Result<Vec<OldPage>> {
-    let (base, old_commit) = (change.base, change.old_commit());
-    let replaced = change.candidates().take_while(|pgno| pgno.get() <= old_commit);
+fn old_pages(database: &Database, diff: &Diff) -> Result<Vec<OldPage>> {
+    let (base, old_commit) = (diff.base, diff.old_commit());
+    let replaced = diff.candidates().take_while(|pgno| pgno.get() <= old_commit);
     // What is fetched gets its place before: sorting is 3 KB of code for each type.
     let mut old_pages = Vec::new();
     let mut unknown = Vec::new();
     let state = database.state();
-    for pgno in replaced.chain(change.removed()) {
+    for pgno in replaced.chain(diff.removed()) {
         let checksum = state.cached_checksum(pgno, base).unwrap_or_default();
         if !checksum.is_set() {
             unknown.push(pgno);
@@ -234,9 +234,9 @@ fn old_pages(database: &Database, change: &Change) -> Result<Vec<OldPage>> {
         old_pages.push(OldPage { pgno, checksum, is_same: None });
     }
     drop(state);
-    for pgnos in unknown.chunks(max_pages_per_request(change.page_size) as usize) {
+    for pgnos in unknown.chunks(max_pages_per_request(diff.page_size) as usize) {
         for (pgno, old) in database.fetch(base, pgnos)? {
-            let is_same = pgno.get() <= change.commit && *change.page(pgno)? == *old;
+            let is_same = pgno.get() <= diff.commit && *diff.page(pgno)? == *old;
             let checksum = page_checksum(pgno, &old);
             let at = old_pages.partition_point(|old| old.pgno < pgno);
             if let Some(place) = old_pages.get_mut(at).filter(|place| place.pgno == pgno) {

@@ -49,14 +49,14 @@ impl Connection {
 
     /// Reads on in the answer that is still coming; `false` when the page is not on its way, or far.
     fn read_on(&mut self, view: View, pgno: Pgno, page: &mut [u8]) -> bool {
-        let Some(mut incoming) = self.ahead.incoming.take() else { return false };
+        let Some(mut incoming) = self.read_ahead.incoming.take() else { return false };
         let is_near =
             |pages: usize| pages.saturating_mul(page.len()) as u64 <= MAX_WHOLE_BULK_BYTES;
         let is_coming = incoming.is_of(view) && incoming.distance(pgno).is_some_and(is_near);
         if is_coming {
             match self.read_until(&mut incoming, pgno, page, true) {
                 Ok(()) => {
-                    self.ahead.misses_elsewhere = 0;
+                    self.read_ahead.misses_elsewhere = 0;
                     self.database.counters().count_prefetched(1);
                 }
                 Err(error) => {
@@ -66,11 +66,12 @@ impl Connection {
                 }
             }
         } else {
-            self.ahead.misses_elsewhere = self.ahead.misses_elsewhere.saturating_add(1);
+            self.read_ahead.misses_elsewhere = self.read_ahead.misses_elsewhere.saturating_add(1);
         }
-        let is_of_use = incoming.is_of(view) && self.ahead.misses_elsewhere <= MAX_MISSES_ELSEWHERE;
+        let is_of_use =
+            incoming.is_of(view) && self.read_ahead.misses_elsewhere <= MAX_MISSES_ELSEWHERE;
         if is_of_use && !incoming.is_over() {
-            self.ahead.incoming = Some(incoming);
+            self.read_ahead.incoming = Some(incoming);
         } else if incoming.is_over() {
             self.end(view, incoming, None, false);
         } else {
@@ -101,7 +102,7 @@ impl Connection {
     fn end(&mut self, view: View, incoming: Incoming, asked: Option<(usize, Tick)>, is_bulk: bool) {
         if !incoming.has_all() && !incoming.is_cached() && self.may_read_on() {
             // Of an older view: there is nowhere to put it but with the query.
-            self.ahead.incoming = Some(incoming);
+            self.read_ahead.incoming = Some(incoming);
             return;
         }
         // In a small cache one answer's pages would push out another's before they are needed.
@@ -117,7 +118,7 @@ impl Connection {
                 Err(None) => return,
             };
             if is_bulk {
-                self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(left as u64);
+                self.read_ahead.bulk_bytes = self.read_ahead.bulk_bytes.saturating_add(left as u64);
             }
             if self.rests.len() >= MAX_RESTS {
                 self.rests.remove(0);
@@ -157,8 +158,8 @@ impl Connection {
         self.read_until(&mut incoming, pgno, page, plan.is_bulk)?;
         self.database.counters().count_miss();
         if plan.is_endless && self.may_read_on() {
-            self.ahead.misses_elsewhere = 0;
-            self.ahead.incoming = Some(incoming);
+            self.read_ahead.misses_elsewhere = 0;
+            self.read_ahead.incoming = Some(incoming);
             return Ok(());
         }
         self.end(view, incoming, Some((len_pages, started)), plan.is_bulk);
@@ -188,9 +189,10 @@ impl Connection {
     fn keep(&mut self, incoming: &Incoming, pgno: Pgno, is_bulk: bool) {
         let page = incoming.page();
         if is_bulk {
-            self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(page.len() as u64);
+            self.read_ahead.bulk_bytes =
+                self.read_ahead.bulk_bytes.saturating_add(page.len() as u64);
         }
-        self.ahead.again.note_page(pgno);
+        self.read_ahead.refetches.note_page(pgno);
         if !incoming.is_cached() {
             let view = incoming.view();
             let cache = self.old_pages.open(&self.database, self.id, view);

@@ -9,7 +9,7 @@
 //! | | `view` | what a reader is pinned to; where a database is, and since when that is known |
 //! | | `lease` | who may write, and under which lease |
 //! | | `made` | a transaction as it is pushed |
-//! | | `again` | pages that a query fetches again and again, as the cache is too small for them |
+//! | | `refetches` | pages that a query fetches again and again, as the cache is too small for them |
 //! | | `announcement` | what SQLite's announcement of a commit means: the table |
 //! | | `shown` | what SQLite saw of page 1, and what it is shown next |
 //! | the database | `state` | what its connections share, under one lock |
@@ -37,9 +37,9 @@
 //! | reading with it | `query` | what the running query may ask for |
 //! | | `missing` | pages that are not cached, with what will be wanted next |
 //! | | `hydrate` | every page of the database |
-//! | writing with it | `change` | how the open transaction differs from what is committed |
+//! | writing with it | `diff` | how the open transaction differs from what is committed |
 //! | | `make` | the open transaction becomes an LTX file |
-//! | | `together` | its part in a commit over several databases |
+//! | | `group_commit` | its part in a commit over several databases |
 //! | | `commit` | what SQLite announces, and finishes |
 //! | what SQLite calls | `locks` | its locks |
 //! | | `read`, `write` | its reads and writes |
@@ -51,17 +51,17 @@
 //! reader waits for a reader's network.
 
 mod acquire;
-mod again;
 mod announcement;
-mod change;
 mod commit;
 mod connect;
 mod connection;
 mod counters;
 mod database;
 mod decide;
+mod diff;
 mod fetch;
 mod group;
+mod group_commit;
 mod group_view;
 mod hydrate;
 mod incoming;
@@ -83,13 +83,13 @@ mod push_group;
 mod query;
 mod read;
 mod read_ahead;
+mod refetches;
 mod report;
 mod rest;
 mod round;
 mod settings;
 mod shown;
 mod state;
-mod together;
 mod transaction;
 mod view;
 mod write;

@@ -141,19 +141,19 @@ impl Database {
         let asked = self.to_ask(&all, beside);
         let origin = self.origin();
         let (number, since, polls) = {
-            let mut together = origin.together();
-            *together = together.saturating_add(1);
+            let mut number = origin.read_barrier();
+            *number = number.saturating_add(1);
             let places = asked.iter().map(|database| {
                 let place = database.state().place();
                 ((database.name().clone(), place.pos), place.poll)
             });
             let (since, polls): (Vec<(DbName, Pos)>, Vec<u64>) = places.unzip();
-            (*together, since, polls)
+            (*number, since, polls)
         };
         let sent = sys::Tick::now();
         let changes = self.backend().changes(&since, hurry)?;
         let mut is_used = true;
-        let _together = origin.together();
+        let _barrier = origin.read_barrier();
         for (((database, (name, pos)), poll), change) in
             asked.into_iter().zip(since).zip(polls).zip(changes)
         {
@@ -198,10 +198,10 @@ impl Database {
     fn open_once(&self, hurry: bool) -> Result<Option<bool>> {
         let origin = self.origin();
         let (number, pos, poll, max_bytes) = {
-            let mut together = origin.together();
-            *together = together.saturating_add(1);
+            let mut number = origin.read_barrier();
+            *number = number.saturating_add(1);
             let state = self.state();
-            (*together, state.cache.pos(), state.poll, state.settings.max_bulk_bytes)
+            (*number, state.cache.pos(), state.poll, state.settings.max_bulk_bytes)
         };
         let sent = sys::Tick::now();
         let max_len = u32::try_from(max_bytes).unwrap_or(u32::MAX).min(MAX_OPENING_LEN);
@@ -213,7 +213,7 @@ impl Database {
         let at = change.pos;
         let answer = Answer { number, sent };
         let is_used = {
-            let _together = origin.together();
+            let _barrier = origin.read_barrier();
             self.state().apply(Since { pos, poll }, change, answer)
         };
         self.take_pages(at, &pages)?;

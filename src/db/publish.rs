@@ -56,7 +56,7 @@ impl Staged {
 pub(super) fn publish_together(staged: &[Arc<Staged>], sent: sys::Tick) {
     let Some(first) = staged.first() else { return };
     let origin = first.database.origin();
-    let mut together = origin.together();
+    let mut number = origin.read_barrier();
     for staged in staged {
         let made = &staged.made;
         let page1 = |pgno| (pgno == Pgno::ONE).then(|| Cow::Borrowed(&*made.page1));
@@ -65,11 +65,11 @@ pub(super) fn publish_together(staged: &[Arc<Staged>], sent: sys::Tick) {
     let polls: Vec<u64> = staged.iter().map(|staged| staged.database.state().poll).collect();
     if polls.windows(2).any(|pair| matches!(pair, [a, b] if a != b)) {
         // What is known of them is of different polls. Of one state they are from now on.
-        *together = together.saturating_add(1);
+        *number = number.saturating_add(1);
         for staged in staged {
             let mut state = staged.database.state();
             if state.cache.pos() == staged.made.pos {
-                state.poll = *together;
+                state.poll = *number;
             }
         }
     }

@@ -43,13 +43,13 @@ impl Connection {
     /// Lifts the bound of the cache when a query fetches the same pages again and again.
     pub(super) fn watch_room(&mut self, view: View, pgno: Pgno) {
         let room_pages = self.room_pages(view);
-        self.ahead.again.is_watched |= room_pages < view.commit;
-        if self.ahead.again.is_too_often(pgno, room_pages) && !self.ahead.has_lifted {
+        self.read_ahead.refetches.is_watched |= room_pages < view.commit;
+        if self.read_ahead.refetches.is_too_often(pgno, room_pages) && !self.read_ahead.has_lifted {
             log!(Info, "{}: more than {room_pages} pages at a time are needed", self.name());
-            self.ahead.has_lifted = true;
+            self.read_ahead.has_lifted = true;
             self.database.lift_cache_bound(true);
         }
-        if let (true, Some(cache)) = (self.ahead.has_lifted, self.old_pages.cache()) {
+        if let (true, Some(cache)) = (self.read_ahead.has_lifted, self.old_pages.cache()) {
             cache.set_limits(self.database.state().limits());
         }
     }
@@ -70,7 +70,7 @@ impl Connection {
         let room_pages = self.room_pages(view) / 2;
         let state = self.database.state();
         let bulk_bytes = if self.database.backend().has_bulk() {
-            let left = state.settings.max_bulk_bytes.saturating_sub(self.ahead.bulk_bytes);
+            let left = state.settings.max_bulk_bytes.saturating_sub(self.read_ahead.bulk_bytes);
             if self.may_read_on() { left } else { left.min(MAX_WHOLE_BULK_BYTES) }
         } else {
             0
@@ -93,6 +93,6 @@ impl Connection {
     /// Whether an answer may be left to be read as far as needed: only one at a time, and only if it can
     /// be told when nobody needs the rest.
     pub(super) fn may_read_on(&self) -> bool {
-        self.ahead.incoming.is_none() && self.reads_one_query()
+        self.read_ahead.incoming.is_none() && self.reads_one_query()
     }
 }

@@ -54,7 +54,7 @@ impl Connection {
     /// there is no such lock: then whatever a failed transaction left is dropped here, and the view
     /// moves.
     fn start_transaction_under_lock(&mut self) -> Result<()> {
-        self.settle_staged();
+        self.take_outcome();
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };

@@ -1,7 +1,7 @@
 //! What a connection asked for beyond what its query has needed so far.
 
-use super::again::Again;
 use super::incoming::Incoming;
+use super::refetches::Refetches;
 
 /// See the module.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(super) struct ReadAhead {
     /// Bytes that the query has fetched in bulk.
     pub bulk_bytes: u64,
     /// What it fetched again and again.
-    pub again: Again,
+    pub refetches: Refetches,
     /// Whether the bound of the cache is lifted for it.
     pub has_lifted: bool,
 }

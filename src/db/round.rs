@@ -24,11 +24,11 @@ pub struct Staged {
 
 /// What was announced for one COMMIT.
 #[derive(Default)]
-pub struct Round(pub(super) sys::Mutex<Held>);
+pub struct Round(pub(super) sys::Mutex<RoundState>);
 
 /// What is held back, and what was decided about it.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct RoundState {
     pub staged: Vec<Arc<Staged>>,
     pub outcome: Option<Result<()>>,
 }

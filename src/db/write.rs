@@ -2,7 +2,7 @@
 //!
 //! SQLite writes whole pages of the size that the database has. Only where VACUUM or the backup API
 //! make the pages smaller, what lies around the lock page is written in the new size. It is all kept
-//! in pages of the old size; `commit.rs` cuts it into new ones.
+//! in pages of the old size; `diff.rs` cuts it into new ones.
 
 use super::connection::{Connection, Phase};
 use super::transaction::Transaction;

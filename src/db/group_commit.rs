@@ -64,14 +64,14 @@ impl Connection {
     pub(super) fn decide(&mut self) -> Result<()> {
         let Some(round) = self.round() else { return Ok(()) };
         let outcome = round.decide();
-        self.settle_staged();
+        self.take_outcome();
         self.failure_elsewhere = None;
         outcome.map_err(as_final)
     }
 
     /// SQLite rolled back a transaction that was held back.
     pub(super) fn end_rollback(&mut self) -> Result<()> {
-        self.settle_staged();
+        self.take_outcome();
         let keeps_locks = self.keeps_locks();
         let is_elsewhere = self.database.state().distrusted;
         let failure = self.failure_elsewhere.as_ref();
@@ -93,7 +93,7 @@ impl Connection {
 
     /// Looks at what was decided about a transaction that was held back, and moves on if it was
     /// committed. Otherwise it is not any more.
-    pub(super) fn settle_staged(&mut self) {
+    pub(super) fn take_outcome(&mut self) {
         let Phase::Writing(transaction) = &mut self.phase else { return };
         let Some(staging) = transaction.take_held_back() else { return };
         match staging.round.outcome() {

@@ -15,7 +15,7 @@ const MAX_WATCHED: u32 = 1 << 25;
 
 /// What a query fetched of a database for which the cache is too small.
 #[derive(Default)]
-pub(super) struct Again {
+pub(super) struct Refetches {
     /// A bit for each page.
     fetched: Vec<u64>,
     count: u32,
@@ -23,7 +23,7 @@ pub(super) struct Again {
     pub is_watched: bool,
 }
 
-impl Again {
+impl Refetches {
     /// A page came.
     pub fn note_page(&mut self, pgno: Pgno) {
         let pgno = pgno.get();
