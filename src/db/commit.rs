@@ -132,10 +132,8 @@ impl Connection {
             None => make_encrypted(&self.database, transaction),
         };
         match made? {
-            Some(made) if is_together => self.stage(made),
-            Some(made) => {
-                self.wait_for(Unfinished::Prepared { made: Box::new(made), is_current: true })
-            }
+            Some(made) if is_together => self.stage(*made),
+            Some(made) => self.wait_for(Unfinished::Prepared { made, is_current: true }),
             None => self.end_without_commit(false),
         }
     }
@@ -222,7 +220,7 @@ impl Connection {
     }
 
     /// What was announced of an encrypted database turned out to be a commit, and the file has its size by now.
-    fn make_unsettled(&mut self) -> Result<Option<Made>> {
+    fn make_unsettled(&mut self) -> Result<Option<Box<Made>>> {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(None) };
         let made = match self.keeps_locks || transaction.commits > 0 {
             true => Err(self.database.error(ErrorKind::Unsupported, NO_EXCLUSIVE_MODE)),

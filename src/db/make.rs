@@ -14,6 +14,7 @@ use crate::pager::max_pages_per_request;
 use crate::sys;
 use crate::types::{Checksum, CommitId, Pgno, Pos};
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -23,7 +24,7 @@ pub(super) fn make(
     database: &Database,
     transaction: &Transaction,
     mut page1: NewPage1,
-) -> Result<Option<Made>> {
+) -> Result<Option<Box<Made>>> {
     let Some(dirty) = &transaction.dirty else { return Ok(None) };
     let named = |error: Error| database.error(error.kind(), error.message());
     let header = header::decode(&page1.bytes).map_err(named)?;
@@ -54,7 +55,7 @@ pub(super) fn make(
 pub(super) fn make_encrypted(
     database: &Database,
     transaction: &Transaction,
-) -> Result<Option<Made>> {
+) -> Result<Option<Box<Made>>> {
     let Some(dirty) = &transaction.dirty else { return Ok(None) };
     let (base, page_size) = (transaction.view, dirty.page_size());
     let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
@@ -74,14 +75,14 @@ pub(super) fn make_encrypted(
     finish(database, &diff, false)
 }
 
-fn finish(database: &Database, diff: &Diff<'_>, shows_wal: bool) -> Result<Option<Made>> {
+fn finish(database: &Database, diff: &Diff<'_>, shows_wal: bool) -> Result<Option<Box<Made>>> {
     let Packed { pos, changed, file } = pack(database, diff)?;
     let (base, commit) = (diff.base, diff.commit);
     let only_counts = |&(pgno, _): &(Pgno, Checksum)| diff.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
         return Ok(None);
     }
-    Ok(Some(Made {
+    Ok(Some(Box::new(Made {
         base: base.pos,
         pos,
         page_size: diff.page_size,
@@ -92,7 +93,7 @@ fn finish(database: &Database, diff: &Diff<'_>, shows_wal: bool) -> Result<Optio
         file,
         shows_wal,
         is_encrypted: page1::is_encrypted(&diff.page1),
-    }))
+    })))
 }
 
 /// What page 1 says of what SQLite announced, and itself as it will be stored if that is a commit.
