@@ -17,20 +17,16 @@
 
 use super::announcement::{AfterFailure, Meaning, Situation, after_failure, as_final};
 use super::connection::{Connection, Phase};
+use super::database::Database;
 use super::diff::{Diff, NewPage1};
 use super::group::Membership;
 use super::made::Made;
-use super::make::{look_at_page1, make, make_encrypted};
+use super::make::{look_at_page1, make};
 use super::push::Push;
 use super::transaction::Unfinished;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 use alloc::boxed::Box;
-
-/// SQLite counts the first of its transactions under a lock only, and others would not notice the rest: what a
-/// codec encrypted can't be counted here.
-const NO_EXCLUSIVE_MODE: &str = "an encrypted database can't be written with locking_mode=exclusive; run \
-                                 PRAGMA locking_mode=normal, read something, and begin again";
 
 impl Connection {
     /// Takes in that SQLite is about to commit the open transaction, or has rolled it back.
@@ -68,7 +64,10 @@ impl Connection {
             }
             Ok(Meaning::Unchanged) => self.end_without_commit(false),
             Ok(Meaning::Rollback) => self.end_without_commit(true),
-            Ok(Meaning::Refused) => self.refuse_encrypted(),
+            Ok(Meaning::Refused) => {
+                transaction.discard();
+                Err(no_exclusive_mode(&self.database))
+            }
             Ok(Meaning::Unsettled) => self.wait_for(Unfinished::Unsettled),
             Ok(Meaning::Commit) => self.prepare(page1, is_together),
             Err(error) => Err(error),
@@ -117,21 +116,10 @@ impl Connection {
         Ok(())
     }
 
-    fn refuse_encrypted(&mut self) -> Result<()> {
-        if let Phase::Writing(transaction) = &mut self.phase {
-            transaction.discard();
-        }
-        Err(self.database.error(ErrorKind::Unsupported, NO_EXCLUSIVE_MODE))
-    }
-
     /// Makes a commit ready to be pushed, or holds it back. It has that `page1`, unless it is encrypted.
     fn prepare(&mut self, page1: Option<NewPage1>, is_together: bool) -> Result<()> {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
-        let made = match page1 {
-            Some(page1) => make(&self.database, transaction, page1),
-            None => make_encrypted(&self.database, transaction),
-        };
-        match made? {
+        match make(&self.database, transaction, page1)? {
             Some(made) if is_together => self.stage(*made),
             Some(made) => self.wait_for(Unfinished::Prepared { made, is_current: true }),
             None => self.end_without_commit(false),
@@ -223,8 +211,8 @@ impl Connection {
     fn make_unsettled(&mut self) -> Result<Option<Box<Made>>> {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(None) };
         let made = match self.keeps_locks || transaction.commits > 0 {
-            true => Err(self.database.error(ErrorKind::Unsupported, NO_EXCLUSIVE_MODE)),
-            false => make_encrypted(&self.database, transaction),
+            true => Err(no_exclusive_mode(&self.database)),
+            false => make(&self.database, transaction, None),
         };
         if !matches!(made, Ok(Some(_))) {
             transaction.discard();
@@ -249,6 +237,14 @@ impl Connection {
         self.move_on(made);
         Ok(())
     }
+}
+
+/// SQLite counts the first of its transactions under a lock only, and others would not notice the rest: what a
+/// codec encrypted can't be counted here.
+fn no_exclusive_mode(database: &Database) -> Error {
+    let text = "an encrypted database can't be written with locking_mode=exclusive; run \
+                PRAGMA locking_mode=normal, read something, and begin again";
+    database.error(ErrorKind::Unsupported, text)
 }
 
 #[cfg(test)]

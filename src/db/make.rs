@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::page1;
 use crate::pager::header;
-use crate::pager::max_pages_per_request;
+use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
 use crate::types::{Checksum, CommitId, Pgno, Pos};
 use alloc::borrow::Cow;
@@ -19,13 +19,17 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Makes the LTX file of a commit with that page 1; `None` when it leaves every page as it was.
+/// Makes the LTX file of a commit with that page 1, which an encrypted one has not; `None` when it leaves every
+/// page as it was.
 pub(super) fn make(
     database: &Database,
     transaction: &Transaction,
-    mut page1: NewPage1,
+    page1: Option<NewPage1>,
 ) -> Result<Option<Box<Made>>> {
     let Some(dirty) = &transaction.dirty else { return Ok(None) };
+    let Some(mut page1) = page1 else {
+        return make_encrypted(database, transaction, dirty);
+    };
     let named = |error: Error| database.error(error.kind(), error.message());
     let header = header::decode(&page1.bytes).map_err(named)?;
     let page_size = header.page_size;
@@ -52,11 +56,11 @@ pub(super) fn make(
 }
 
 /// The same of a database that a codec encrypts, whose page 1 says nothing.
-pub(super) fn make_encrypted(
+fn make_encrypted(
     database: &Database,
     transaction: &Transaction,
+    dirty: &DirtyPages,
 ) -> Result<Option<Box<Made>>> {
-    let Some(dirty) = &transaction.dirty else { return Ok(None) };
     let (base, page_size) = (transaction.view, dirty.page_size());
     let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
     if written.as_ref().is_some_and(|page1| !page1::is_encrypted(page1)) {

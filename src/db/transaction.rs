@@ -95,12 +95,12 @@ impl Transaction {
 
     /// Takes out what is held back.
     pub fn take_held_back(&mut self) -> Option<Staging> {
+        if !matches!(self.unfinished, Unfinished::HeldBack(_)) {
+            return None;
+        }
         match core::mem::take(&mut self.unfinished) {
             Unfinished::HeldBack(staging) => Some(staging),
-            other => {
-                self.unfinished = other;
-                None
-            }
+            _ => None,
         }
     }
 
