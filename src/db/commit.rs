@@ -68,7 +68,7 @@ impl Connection {
                 transaction.discard();
                 Err(no_exclusive_mode(&self.database))
             }
-            Ok(Meaning::Unsettled) => self.wait_for(Unfinished::Unsettled),
+            Ok(Meaning::Unsettled) => self.await_finish(Unfinished::Unsettled),
             Ok(Meaning::Commit) => self.prepare(page1, is_together),
             Err(error) => Err(error),
         };
@@ -121,14 +121,14 @@ impl Connection {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
         match make(&self.database, transaction, page1)? {
             Some(made) if is_together => self.stage(*made),
-            Some(made) => self.wait_for(Unfinished::Prepared { made, is_current: true }),
+            Some(made) => self.await_finish(Unfinished::Prepared { made, is_current: true }),
             None => self.end_without_commit(false),
         }
     }
 
     /// SQLite finishes that next, unless it rolls back. What can still be told as "busy", and tried again, is
     /// told now.
-    fn wait_for(&mut self, unfinished: Unfinished) -> Result<()> {
+    fn await_finish(&mut self, unfinished: Unfinished) -> Result<()> {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
         let database = &self.database;
         database.live_lease(self.id)?;
@@ -195,9 +195,9 @@ impl Connection {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
         match core::mem::take(&mut transaction.unfinished) {
             Unfinished::Nothing | Unfinished::HeldBack(_) => Ok(()),
-            Unfinished::Prepared { made, .. } => self.push(&made),
+            Unfinished::Prepared { made, .. } => self.push_alone(&made),
             Unfinished::Unsettled => match self.make_unsettled()? {
-                Some(made) => self.push(&made),
+                Some(made) => self.push_alone(&made),
                 None => Ok(()),
             },
             Unfinished::Rollback => {
@@ -220,7 +220,7 @@ impl Connection {
         made.map_err(as_final)
     }
 
-    fn push(&mut self, made: &Made) -> Result<()> {
+    fn push_alone(&mut self, made: &Made) -> Result<()> {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
         let database = &self.database;
         let sent = sys::Tick::now();

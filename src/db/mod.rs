@@ -49,6 +49,9 @@
 //!
 //! The lock of [`state::State`] is held for memory and file work only, never during a request: no
 //! reader waits for a reader's network.
+//!
+//! Locks are taken in this order: the turn for the lease ([`database::Database::lease_turn`]), the read barrier
+//! ([`database::Origin::read_barrier`]), a group's, a database's state. The first alone is held during requests.
 
 mod acquire;
 mod announcement;
