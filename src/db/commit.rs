@@ -15,23 +15,18 @@
 //! Nothing is visible to anybody before the server has acknowledged it; then the position moves and
 //! the pages enter the cache. An error leaves everything as it was.
 
-use super::change::Change;
+use super::announcement::{AfterFailure, Meaning, Situation, after_failure, as_final};
 use super::connection::{Connection, Phase};
-use super::database::{Database, State};
+use super::database::Database;
+use super::diff::{Diff, NewPage1};
 use super::group::Membership;
-use super::make::{Announced, Made, make};
+use super::made::Made;
+use super::make::{look_at_page1, make};
 use super::push::Push;
-use super::transaction::AfterFailure;
+use super::transaction::Unfinished;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
-use crate::types::Pgno;
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
-
-/// SQLite counts the first of its transactions under a lock only, and others would not notice the rest: what a
-/// codec encrypted can't be counted here.
-const NO_EXCLUSIVE_MODE: &str = "an encrypted database can't be written with locking_mode=exclusive; run \
-                                 PRAGMA locking_mode=normal, read something, and begin again";
 
 impl Connection {
     /// Takes in that SQLite is about to commit the open transaction, or has rolled it back.
@@ -47,52 +42,119 @@ impl Connection {
     }
 
     fn announce(&mut self, together: bool) -> Result<()> {
-        let others_write = self.membership.as_ref().is_some_and(Membership::others_write);
-        let together = together || others_write;
-        let Phase::Writing(transaction) = &mut self.phase else {
-            return Ok(());
-        };
-        if let Some(staging) = &transaction.staging {
-            if !staging.round.is_open() {
-                return self.end_rollback();
+        let Some(situation) = self.situation(together) else { return Ok(()) };
+        let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
+        let is_together = situation.is_together;
+        let mut page1 = None;
+        let meaning = situation.meaning(&mut || {
+            let (says, bytes) = look_at_page1(&self.database, transaction)?;
+            page1 = bytes;
+            Ok(says)
+        });
+        let outcome = match meaning {
+            Ok(Meaning::Decided) => return self.end_rollback(),
+            Ok(Meaning::FailOnceMore(error)) => return Err(error),
+            Ok(Meaning::RollbackAfterFailure) => {
+                transaction.end();
+                Ok(())
             }
-            // What was announced before was not finished, so it was the end of a rollback that looked like
-            // a commit, or its commit failed elsewhere. What is written by now is what counts.
-            staging.round.withdraw(&staging.staged);
-            transaction.staging = None;
-        }
-        // As above: SQLite did not finish what it announced before.
-        transaction.prepared = None;
-        transaction.is_announced = false;
-        transaction.rolled_back = false;
-        match core::mem::replace(&mut transaction.after_failure, AfterFailure::Discard) {
-            AfterFailure::Nothing => {}
-            AfterFailure::Discard => {
+            Ok(Meaning::Nothing) => {
                 transaction.discard();
-                transaction.has_ended = true;
-                return Ok(());
+                Ok(())
             }
-            AfterFailure::FailOnce(error) => return Err(error),
+            Ok(Meaning::Unchanged) => self.end_without_commit(false),
+            Ok(Meaning::Rollback) => self.end_without_commit(true),
+            Ok(Meaning::Refused) => {
+                transaction.discard();
+                Err(no_exclusive_mode(&self.database))
+            }
+            Ok(Meaning::Unsettled) => self.await_finish(Unfinished::Unsettled),
+            Ok(Meaning::Commit) => self.prepare(page1, is_together),
+            Err(error) => Err(error),
+        };
+        outcome.map_err(|error| self.fail_announced(error, is_together))
+    }
+
+    /// What is known of what SQLite announces; `None` where there is no transaction. What was announced before was
+    /// not finished.
+    fn situation(&mut self, together: bool) -> Option<Situation> {
+        let others_write = self.membership.as_ref().is_some_and(Membership::others_write);
+        let Phase::Writing(transaction) = &mut self.phase else { return None };
+        let mut is_decided = false;
+        if let Unfinished::HeldBack(staging) = &transaction.unfinished {
+            is_decided = !staging.round.is_open();
+            if !is_decided {
+                // It was the end of a rollback that looked like a commit, or its commit failed elsewhere.
+                // What is written by now is what counts.
+                staging.round.withdraw(&staging.staged);
+            }
         }
-        if transaction.is_as_before() {
-            transaction.discard();
-            return Ok(());
+        if !is_decided {
+            transaction.unfinished = Unfinished::Nothing;
         }
-        let keeps_locks = self.keeps_locks();
-        let Err(error) = self.prepare(together, keeps_locks) else { return Ok(()) };
+        let failed = core::mem::replace(&mut transaction.after_failure, AfterFailure::Discard);
+        Some(Situation {
+            is_decided,
+            after_failure: failed,
+            has_written: !transaction.is_as_before(),
+            is_together: together || others_write,
+            keeps_locks: self.keeps_locks,
+            is_further: transaction.commits > 0,
+        })
+    }
+
+    /// What was written is gone again, or leaves every page as it was.
+    fn end_without_commit(&mut self, is_rollback: bool) -> Result<()> {
+        // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
+        let is_watched = is_rollback && !self.keeps_locks();
+        let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
+        transaction.end();
+        if is_watched {
+            transaction.unfinished = Unfinished::Rollback;
+        }
+        self.start_query();
+        Ok(())
+    }
+
+    /// Makes a commit ready to be pushed, or holds it back. It has that `page1`, unless it is encrypted.
+    fn prepare(&mut self, page1: Option<NewPage1>, is_together: bool) -> Result<()> {
+        let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
+        match make(&self.database, transaction, page1)? {
+            Some(made) if is_together => self.stage(*made),
+            Some(made) => self.await_finish(Unfinished::Prepared { made, is_current: true }),
+            None => self.end_without_commit(false),
+        }
+    }
+
+    /// SQLite finishes that next, unless it rolls back. What can still be told as "busy", and tried again, is
+    /// told now.
+    fn await_finish(&mut self, unfinished: Unfinished) -> Result<()> {
+        let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
+        let database = &self.database;
+        database.live_lease(self.id)?;
+        database.expect_at(transaction.view.pos).map_err(|error| database.fail(error))?;
+        transaction.unfinished = unfinished;
+        transaction.after_failure = AfterFailure::Nothing;
+        Ok(())
+    }
+
+    /// The error of a commit that is not to be, and what it means for the next announcement.
+    fn fail_announced(&mut self, error: Error, is_together: bool) -> Error {
         let error = self.judge_overtaken(error);
         let error = match error.kind() {
             ErrorKind::StaleView => error,
-            _ if together => as_final(error),
+            _ if is_together => as_final(error),
             _ => error,
         };
-        if let (true, Some(membership)) = (together, &self.membership) {
+        if let (true, Some(membership)) = (is_together, &self.membership) {
             membership.abandon_round();
         }
+        let is_elsewhere = self.database.state().distrusted;
+        let after = after_failure(&error, self.keeps_locks(), is_elsewhere);
         if let Phase::Writing(transaction) = &mut self.phase {
-            transaction.after_failure = self.database.after_failure(&error, keeps_locks);
+            transaction.after_failure = after;
         }
-        Err(error)
+        error
     }
 
     /// What becomes of an error before a commit is decided when the database has moved on below the
@@ -109,50 +171,6 @@ impl Connection {
         overtaken.map_or(error, |overtaken| {
             self.database.fail(Error::new(ErrorKind::StaleView, overtaken.message()))
         })
-    }
-
-    fn prepare(&mut self, together: bool, keeps_locks: bool) -> Result<()> {
-        let Phase::Writing(transaction) = &mut self.phase else {
-            return Ok(());
-        };
-        let is_encrypted = transaction.is_encrypted()?;
-        if is_encrypted && together && (self.keeps_locks || transaction.commits > 0) {
-            transaction.discard();
-            return Err(self.database.error(ErrorKind::Unsupported, NO_EXCLUSIVE_MODE));
-        }
-        if is_encrypted && !together {
-            // Whether this is a commit only what follows tells. What can be told as "busy" is told now.
-            self.database.live_lease(self.id)?;
-            let base = transaction.view.pos;
-            self.database.expect_at(base).map_err(|error| self.database.fail(error))?;
-            transaction.is_announced = true;
-            transaction.after_failure = AfterFailure::Nothing;
-            return Ok(());
-        }
-        match make(&self.database, transaction)? {
-            Announced::Made(made) if together => {
-                let made = made.0;
-                self.stage(made)
-            }
-            Announced::Made(made) => {
-                // What can still be told as "busy", and tried again, is told now.
-                self.database.live_lease(self.id)?;
-                self.database.expect_at(made.0.base).map_err(|error| self.database.fail(error))?;
-                transaction.prepared = Some(Box::new(made.0));
-                transaction.is_prepared_as_it_is = true;
-                transaction.after_failure = AfterFailure::Nothing;
-                Ok(())
-            }
-            outcome => {
-                let was_rollback = matches!(outcome, Announced::RolledBack);
-                transaction.discard();
-                // Where SQLite keeps its locks, an empty commit may follow that nothing announces.
-                transaction.rolled_back = was_rollback && !keeps_locks;
-                transaction.has_ended = true;
-                self.start_query();
-                Ok(())
-            }
-        }
     }
 
     /// Fails a commit that SQLite announces, before anything is pushed.
@@ -174,88 +192,59 @@ impl Connection {
     /// be lost in silence.
     pub fn confirm_commit(&mut self) -> Result<()> {
         self.decide()?;
-        self.prepare_announced()?;
-        self.push_prepared()?;
-        let Phase::Writing(transaction) = &mut self.phase else {
-            return Ok(());
-        };
-        if core::mem::take(&mut transaction.rolled_back) {
-            let text = "a commit was taken for a rollback; its changes are not saved";
-            return Err(self.database.error(ErrorKind::Internal, text));
+        let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
+        match core::mem::take(&mut transaction.unfinished) {
+            Unfinished::Nothing | Unfinished::HeldBack(_) => Ok(()),
+            Unfinished::Prepared { made, .. } => self.push_alone(&made),
+            Unfinished::Unsettled => match self.make_unsettled()? {
+                Some(made) => self.push_alone(&made),
+                None => Ok(()),
+            },
+            Unfinished::Rollback => {
+                let text = "a commit was taken for a rollback; its changes are not saved";
+                Err(self.database.error(ErrorKind::Internal, text))
+            }
         }
-        Ok(())
     }
 
     /// What was announced of an encrypted database turned out to be a commit, and the file has its size by now.
-    fn prepare_announced(&mut self) -> Result<()> {
-        let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
-        if !core::mem::take(&mut transaction.is_announced) {
-            return Ok(());
-        }
+    fn make_unsettled(&mut self) -> Result<Option<Box<Made>>> {
+        let Phase::Writing(transaction) = &mut self.phase else { return Ok(None) };
         let made = match self.keeps_locks || transaction.commits > 0 {
-            true => Err(self.database.error(ErrorKind::Unsupported, NO_EXCLUSIVE_MODE)),
-            false => make(&self.database, transaction),
+            true => Err(no_exclusive_mode(&self.database)),
+            false => make(&self.database, transaction, None),
         };
-        match made {
-            Ok(Announced::Made(made)) => transaction.prepared = Some(Box::new(made.0)),
-            Ok(_) => transaction.discard(),
-            Err(error) => {
-                transaction.discard();
-                return Err(as_final(error));
-            }
+        if !matches!(made, Ok(Some(_))) {
+            transaction.discard();
         }
-        Ok(())
+        made.map_err(as_final)
     }
 
-    fn push_prepared(&mut self) -> Result<()> {
+    fn push_alone(&mut self, made: &Made) -> Result<()> {
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
-        let Some(made) = transaction.prepared.take() else { return Ok(()) };
         let database = &self.database;
         let sent = sys::Tick::now();
-        let pushed = Push { database, connection: self.id, made: &made }.run();
+        let pushed = Push { database, connection: self.id, made }.run();
         if let Err(error) = pushed {
             // SQLite does not write the old pages back, nor announce a rollback, any more.
             transaction.discard();
             return Err(as_final(error));
         }
         if let Some(dirty) = &transaction.dirty {
-            let change = Change::of_made(database, transaction.view, &made, dirty);
-            database.state().publish(&made, sent, |pgno| change.written_page(pgno));
+            let diff = Diff::of_made(database, transaction.view, made, dirty);
+            database.state().publish(made, sent, |pgno| diff.written_page(pgno));
         }
-        self.move_on(&made);
+        self.move_on(made);
         Ok(())
     }
 }
 
-impl Database {
-    /// What SQLite's next announcement means after a commit failed with `error`.
-    pub(super) fn after_failure(&self, error: &Error, keeps_locks: bool) -> AfterFailure {
-        match error.kind() {
-            // To SQLite this means "busy": it keeps the transaction, and COMMIT may be tried again.
-            ErrorKind::LeaseHeld | ErrorKind::Busy => AfterFailure::Nothing,
-            ErrorKind::StaleView if !keeps_locks => AfterFailure::Nothing,
-            _ if keeps_locks && self.state().distrusted => {
-                let kind = match error.kind() {
-                    // It has to be one that makes SQLite drop its pages.
-                    ErrorKind::StaleView => ErrorKind::PosMismatch,
-                    kind => kind,
-                };
-                AfterFailure::FailOnce(Error::new(kind, error.message()))
-            }
-            _ => AfterFailure::Discard,
-        }
-    }
-}
-
-/// An error that ends the transaction. To SQLite "busy" would mean that COMMIT may be tried again, which
-/// is not so when a part of it was announced already.
-pub(super) fn as_final(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::LeaseHeld | ErrorKind::Busy | ErrorKind::StaleView => {
-            Error::new(ErrorKind::Refused, error.message())
-        }
-        _ => error,
-    }
+/// SQLite counts the first of its transactions under a lock only, and others would not notice the rest: what a
+/// codec encrypted can't be counted here.
+fn no_exclusive_mode(database: &Database) -> Error {
+    let text = "an encrypted database can't be written with locking_mode=exclusive; run \
+                PRAGMA locking_mode=normal, read something, and begin again";
+    database.error(ErrorKind::Unsupported, text)
 }
 
 #[cfg(test)]
@@ -264,31 +253,5 @@ impl Connection {
     pub fn commit(&mut self) -> Result<()> {
         self.prepare_commit()?;
         self.confirm_commit()
-    }
-}
-
-impl State {
-    /// A transaction, acknowledged after `sent`, becomes what this process reads. Of its pages those
-    /// are cached that `page` knows.
-    pub(super) fn publish<'a>(
-        &mut self,
-        made: &Made,
-        sent: sys::Tick,
-        page: impl Fn(Pgno) -> Option<Cow<'a, [u8]>>,
-    ) {
-        // A poll on another connection may have seen the transaction already, or even a later one.
-        let newest = self.cache.pos();
-        if newest != made.base && newest != made.pos {
-            return;
-        }
-        if made.is_encrypted {
-            self.size_beside = Some((made.pos, made.commit));
-        }
-        self.cache.set_page_size(made.page_size);
-        self.cache.apply(made.pos, made.removed_from, &made.changed, page);
-        self.cache.flush();
-        self.confirmed = Some(sent);
-        // The server may be one that has given it an id.
-        self.distrusted |= made.base.is_empty() && !made.pos.commit_id.is_set();
     }
 }

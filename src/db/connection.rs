@@ -1,37 +1,22 @@
-//! One opening of a database: SQLite's locks on it, its read view, its open transaction.
-//!
-//! ```text
-//!             lock shared            lock reserved
-//!   unlocked ------------> reading ----------------> writing
-//!      ^                   |    ^                       |
-//!      +------ unlock -----+    +------- unlock --------+
-//! ```
-//!
-//! Readers are pinned to a view each, so pending and exclusive locks need not wait for them: whoever
-//! has the reserved lock may have those, too.
+//! One opening of a database: its read view, its open transaction, and what it keeps between two calls of SQLite's.
 
-use super::ahead::Ahead;
-use super::database::{ConfirmedView, Database, View};
+use super::database::Database;
 use super::group::{MemberState, Membership};
 use super::old_pages::OldPages;
+use super::read_ahead::ReadAhead;
 use super::rest::Rest;
 use super::settings::{ReadSettings, SharedSettings};
-use super::shown::{Shown, check_not_cut_off};
-use super::transaction::{AfterFailure, Transaction};
+use super::shown::Shown;
+use super::transaction::Transaction;
+use super::view::{ConfirmedView, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::Prefetch;
-use crate::sys::{Tick, log::log};
-use crate::types::{DbName, Pos};
+use crate::sys::Tick;
+use crate::types::DbName;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-/// How long the lease is taken for refused after it was: the lock for writing follows the one for reading
-/// at once, and need not ask again.
-const REFUSAL_LASTS_MS: u64 = 100;
-/// How often a lease is taken that is gone again before a transaction has begun under it.
-const LEASE_TRIES: u32 = 3;
 
 /// SQLite's locks, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,9 +57,9 @@ pub struct Connection {
     /// Whether SQLite keeps its locks between transactions (`locking_mode=exclusive`).
     pub(super) keeps_locks: bool,
     /// Whether it takes the lease by itself.
-    auto_lease: bool,
+    pub(super) auto_lease: bool,
     /// Why the lease was not to be had when a write was expected, and when that was.
-    refused: Option<(Tick, Error)>,
+    pub(super) refused: Option<(Tick, Error)>,
     /// The journal mode that SQLite was last asked for.
     pub(super) journal_mode: Option<String>,
     /// What SQLite saw of page 1.
@@ -86,7 +71,7 @@ pub struct Connection {
     /// Requests made by the running query.
     pub(super) requests: u32,
     pub(super) prefetch: Prefetch,
-    pub(super) ahead: Ahead,
+    pub(super) read_ahead: ReadAhead,
     /// Answers whose rest is read beside the queries.
     pub(super) rests: Vec<Rest>,
     /// Pages of a view that is older than the cache.
@@ -114,7 +99,7 @@ impl Connection {
             view_confirmed: None,
             requests: 0,
             prefetch: Prefetch::default(),
-            ahead: Ahead::default(),
+            read_ahead: ReadAhead::default(),
             rests: Vec::new(),
             old_pages: OldPages::default(),
         }
@@ -147,14 +132,6 @@ impl Connection {
         Some(self.database.error(ErrorKind::ReadOnly, &format!("it is read-only: {why}")))
     }
 
-    /// Binds the connection to the newest view for good: SQLite will ask for no locks, and take all pages
-    /// for those of one state.
-    pub fn pin(&mut self) -> Result<()> {
-        self.lock(Lock::Shared)?;
-        self.is_pinned = true;
-        Ok(())
-    }
-
     /// Whether the database has any transaction.
     pub fn exists(&self) -> Result<bool> {
         Ok(!self.newest_view()?.0.pos.is_empty())
@@ -165,127 +142,14 @@ impl Connection {
         self.database.newest_view(self.settings.max_staleness_ms)
     }
 
-    /// Tells that SQLite is about to begin a statement that may write, here or elsewhere. With auto lease
-    /// the lease is taken now, because afterwards the view that the lock pins is the newest; later on it
-    /// might have become too old to write. Where that fails the lock for writing decides.
-    pub fn expect_write(&mut self) {
-        if self.auto_lease && !self.is_locked() && self.refusal_to_write().is_none() {
-            let refused = self.database.live_lease(self.id).err();
-            self.refused = refused.map(|error| (Tick::now(), error));
-        }
-    }
-
-    /// Takes a stronger lock. Shared pins the newest view; reserved needs the lease and the newest
-    /// view, and fails at once without.
-    pub fn lock(&mut self, lock: Lock) -> Result<()> {
-        if lock == Lock::None {
+    /// Fails where SQLite would take what it has in memory for what is there by now.
+    pub(super) fn check_not_cut_off(&self, view: View) -> Result<()> {
+        if !self.shown.is_cut_off(view) {
             return Ok(());
         }
-        if let Phase::Unlocked = self.phase {
-            self.start_query();
-            let (view, confirmed) = match &self.membership {
-                Some(membership) => {
-                    membership.view(&self.database, self.settings.max_staleness_ms)?
-                }
-                None => self.newest_view()?,
-            };
-            check_not_cut_off(&self.database, &self.shown, view)?;
-            self.view_confirmed = confirmed;
-            self.phase = Phase::Reading(view);
-        }
-        if lock > Lock::Shared
-            && let Phase::Reading(view) = &self.phase
-        {
-            self.start_writing(*view)?;
-        }
-        self.tell_group();
-        Ok(())
-    }
-
-    fn start_writing(&mut self, view: View) -> Result<()> {
-        if let Some(error) = self.refusal_to_write() {
-            return Err(error);
-        }
-        if let Some((when, error)) = self.refused.take()
-            && when.age_ms() < REFUSAL_LASTS_MS
-        {
-            return Err(error);
-        }
-        self.become_writer(view.pos)?;
-        self.phase = Phase::Writing(Transaction {
-            view,
-            dirty: None,
-            size_bytes: view.size_bytes(),
-            commits: 0,
-            has_ended: false,
-            rolled_back: false,
-            after_failure: AfterFailure::Nothing,
-            staging: None,
-            prepared: None,
-            is_prepared_as_it_is: false,
-            is_announced: false,
-        });
-        Ok(())
-    }
-
-    /// Makes this connection the one of the process that writes, if its view is the newest.
-    fn become_writer(&self, pos: Pos) -> Result<()> {
-        for _ in 0..LEASE_TRIES {
-            self.database.live_lease(self.id)?;
-            let mut state = self.database.state();
-            if state.writer.is_some_and(|writer| writer != self.id) {
-                drop(state);
-                let text = "another connection of this process is writing";
-                return Err(self.database.error(ErrorKind::Busy, text));
-            }
-            if state.cache.pos() != pos {
-                drop(state);
-                let advice = match self.keeps_locks {
-                    true => "run PRAGMA locking_mode=normal, read something, and begin again",
-                    false => "roll back and begin again",
-                };
-                let text = "the database moved on since this transaction began to read";
-                return Err(self
-                    .database
-                    .error(ErrorKind::StaleView, &format!("{text}; {advice}")));
-            }
-            // As long as nobody was writing, the lease may have been given back since it was looked at.
-            if state.live_lease_id(self.id).is_some() {
-                state.writer = Some(self.id);
-                return Ok(());
-            }
-        }
-        let text = "the write lease ran out as soon as it was there; try again";
-        Err(self.database.error(ErrorKind::Busy, text))
-    }
-
-    /// Goes back to a weaker lock. What a transaction wrote and did not commit is gone.
-    pub fn unlock(&mut self, lock: Lock) {
-        if self.is_pinned {
-            return;
-        }
-        if lock <= Lock::Shared {
-            self.settle_staged();
-        }
-        let view = match &self.phase {
-            Phase::Writing(transaction) if lock <= Lock::Shared => {
-                if !transaction.is_clean() {
-                    log!(Debug, "{}: an unfinished transaction is dropped", self.name());
-                }
-                transaction.view
-            }
-            Phase::Reading(view) => *view,
-            _ => return,
-        };
-        self.refused = None;
-        if lock == Lock::None {
-            self.phase = Phase::Unlocked;
-            self.stop_reading_ahead();
-        } else {
-            self.phase = Phase::Reading(view);
-        }
-        self.tell_group();
-        self.database.end_write(self.id);
+        let text = "the encrypted database may have been restored or replaced since it was read here, which SQLite \
+                    would not notice; close this connection and open it again";
+        Err(self.database.error(ErrorKind::Refused, text))
     }
 
     /// Whether this connection has any lock.
@@ -308,7 +172,7 @@ impl Connection {
 
     /// Whether some connection of the process writes.
     pub fn is_reserved(&self) -> bool {
-        self.database.state().writer.is_some()
+        self.database.state().lease.writer.is_some()
     }
 
     /// Bytes of the database file as this connection sees it.
@@ -320,46 +184,9 @@ impl Connection {
         })
     }
 
-    /// Takes the write lease until it is given back or the connection closed.
-    pub fn acquire_lease(&mut self) -> Result<()> {
-        if let Some(error) = self.refusal_to_write() {
-            return Err(error);
-        }
-        self.database.acquire_lease(self.id)
-    }
-
-    /// Gives the write lease back.
-    pub fn release_lease(&mut self) -> Result<()> {
-        let keeps_locks = self.keeps_locks();
-        if let Phase::Writing(transaction) = &mut self.phase {
-            if !(keeps_locks && transaction.is_clean()) {
-                let text =
-                    "a transaction is open; commit or roll back before giving the lease back";
-                return Err(self.database.error(ErrorKind::Busy, text));
-            }
-            transaction.discard();
-        }
-        self.database.release_lease(self.id);
-        Ok(())
-    }
-
     /// Whether it takes the lease by itself.
     pub fn auto_lease(&self) -> bool {
         self.auto_lease
-    }
-
-    /// Has it take the lease by itself when it writes, or leave that to [`Connection::acquire_lease`].
-    pub fn set_auto_lease(&mut self, on: bool) -> Result<()> {
-        if on == self.auto_lease {
-            return Ok(());
-        }
-        if !on && let Phase::Writing(_) = &self.phase {
-            let text = "a transaction is open; commit or roll back before switching auto lease off";
-            return Err(self.database.error(ErrorKind::Busy, text));
-        }
-        self.database.set_auto_lease(self.id, on);
-        self.auto_lease = on;
-        Ok(())
     }
 
     /// Settings of this connection.
@@ -433,15 +260,16 @@ impl Connection {
         self.prefetch.start_query();
         self.stop_reading_ahead();
     }
-}
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if self.database.is_ours() {
-            self.unlock(Lock::None);
-            self.stop_reading_ahead();
-            self.database.release_lease(self.id);
-            self.database.set_auto_lease(self.id, false);
+    /// Gives up what is still coming and what was kept for the query, which is over.
+    pub(super) fn stop_reading_ahead(&mut self) {
+        let ReadAhead { incoming, has_lifted, .. } = core::mem::take(&mut self.read_ahead);
+        self.old_pages = OldPages::default();
+        if let Some(incoming) = incoming {
+            incoming.close(&self.database);
+        }
+        if has_lifted {
+            self.database.lift_cache_bound(false);
         }
     }
 }

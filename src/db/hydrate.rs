@@ -1,8 +1,8 @@
 //! `PRAGMA litevfs_cache_db`: every page of the database into the cache.
 
 use super::connection::{Connection, Phase};
-use super::database::View;
 use super::incoming::Incoming;
+use super::view::View;
 use crate::backend::{MAX_RANGES_PER_REQUEST, PageList};
 use crate::error::{ErrorKind, Result};
 use crate::pager::max_pages_per_request;

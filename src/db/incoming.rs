@@ -1,6 +1,7 @@
 //! Pages that were asked for and come one after the other, each into the cache as it comes.
 
-use super::database::{Database, View};
+use super::database::Database;
+use super::view::View;
 use crate::backend::{PageList, PageStream};
 use crate::error::Result;
 use crate::types::{PageSize, Pgno};

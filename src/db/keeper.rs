@@ -34,19 +34,19 @@ impl Database {
     /// Starts the thread, unless it runs. Where none is to be had, the next use of the lease tries again.
     pub(super) fn start_keeper(self: &Arc<Database>) {
         let mut state = self.state();
-        if !state.keeper_runs {
+        if !state.lease.keeper_runs {
             let database = Arc::downgrade(self);
-            let pause_ms = state.lease.as_ref().map_or(LOOK_INTERVAL_MS, pause_ms);
-            state.keeper_runs = sys::spawn_every(pause_ms, move || keep_lease(&database));
+            let pause_ms = state.lease.current.as_ref().map_or(LOOK_INTERVAL_MS, pause_ms);
+            state.lease.keeper_runs = sys::spawn_every(pause_ms, move || keep_lease(&database));
         }
     }
 
     fn next_step(&self) -> Step {
         let mut state = self.state();
         let duration_ms = state.settings.lease_duration_ms;
-        let is_used = state.writer.is_some();
-        let Some(lease) = &state.lease else {
-            state.keeper_runs = false;
+        let is_used = state.lease.writer.is_some();
+        let Some(lease) = &state.lease.current else {
+            state.lease.keeper_runs = false;
             return Step::Stop;
         };
         if !is_used && is_left(lease) {
@@ -63,8 +63,8 @@ impl Database {
     /// Takes out a lease that nobody uses.
     fn take_left_lease(&self) -> Option<Lease> {
         let mut state = self.state();
-        let is_used = state.writer.is_some();
-        state.lease.take_if(|lease| !is_used && is_left(lease))
+        let is_used = state.lease.writer.is_some();
+        state.lease.current.take_if(|lease| !is_used && is_left(lease))
     }
 }
 
@@ -107,6 +107,6 @@ fn keep_lease(database: &Weak<Database>) -> Option<u64> {
         }
     }
     let database = database.upgrade()?;
-    let pause_ms = database.state().lease.as_ref().map_or(LOOK_INTERVAL_MS, pause_ms);
+    let pause_ms = database.state().lease.current.as_ref().map_or(LOOK_INTERVAL_MS, pause_ms);
     Some(pause_ms)
 }

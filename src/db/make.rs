@@ -1,67 +1,34 @@
-//! What SQLite announced, made into an LTX file.
+//! A commit of SQLite's, made into an LTX file.
 
-use super::change::{Change, Page1};
-use super::database::{Database, View};
+use super::announcement::Page1Says;
+use super::database::Database;
+use super::diff::{Diff, NewPage1};
+use super::made::Made;
 use super::transaction::Transaction;
+use super::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ltx::{self, page_checksum};
 use crate::page1;
 use crate::pager::header;
 use crate::pager::{DirtyPages, max_pages_per_request};
 use crate::sys;
-use crate::types::{Checksum, CommitId, PageSize, Pgno, Pos};
+use crate::types::{Checksum, CommitId, Pgno, Pos};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// A transaction as it will be pushed.
-pub struct Made {
-    /// Position it is based on.
-    pub base: Pos,
-    /// Position after it.
-    pub pos: Pos,
-    /// The database's page size.
-    pub page_size: PageSize,
-    /// Size of the database afterwards.
-    pub commit: u32,
-    /// The pages that differ, in order.
-    pub changed: Vec<(Pgno, Checksum)>,
-    /// The first page that the database does not have any more.
-    pub removed_from: Option<Pgno>,
-    /// Page 1 as it will be stored.
-    pub page1: Vec<u8>,
-    /// The LTX file.
-    pub file: Vec<u8>,
-    /// Whether SQLite wrote a page 1 that says WAL.
-    pub shows_wal: bool,
-    /// Whether a codec encrypted the pages.
-    pub is_encrypted: bool,
-}
-
-/// What SQLite announced.
-pub(super) enum Announced<'a> {
-    Made(Box<(Made, Change<'a>)>),
-    /// Nothing differs from what is committed.
-    Unchanged,
-    RolledBack,
-}
-
-/// Makes the LTX file.
-pub(super) fn make<'a>(
-    database: &'a Database,
-    transaction: &'a Transaction,
-) -> Result<Announced<'a>> {
-    let base = transaction.view;
-    let Some(dirty) = &transaction.dirty else {
-        return Ok(Announced::Unchanged);
-    };
-    if transaction.is_encrypted()? {
+/// Makes the LTX file of a commit with that page 1, which an encrypted one has not; `None` when it leaves every
+/// page as it was.
+pub(super) fn make(
+    database: &Database,
+    transaction: &Transaction,
+    page1: Option<NewPage1>,
+) -> Result<Option<Box<Made>>> {
+    let Some(dirty) = &transaction.dirty else { return Ok(None) };
+    let Some(mut page1) = page1 else {
         return make_encrypted(database, transaction, dirty);
-    }
-    let Some(mut page1) = page1_to_store(database, transaction, dirty)? else {
-        return Ok(Announced::RolledBack);
     };
     let named = |error: Error| database.error(error.kind(), error.message());
     let header = header::decode(&page1.bytes).map_err(named)?;
@@ -83,18 +50,17 @@ pub(super) fn make<'a>(
         return Err(database.error(ErrorKind::Corrupt, &text));
     }
     let shows_wal = dirty.page(Pgno::ONE)?.is_some_and(|page1| header::is_wal(&page1));
-    let change = Change::new(database, base, page_size, commit, dirty, page1)?;
-    header::check(&change.page1).map_err(named)?;
-    finish(database, change, shows_wal)
+    let diff = Diff::new(database, transaction.view, page_size, commit, dirty, page1)?;
+    header::check(&diff.page1).map_err(named)?;
+    finish(database, &diff, shows_wal)
 }
 
-/// The same of a database that a codec encrypts, whose page 1 says nothing. What was announced may be the end
-/// of a rollback as well.
-fn make_encrypted<'a>(
-    database: &'a Database,
-    transaction: &'a Transaction,
-    dirty: &'a DirtyPages,
-) -> Result<Announced<'a>> {
+/// The same of a database that a codec encrypts, whose page 1 says nothing.
+fn make_encrypted(
+    database: &Database,
+    transaction: &Transaction,
+    dirty: &DirtyPages,
+) -> Result<Option<Box<Made>>> {
     let (base, page_size) = (transaction.view, dirty.page_size());
     let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
     if written.as_ref().is_some_and(|page1| !page1::is_encrypted(page1)) {
@@ -108,49 +74,50 @@ fn make_encrypted<'a>(
     // SQLite takes what is past the end for free.
     let commit = transaction.size_bytes.div_ceil(u64::from(page_size.bytes()));
     let commit = u32::try_from(commit).unwrap_or(u32::MAX);
-    let page1 = Page1 { bytes: page1, only_counts: false };
-    let change = Change::new(database, base, page_size, commit, dirty, page1)?;
-    finish(database, change, false)
+    let page1 = NewPage1 { bytes: page1, only_counts: false };
+    let diff = Diff::new(database, base, page_size, commit, dirty, page1)?;
+    finish(database, &diff, false)
 }
 
-fn finish<'a>(database: &Database, change: Change<'a>, shows_wal: bool) -> Result<Announced<'a>> {
-    let Packed { pos, changed, file } = pack(database, &change)?;
-    let (base, commit) = (change.base, change.commit);
-    let only_counts = |&(pgno, _): &(Pgno, Checksum)| change.only_counts && pgno == Pgno::ONE;
+fn finish(database: &Database, diff: &Diff<'_>, shows_wal: bool) -> Result<Option<Box<Made>>> {
+    let Packed { pos, changed, file } = pack(database, diff)?;
+    let (base, commit) = (diff.base, diff.commit);
+    let only_counts = |&(pgno, _): &(Pgno, Checksum)| diff.only_counts && pgno == Pgno::ONE;
     if commit == base.commit && changed.iter().all(only_counts) {
-        return Ok(Announced::Unchanged);
+        return Ok(None);
     }
-    let made = Made {
+    Ok(Some(Box::new(Made {
         base: base.pos,
         pos,
-        page_size: change.page_size,
+        page_size: diff.page_size,
         commit,
         changed,
-        removed_from: change.removed().next(),
-        page1: change.page1.clone(),
+        removed_from: diff.removed().next(),
+        page1: diff.page1.clone(),
         file,
         shows_wal,
-        is_encrypted: page1::is_encrypted(&change.page1),
-    };
-    Ok(Announced::Made(Box::new((made, change))))
+        is_encrypted: page1::is_encrypted(&diff.page1),
+    })))
 }
 
-/// Page 1 as it will be stored; `None` when this is no commit but the end of a rollback.
+/// What page 1 says of what SQLite announced, and itself as it will be stored if that is a commit.
 ///
-/// SQLite announces both in the same way. A commit counts up on page 1, unless one under the same
-/// lock has done so already. A rollback puts page 1 back as it was; what else it leaves behind, free
-/// pages for one, is of no consequence.
+/// A rollback puts page 1 back as it was; what else it leaves behind, free pages for one, is of no consequence.
 ///
 /// In exclusive locking mode SQLite counts its first transaction only. Others would take their cached
 /// pages for fresh, so every further one is counted here.
-fn page1_to_store(
+pub(super) fn look_at_page1(
     database: &Database,
     transaction: &Transaction,
-    dirty: &DirtyPages,
-) -> Result<Option<Page1>> {
+) -> Result<(Page1Says, Option<NewPage1>)> {
+    if transaction.is_encrypted()? {
+        return Ok((Page1Says::Encrypted, None));
+    }
+    let Some(dirty) = &transaction.dirty else { return Ok((Page1Says::Unwritten, None)) };
     let written = dirty.page(Pgno::ONE)?.map(Cow::into_owned);
     if transaction.view.commit == 0 {
-        return Ok(written.map(|bytes| Page1 { bytes, only_counts: false }));
+        let Some(bytes) = written else { return Ok((Page1Says::Missing, None)) };
+        return Ok((Page1Says::CountsOn, Some(NewPage1 { bytes, only_counts: false })));
     }
     let named = |error: Error| database.error(error.kind(), error.message());
     let stored = database.page1(transaction.view.pos)?;
@@ -158,13 +125,11 @@ fn page1_to_store(
     let mut bytes = match written {
         Some(written) => written,
         None if is_further => stored.clone(),
-        None => return Ok(None),
+        None => return Ok((Page1Says::Same, None)),
     };
     let counter = change_counter(&stored).map_err(named)?;
     let ahead = change_counter(&bytes).map_err(named)?.wrapping_sub(counter);
-    if !is_further && ahead == 0 {
-        return Ok(None);
-    }
+    let says = if ahead == 0 { Page1Says::Same } else { Page1Says::CountsOn };
     if header::is_wal(&stored) {
         header::keep_as_wal(&mut bytes);
     }
@@ -172,7 +137,7 @@ fn page1_to_store(
     if is_further && !(1..=u32::MAX / 2).contains(&ahead) {
         header::set_change_counter(&mut bytes, counter.wrapping_add(1));
     }
-    Ok(Some(Page1 { bytes, only_counts }))
+    Ok((says, Some(NewPage1 { bytes, only_counts })))
 }
 
 fn change_counter(page1: &[u8]) -> Result<u32> {
@@ -189,34 +154,34 @@ struct Packed {
 }
 
 /// Compares with the base, and packs what differs. Every page is looked at once.
-fn pack(database: &Database, change: &Change) -> Result<Packed> {
+fn pack(database: &Database, diff: &Diff) -> Result<Packed> {
     let failed = |error: &dyn core::fmt::Display| {
         Error::new(ErrorKind::Internal, format!("encoding the transaction: {error}"))
     };
-    let (base, old_commit) = (change.base, change.old_commit());
+    let (base, old_commit) = (diff.base, diff.old_commit());
     let txid = base.pos.txid.next().ok_or_else(|| {
         let text = "it is at the last transaction id there can be: copy it into a new database";
         database.error(ErrorKind::Refused, text)
     })?;
     let (commit_id, base_id) = commit_ids(database, base.pos);
     let header = ltx::Header {
-        commit: change.commit,
+        commit: diff.commit,
         min_txid: txid,
         max_txid: txid,
         timestamp_ms: sys::unix_ms(),
         pre_apply_checksum: base.pos.post_apply_checksum,
-        encrypted: page1::is_encrypted(&change.page1),
+        encrypted: page1::is_encrypted(&diff.page1),
         commit_id,
         base_id,
-        ..ltx::Header::new(change.page_size)
+        ..ltx::Header::new(diff.page_size)
     };
-    let mut old_pages = old_pages(database, change)?.into_iter();
+    let mut old_pages = old_pages(database, diff)?.into_iter();
     let format = ltx::Format::V1Lz4;
     let mut encoder = ltx::Encoder::new(Vec::new(), format, header).map_err(|e| failed(&e))?;
     let mut checksum = if old_commit == 0 { Checksum::EMPTY } else { base.pos.post_apply_checksum };
     let mut changed = Vec::new();
-    for pgno in change.candidates() {
-        let page = change.page(pgno)?;
+    for pgno in diff.candidates() {
+        let page = diff.page(pgno)?;
         let new = page_checksum(pgno, &page);
         if pgno.get() <= old_commit {
             let old = old_pages.next().filter(|old| old.pgno == pgno);
@@ -259,14 +224,14 @@ struct OldPage {
 
 /// The replaced pages in order, then the removed ones. What the cache does not know of them is fetched,
 /// as many in a request as possible.
-fn old_pages(database: &Database, change: &Change) -> Result<Vec<OldPage>> {
-    let (base, old_commit) = (change.base, change.old_commit());
-    let replaced = change.candidates().take_while(|pgno| pgno.get() <= old_commit);
+fn old_pages(database: &Database, diff: &Diff) -> Result<Vec<OldPage>> {
+    let (base, old_commit) = (diff.base, diff.old_commit());
+    let replaced = diff.candidates().take_while(|pgno| pgno.get() <= old_commit);
     // What is fetched gets its place before: sorting is 3 KB of code for each type.
     let mut old_pages = Vec::new();
     let mut unknown = Vec::new();
     let state = database.state();
-    for pgno in replaced.chain(change.removed()) {
+    for pgno in replaced.chain(diff.removed()) {
         let checksum = state.cached_checksum(pgno, base).unwrap_or_default();
         if !checksum.is_set() {
             unknown.push(pgno);
@@ -274,9 +239,9 @@ fn old_pages(database: &Database, change: &Change) -> Result<Vec<OldPage>> {
         old_pages.push(OldPage { pgno, checksum, is_same: None });
     }
     drop(state);
-    for pgnos in unknown.chunks(max_pages_per_request(change.page_size) as usize) {
+    for pgnos in unknown.chunks(max_pages_per_request(diff.page_size) as usize) {
         for (pgno, old) in database.fetch(base, pgnos)? {
-            let is_same = pgno.get() <= change.commit && *change.page(pgno)? == *old;
+            let is_same = pgno.get() <= diff.commit && *diff.page(pgno)? == *old;
             let checksum = page_checksum(pgno, &old);
             let at = old_pages.partition_point(|old| old.pgno < pgno);
             if let Some(place) = old_pages.get_mut(at).filter(|place| place.pgno == pgno) {

@@ -1,6 +1,7 @@
 //! Pages of a view that the cache has moved on from, kept beside it for as long as the view is read.
 
-use super::database::{Database, View};
+use super::database::Database;
+use super::view::View;
 use crate::pager::{Cache, CachePlace};
 use crate::types::Pgno;
 use alloc::boxed::Box;
@@ -35,7 +36,7 @@ impl OldPages {
 impl Database {
     /// An empty cache for a view that the database's has moved on from, of a connection of its own.
     fn cache_beside(&self, connection: u64, view: View) -> Cache {
-        let place = self.place.as_ref().map(|place| {
+        let place = self.cache_place.as_ref().map(|place| {
             let identity = format!("{}\n{}\n{connection}", place.identity, view.pos);
             CachePlace { dir: place.dir.clone(), identity, keep: false }
         });

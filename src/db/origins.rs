@@ -1,6 +1,6 @@
 //! The origins that the process knows: the environment's, and those that databases name in their URI.
 
-use super::origin::Origin;
+use super::database::Origin;
 use crate::backend::Backend;
 use crate::config::{Config, Environment, Parameters};
 use crate::error::Result;

@@ -8,18 +8,18 @@
 //! between two polls, so that not every statement waits for a time-out. `litevfs_max_staleness` is the
 //! bound to that: past it every transaction polls, and fails when that brings nothing fresh enough.
 
-use super::database::{Database, State};
-use crate::backend::{Change, ChangedPages, MAX_DATABASES_PER_REQUEST, Opening};
+use super::database::Database;
+use super::polled::{Answer, Since};
+use super::view::is_too_old;
+use crate::backend::{MAX_DATABASES_PER_REQUEST, Opening};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
-use crate::types::{DbName, Pgno, Pos};
+use crate::types::{DbName, Pos};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// The shortest pause between two polls of a server that is away.
-const MIN_AWAY_PAUSE_MS: u64 = 1_000;
 /// Bytes of the pages that a database is opened with.
 const MAX_OPENING_LEN: u32 = 92 << 10;
 /// A database that was not used for so long asks when it is used again.
@@ -141,19 +141,19 @@ impl Database {
         let asked = self.to_ask(&all, beside);
         let origin = self.origin();
         let (number, since, polls) = {
-            let mut together = origin.together();
-            *together = together.saturating_add(1);
+            let mut number = origin.read_barrier();
+            *number = number.saturating_add(1);
             let places = asked.iter().map(|database| {
                 let place = database.state().place();
                 ((database.name().clone(), place.pos), place.poll)
             });
             let (since, polls): (Vec<(DbName, Pos)>, Vec<u64>) = places.unzip();
-            (*together, since, polls)
+            (*number, since, polls)
         };
         let sent = sys::Tick::now();
         let changes = self.backend().changes(&since, hurry)?;
         let mut is_used = true;
-        let _together = origin.together();
+        let _barrier = origin.read_barrier();
         for (((database, (name, pos)), poll), change) in
             asked.into_iter().zip(since).zip(polls).zip(changes)
         {
@@ -198,10 +198,10 @@ impl Database {
     fn open_once(&self, hurry: bool) -> Result<Option<bool>> {
         let origin = self.origin();
         let (number, pos, poll, max_bytes) = {
-            let mut together = origin.together();
-            *together = together.saturating_add(1);
+            let mut number = origin.read_barrier();
+            *number = number.saturating_add(1);
             let state = self.state();
-            (*together, state.cache.pos(), state.poll, state.settings.max_bulk_bytes)
+            (*number, state.cache.pos(), state.poll, state.settings.max_bulk_bytes)
         };
         let sent = sys::Tick::now();
         let max_len = u32::try_from(max_bytes).unwrap_or(u32::MAX).min(MAX_OPENING_LEN);
@@ -213,108 +213,10 @@ impl Database {
         let at = change.pos;
         let answer = Answer { number, sent };
         let is_used = {
-            let _together = origin.together();
+            let _barrier = origin.read_barrier();
             self.state().apply(Since { pos, poll }, change, answer)
         };
         self.take_pages(at, &pages)?;
         Ok(Some(is_used))
-    }
-}
-
-/// Whether what was confirmed then is too old to begin a transaction at; 0 allows any age.
-pub fn is_too_old(confirmed: Option<sys::Tick>, max_staleness_ms: u64) -> bool {
-    let is_recent = |confirmed: sys::Tick| confirmed.age_ms() <= max_staleness_ms;
-    max_staleness_ms != 0 && !confirmed.is_some_and(is_recent)
-}
-
-/// Whether pages may be all that a database has, as after an import of a file.
-fn are_all(pgnos: &[Pgno]) -> bool {
-    (1..).zip(pgnos).all(|(number, pgno)| pgno.get() == number) && !pgnos.is_empty()
-}
-
-/// Where a database was when it was asked about.
-struct Since {
-    pos: Pos,
-    poll: u64,
-}
-
-/// Which poll it is that answered.
-struct Answer {
-    number: u64,
-    sent: sys::Tick,
-}
-
-impl State {
-    /// Whether a transaction can begin with what is cached.
-    fn has_page1(&self) -> bool {
-        self.cache.contains(Pgno::ONE, self.cache.pos().txid)
-    }
-
-    fn poll_is_due(&self) -> bool {
-        let pause_ms = self.settings.cache_sync_period_ms.max(MIN_AWAY_PAUSE_MS);
-        let is_pause = self.away_since_poll.is_some_and(|failed| failed.age_ms() < pause_ms);
-        if is_pause && !self.in_doubt {
-            return false;
-        }
-        let Some(confirmed) = self.confirmed.filter(|_| !self.distrusted) else {
-            return true;
-        };
-        if self.away_since_poll.is_some() {
-            return true;
-        }
-        // Under our own lease nobody else commits.
-        let fenced = self.lease.as_ref().is_some_and(|lease| lease.is_live());
-        let period_ms = self.settings.cache_sync_period_ms;
-        period_ms != 0 && !fenced && confirmed.age_ms() >= period_ms
-    }
-
-    /// Takes in that the server, asked at `sent`, named its newest position; `false` when that has to be
-    /// polled. So it has before the first poll: databases are of one state by what one poll said of them. And
-    /// where it is not told which commit that is.
-    pub(super) fn confirm(&mut self, pos: Pos, sent: sys::Tick) -> bool {
-        let is_told = pos.commit_id.is_set() || pos.is_empty();
-        if self.cache.pos() != pos || !is_told || self.poll == 0 {
-            return false;
-        }
-        self.confirmed = Some(sent);
-        self.away_since_poll = None;
-        self.distrusted = false;
-        self.in_doubt = false;
-        true
-    }
-
-    /// Takes in what the server said of the changes since a position; `false` when that is not the known
-    /// one any more, and what is known instead may be older than the answer.
-    fn apply(&mut self, since: Since, change: Change, answer: Answer) -> bool {
-        if self.cache.pos() != since.pos {
-            // Somebody else was faster, but may have been answered earlier. If it was a commit of ours
-            // that led on from there, we are where this answer and that commit lead.
-            if change.pos == since.pos && self.poll == since.poll || change.pos == self.cache.pos()
-            {
-                self.poll = answer.number;
-            }
-            return change.pos == since.pos || change.pos == self.cache.pos();
-        }
-        let went_back = change.pos != since.pos && change.pos.txid <= since.pos.txid;
-        match change.pages {
-            ChangedPages::Some(pgnos) if !went_back => {
-                self.rewrites = self.rewrites.wrapping_add(u64::from(are_all(&pgnos)));
-                self.cache.advance(change.pos, &pgnos);
-            }
-            pages => {
-                let is_known = pages == ChangedPages::ByCommits && !went_back;
-                self.breaks = self.breaks.wrapping_add(u64::from(!is_known));
-                self.epoch = self.epoch.wrapping_add(u64::from(went_back));
-                self.handovers = self.handovers.wrapping_add(1);
-                self.cache.reset(change.pos);
-            }
-        }
-        self.cache.flush();
-        self.poll = answer.number;
-        self.confirmed = Some(answer.sent);
-        self.away_since_poll = None;
-        self.distrusted = false;
-        self.in_doubt = false;
-        true
     }
 }

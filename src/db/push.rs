@@ -9,7 +9,7 @@
 //! known.
 
 use super::database::Database;
-use super::make::Made;
+use super::made::Made;
 use crate::backend::PushError;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
@@ -26,7 +26,7 @@ pub(super) const MAX_PUSHES: u32 = 3;
 const COMMIT_MS: u64 = 15_000;
 const COMMIT_BYTES_PER_MS: u64 = 256;
 /// What of it is for finding out what became of a transaction whose push was not answered.
-const SETTLE_MS: u64 = 4_000;
+const FENCE_MS: u64 = 4_000;
 /// Pause between two pushes of a transaction.
 pub(super) const PUSH_PAUSE_MS: u64 = 200;
 
@@ -41,7 +41,7 @@ pub struct Push<'a> {
 }
 
 /// What is to be done after a push that did not succeed.
-enum Next {
+enum AfterPush {
     Again(Error),
     Fail(Error),
     Committed,
@@ -54,7 +54,7 @@ pub(super) fn commit_ms(len: usize) -> u64 {
 
 /// The part of it that is for pushing.
 pub(super) fn pushing_ms(len: usize) -> u64 {
-    commit_ms(len).saturating_sub(SETTLE_MS)
+    commit_ms(len).saturating_sub(FENCE_MS)
 }
 
 impl Push<'_> {
@@ -66,7 +66,7 @@ impl Push<'_> {
         let Err(error) = self.try_often(&mut open_under) else { return Ok(()) };
         match open_under.is_empty() {
             true => Err(error),
-            false => self.settle(&open_under, error),
+            false => self.fence_off(&open_under, error),
         }
     }
 
@@ -81,12 +81,12 @@ impl Push<'_> {
             }
             let Err(error) = self.push(&lease_id) else { return Ok(()) };
             match self.judge(error, &lease_id, open_under) {
-                Next::Committed => return Ok(()),
-                Next::Fail(error) => return Err(error),
-                Next::Again(error) if pushes_left == 0 || sys::left_ms() == 0 => {
+                AfterPush::Committed => return Ok(()),
+                AfterPush::Fail(error) => return Err(error),
+                AfterPush::Again(error) if pushes_left == 0 || sys::left_ms() == 0 => {
                     return Err(self.fail(error));
                 }
-                Next::Again(error) => {
+                AfterPush::Again(error) => {
                     log!(Info, "{}: pushing again: {error}", self.database.name());
                     self.database.count_retry();
                     sys::pause_ms(PUSH_PAUSE_MS);
@@ -95,50 +95,52 @@ impl Push<'_> {
         }
     }
 
-    fn judge(&self, error: PushError, lease_id: &str, open_under: &mut Vec<String>) -> Next {
+    fn judge(&self, error: PushError, lease_id: &str, open_under: &mut Vec<String>) -> AfterPush {
         match error {
             PushError::Unknown(error) => {
                 if open_under.last().is_none_or(|last| last != lease_id) {
                     open_under.push(lease_id.into());
                 }
                 match self.server_pos() {
-                    Ok(now) if self.is_applied_at(now, open_under, lease_id) => Next::Committed,
+                    Ok(now) if self.is_applied_at(now, open_under, lease_id) => {
+                        AfterPush::Committed
+                    }
                     Ok(now) => {
                         // Somebody else has written: what we know will be old in any case.
                         self.database.state().distrusted |= now != self.made.base;
-                        Next::Again(error)
+                        AfterPush::Again(error)
                     }
-                    Err(_) => Next::Fail(error),
+                    Err(_) => AfterPush::Fail(error),
                 }
             }
             PushError::Lease(error) => {
                 self.database.lose_lease();
-                Next::Again(error)
+                AfterPush::Again(error)
             }
             PushError::PosMismatch(error) => {
                 let now = self.server_pos();
                 if now.as_ref().is_ok_and(|&now| self.is_applied_at(now, open_under, lease_id)) {
-                    return Next::Committed;
+                    return AfterPush::Committed;
                 }
                 if !open_under.is_empty() && !now.is_ok_and(|now| self.is_shut_out_at(now)) {
                     // The earlier push may be what it went on by, and too old for it to tell.
-                    return Next::Fail(error);
+                    return AfterPush::Fail(error);
                 }
                 open_under.clear();
                 let text = format!("{error}; another client has written");
-                Next::Fail(self.fail(Error::new(ErrorKind::PosMismatch, text)))
+                AfterPush::Fail(self.fail(Error::new(ErrorKind::PosMismatch, text)))
             }
             // It did not get there: perhaps the server is just being restarted.
-            PushError::Failed(error) if error.kind() == ErrorKind::Away => Next::Again(error),
+            PushError::Failed(error) if error.kind() == ErrorKind::Away => AfterPush::Again(error),
             PushError::Failed(error) => {
                 self.database.note_refusal(&error);
-                Next::Fail(self.fail(error))
+                AfterPush::Fail(self.fail(error))
             }
         }
     }
 
     /// COMMIT fails, but pushes may still be on their way: fences them off, and looks whether one arrived.
-    fn settle(&self, open_under: &[String], error: Error) -> Result<()> {
+    fn fence_off(&self, open_under: &[String], error: Error) -> Result<()> {
         let last = open_under.last().map_or("", String::as_str);
         let error = self.fail(error);
         if self.server_pos().is_ok_and(|now| self.is_applied_at(now, open_under, last)) {

@@ -25,7 +25,7 @@ pub struct GroupPush<'a> {
 }
 
 /// What is to be done after the server refused.
-enum Next {
+enum AfterRefusal {
     Again(Error),
     Fail(Error),
 }
@@ -40,8 +40,8 @@ impl GroupPush<'_> {
             let lease_ids = self.live_leases()?;
             match self.push(&lease_ids) {
                 Ok(()) => return Ok(()),
-                Err(Next::Again(error)) if pushes_left > 0 => self.pause(&error),
-                Err(Next::Again(error) | Next::Fail(error)) => return Err(error),
+                Err(AfterRefusal::Again(error)) if pushes_left > 0 => self.pause(&error),
+                Err(AfterRefusal::Again(error) | AfterRefusal::Fail(error)) => return Err(error),
             }
         }
     }
@@ -57,8 +57,8 @@ impl GroupPush<'_> {
     }
 
     /// Pushes under one id, until that is answered or decided.
-    fn push(&self, lease_ids: &[String]) -> core::result::Result<(), Next> {
-        let id = random_id().map_err(Next::Fail)?;
+    fn push(&self, lease_ids: &[String]) -> core::result::Result<(), AfterRefusal> {
+        let id = random_id().map_err(AfterRefusal::Fail)?;
         let txs: Vec<GroupTx<'_>> = self
             .txs
             .iter()
@@ -91,9 +91,9 @@ impl GroupPush<'_> {
             if pushes_left == 0 || sys::left_ms() == 0 {
                 drop(part);
                 return match may_be_there {
-                    true => self.settle(&id, error),
+                    true => self.have_decided(&id, error),
                     // The server looked at none of them.
-                    false => Err(Next::Fail(self.fail(error))),
+                    false => Err(AfterRefusal::Fail(self.fail(error))),
                 };
             }
             self.pause(&error);
@@ -118,41 +118,41 @@ impl GroupPush<'_> {
     }
 
     /// What to do about an answer that refuses.
-    fn judge(&self, refused: GroupError) -> Next {
+    fn judge(&self, refused: GroupError) -> AfterRefusal {
         match refused {
             GroupError::Lease(db, error) => {
                 for tx in self.txs_of(db.as_ref()) {
                     tx.database.lose_lease();
                 }
-                Next::Again(self.fail(error))
+                AfterRefusal::Again(self.fail(error))
             }
-            GroupError::Aborted(error) => Next::Again(self.fail(error)),
+            GroupError::Aborted(error) => AfterRefusal::Again(self.fail(error)),
             GroupError::PosMismatch(error) => {
                 let text = format!("{error}; another client has written");
-                Next::Fail(self.fail(Error::new(ErrorKind::PosMismatch, text)))
+                AfterRefusal::Fail(self.fail(Error::new(ErrorKind::PosMismatch, text)))
             }
             GroupError::Unsupported => {
                 let text = "this server can't commit a transaction over several databases \
                             atomically; write to one database a transaction";
                 let text = format!("{}: {text}", self.names());
-                Next::Fail(self.fail(Error::new(ErrorKind::Unsupported, text)))
+                AfterRefusal::Fail(self.fail(Error::new(ErrorKind::Unsupported, text)))
             }
             GroupError::Unknown(error) | GroupError::Failed(error) => {
                 self.txs.iter().for_each(|tx| tx.database.note_refusal(&error));
-                Next::Fail(self.fail(error))
+                AfterRefusal::Fail(self.fail(error))
             }
         }
     }
 
     /// Nothing answers: has the server decide, which fences off what may still be on its way.
-    fn settle(&self, id: &str, error: Error) -> core::result::Result<(), Next> {
+    fn have_decided(&self, id: &str, error: Error) -> core::result::Result<(), AfterRefusal> {
         let backend = self.txs.first().map(|tx| tx.database.backend());
         match backend.map(|backend| backend.abort_group(id)) {
             Some(Ok(GroupOutcome::Committed)) => Ok(()),
-            Some(Ok(GroupOutcome::Aborted)) => Err(Next::Fail(self.fail(error))),
+            Some(Ok(GroupOutcome::Aborted)) => Err(AfterRefusal::Fail(self.fail(error))),
             Some(Err(_)) | None => {
                 self.txs.iter().for_each(|tx| tx.database.state().in_doubt = true);
-                Err(Next::Fail(outcome_unknown(&self.fail(error))))
+                Err(AfterRefusal::Fail(outcome_unknown(&self.fail(error))))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Pages for a connection: from its transaction, the cache, or the backend.
 
 use super::connection::{Connection, Phase};
-use super::database::View;
-use super::shown::{SeenPage1, check_not_cut_off};
+use super::shown::SeenPage1;
+use super::view::View;
 use crate::error::Result;
 use crate::page1::{self, Page1};
 use crate::pager::header::{self, VERSION_LEN, VERSION_OFFSET};
@@ -54,7 +54,7 @@ impl Connection {
     /// there is no such lock: then whatever a failed transaction left is dropped here, and the view
     /// moves.
     fn start_transaction_under_lock(&mut self) -> Result<()> {
-        self.settle_staged();
+        self.take_outcome();
         let Phase::Writing(transaction) = &mut self.phase else {
             return Ok(());
         };
@@ -62,11 +62,13 @@ impl Connection {
             log!(Debug, "{}: an unfinished transaction is dropped", self.database.name());
         }
         transaction.discard();
-        let (view, confirmed) = self.database.newest_view(self.settings.max_staleness_ms)?;
-        check_not_cut_off(&self.database, &self.shown, view)?;
+        let (view, confirmed) = self.newest_view()?;
+        self.check_not_cut_off(view)?;
         self.view_confirmed = confirmed;
-        transaction.view = view;
-        transaction.size_bytes = view.size_bytes();
+        if let Phase::Writing(transaction) = &mut self.phase {
+            transaction.view = view;
+            transaction.size_bytes = view.size_bytes();
+        }
         self.tell_group();
         self.start_query();
         Ok(())

@@ -3,8 +3,9 @@
 
 use super::connection::{Connection, Phase};
 use super::counters::PageCounts;
-use super::database::{State, View};
 use super::lease::LeaseStanding;
+use super::state::State;
+use super::view::View;
 use crate::backend::traffic::TrafficCounts;
 use crate::pager::header;
 use crate::sys::Tick;
@@ -109,7 +110,7 @@ impl Connection {
             sighting,
             size,
             read_only: self.read_only,
-            lease: state.lease_standing(self.id),
+            lease: state.lease.standing(self.id),
             poll_age_ms: state.confirmed.map(Tick::age_ms),
             cached_pages,
             cached_bytes: (cached_pages as u64).saturating_mul(u64::from(page_len)),

@@ -4,8 +4,9 @@
 //! The thread holds on to no database while it waits: the last connection closes that. It ends when nobody
 //! wants the rest any more, and in any case when the answer does.
 
-use super::database::{Database, View};
+use super::database::Database;
 use super::incoming::Incoming;
+use super::view::View;
 use crate::backend::PageList;
 use crate::sys::{self, Tick, Watched, log::log};
 use crate::types::Pgno;

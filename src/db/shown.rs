@@ -20,8 +20,8 @@
 //! that tells of commits, as long as each counts. So where it is not known that commits alone led to what is
 //! there, such a connection is cut off: it gets errors until it is closed.
 
-use super::database::{Database, View};
-use crate::error::{ErrorKind, Result};
+use super::view::View;
+use crate::error::Result;
 use crate::ltx::page_checksum;
 use crate::page1::{HEADER_LEN, Page1};
 use crate::pager::header;
@@ -127,35 +127,6 @@ impl Shown {
         if is_newer(shown, self.newest) {
             self.newest = shown;
         }
-    }
-}
-
-/// Fails where SQLite would take what it has in memory for what is there by now.
-pub(super) fn check_not_cut_off(database: &Database, shown: &Shown, view: View) -> Result<()> {
-    if !shown.is_cut_off(view) {
-        return Ok(());
-    }
-    let text = "the encrypted database may have been restored or replaced since it was read here, which SQLite \
-                would not notice; close this connection and open it again";
-    Err(database.error(ErrorKind::Refused, text))
-}
-
-impl Database {
-    /// The size in pages at a position whose page 1 does not say it, because a program older than
-    /// SQLite 3.7.0 wrote it.
-    pub(super) fn size_beside(&self, pos: Pos) -> Result<u32> {
-        if let Some((at, commit)) = self.state().size_beside
-            && at == pos
-        {
-            return Ok(commit);
-        }
-        let asked = self.backend().size_pages(self.name(), pos);
-        let commit = asked.map_err(|error| self.note_mismatch(error))?;
-        if commit == 0 {
-            return Err(self.bad_answer("a database with pages has the size 0"));
-        }
-        self.state().size_beside = Some((pos, commit));
-        Ok(commit)
     }
 }
 

@@ -1,9 +1,10 @@
 //! An open write transaction: what was written on top of a view, and how far its commit has come.
 
-use super::database::View;
-use super::make::Made;
+use super::announcement::AfterFailure;
+use super::made::Made;
 use super::round::{Round, Staged};
-use crate::error::{Error, Result};
+use super::view::View;
+use crate::error::Result;
 use crate::page1;
 use crate::pager::DirtyPages;
 use crate::types::{PageSize, Pgno};
@@ -24,18 +25,31 @@ pub(super) struct Transaction {
     /// Whether one has ended under this lock, committed or rolled back. If another one follows, SQLite keeps
     /// its locks, which it does not tell of attached databases.
     pub has_ended: bool,
-    /// What was written last was taken for the end of a rollback, and forgotten.
-    pub rolled_back: bool,
+    /// What SQLite announced last, and has not finished.
+    pub unfinished: Unfinished,
     /// What the next announcement means after a commit failed.
     pub after_failure: AfterFailure,
-    /// The commit that was announced and is held back for those of other databases.
-    pub staging: Option<Staging>,
-    /// The commit of this database alone that was announced, and that SQLite has not finished.
-    pub prepared: Option<Box<Made>>,
-    /// Nothing was written since it was prepared.
-    pub is_prepared_as_it_is: bool,
-    /// What is written of an encrypted database was announced, as a commit or as the end of a rollback.
-    pub is_announced: bool,
+}
+
+/// What SQLite announced, until it finishes that, announces something else, or begins anew.
+#[derive(Default)]
+pub(super) enum Unfinished {
+    /// Nothing, or something that needs no finish.
+    #[default]
+    Nothing,
+    /// A commit, held back for those of other databases.
+    HeldBack(Staging),
+    /// A commit of this database alone, ready to be pushed.
+    Prepared {
+        /// What to push.
+        made: Box<Made>,
+        /// Nothing was written since.
+        is_current: bool,
+    },
+    /// A commit or the end of a rollback, of an encrypted database.
+    Unsettled,
+    /// The end of a rollback, and what was written is forgotten.
+    Rollback,
 }
 
 /// A transaction that is held back, and what it is decided with. Dropped while that is not decided, it
@@ -51,35 +65,57 @@ impl Drop for Staging {
     }
 }
 
-/// What SQLite's next announcement means. After a commit failed it is the end of the rollback, and
-/// must not push, whatever the pages look like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum AfterFailure {
-    /// No commit failed: it is what it looks like.
-    Nothing,
-    /// It is the end of the rollback.
-    Discard,
-    /// It is the end of the rollback, but SQLite keeps its lock and its cached pages, and the database
-    /// is elsewhere by now. Only an error makes SQLite drop them, roll back once more, and look at the
-    /// database anew.
-    FailOnce(Error),
-}
-
 impl Transaction {
-    /// Forgets what was written, and that a commit failed.
+    /// One that begins with a view.
+    pub fn new(view: View) -> Transaction {
+        Transaction {
+            view,
+            dirty: None,
+            size_bytes: view.size_bytes(),
+            commits: 0,
+            has_ended: false,
+            unfinished: Unfinished::Nothing,
+            after_failure: AfterFailure::Nothing,
+        }
+    }
+
+    /// Forgets what was written and announced, and that a commit failed.
     pub fn discard(&mut self) {
         self.after_failure = AfterFailure::Nothing;
-        self.staging = None;
-        self.prepared = None;
-        self.is_announced = false;
+        self.unfinished = Unfinished::Nothing;
         self.dirty = None;
         self.size_bytes = self.view.size_bytes();
+    }
+
+    /// It ended with a rollback, or with nothing that counts.
+    pub fn end(&mut self) {
+        self.discard();
+        self.has_ended = true;
+    }
+
+    /// Takes out what is held back.
+    pub fn take_held_back(&mut self) -> Option<Staging> {
+        if !matches!(self.unfinished, Unfinished::HeldBack(_)) {
+            return None;
+        }
+        match core::mem::take(&mut self.unfinished) {
+            Unfinished::HeldBack(staging) => Some(staging),
+            _ => None,
+        }
+    }
+
+    /// Takes in that something is written.
+    pub fn note_write(&mut self) {
+        if let Unfinished::Prepared { is_current, .. } = &mut self.unfinished {
+            *is_current = false;
+        }
     }
 
     /// Whether nothing was written, or all of it was rolled back: a commit that is prepared is finished in the
     /// same call of SQLite's.
     pub fn is_clean(&self) -> bool {
-        self.prepared.is_some() && self.is_prepared_as_it_is || self.is_as_before()
+        matches!(self.unfinished, Unfinished::Prepared { is_current: true, .. })
+            || self.is_as_before()
     }
 
     /// Whether nothing was written.

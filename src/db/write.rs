@@ -2,11 +2,11 @@
 //!
 //! SQLite writes whole pages of the size that the database has. Only where VACUUM or the backup API
 //! make the pages smaller, what lies around the lock page is written in the new size. It is all kept
-//! in pages of the old size; `commit.rs` cuts it into new ones.
+//! in pages of the old size; `diff.rs` cuts it into new ones.
 
 use super::connection::{Connection, Phase};
-use super::database::View;
 use super::transaction::Transaction;
+use super::view::View;
 use crate::error::{ErrorKind, Result};
 use crate::page1;
 use crate::pager::{DirtyPages, header};
@@ -48,7 +48,7 @@ impl Connection {
         }
         if let Phase::Writing(transaction) = &mut self.phase {
             transaction.size_bytes = transaction.size_bytes.max(at);
-            transaction.is_prepared_as_it_is = false;
+            transaction.note_write();
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Connection {
             dirty.truncate(pages);
         }
         transaction.size_bytes = size_bytes;
-        transaction.is_prepared_as_it_is = false;
+        transaction.note_write();
         Ok(())
     }
 }

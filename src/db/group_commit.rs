@@ -1,13 +1,13 @@
 //! A connection's part in a commit of several databases.
 
-use super::commit::as_final;
+use super::announcement::{AfterFailure, after_failure, as_final};
 use super::connection::{Connection, Phase};
-use super::database::View;
 use super::group::{Group, Groups, Membership, Owner};
-use super::make::Made;
+use super::made::Made;
 use super::round::{Round, Staged};
 use super::shown::SeenPage1;
-use super::transaction::{AfterFailure, Staging, Transaction};
+use super::transaction::{Staging, Transaction, Unfinished};
+use super::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::log::log;
 use alloc::sync::Arc;
@@ -32,7 +32,7 @@ impl Connection {
     /// The commit over several databases that waits for its decision.
     pub fn round(&self) -> Option<Arc<Round>> {
         match &self.phase {
-            Phase::Writing(Transaction { staging: Some(staging), .. }) => {
+            Phase::Writing(Transaction { unfinished: Unfinished::HeldBack(staging), .. }) => {
                 Some(Arc::clone(&staging.round))
             }
             _ => None,
@@ -55,7 +55,7 @@ impl Connection {
         let staged = Arc::new(Staged { database, connection: self.id, made });
         let round = membership.stage(Arc::clone(&staged))?;
         log!(Debug, "{}: held back {}", self.database.name(), staged.made.pos);
-        transaction.staging = Some(Staging { round, staged });
+        transaction.unfinished = Unfinished::HeldBack(Staging { round, staged });
         transaction.after_failure = AfterFailure::Nothing;
         Ok(())
     }
@@ -64,22 +64,24 @@ impl Connection {
     pub(super) fn decide(&mut self) -> Result<()> {
         let Some(round) = self.round() else { return Ok(()) };
         let outcome = round.decide();
-        self.settle_staged();
+        self.take_outcome();
         self.failure_elsewhere = None;
         outcome.map_err(as_final)
     }
 
     /// SQLite rolled back a transaction that was held back.
     pub(super) fn end_rollback(&mut self) -> Result<()> {
-        self.settle_staged();
-        let failure = self.failure_elsewhere.clone();
+        self.take_outcome();
         let keeps_locks = self.keeps_locks();
-        let after = failure.map(|error| self.database.after_failure(&error, keeps_locks));
+        let is_elsewhere = self.database.state().distrusted;
+        let failure = self.failure_elsewhere.as_ref();
+        let after = failure.map(|error| after_failure(error, keeps_locks, is_elsewhere));
         let Phase::Writing(transaction) = &mut self.phase else { return Ok(()) };
-        transaction.discard();
-        // Were it a commit after all, that would be noticed.
-        transaction.rolled_back = !keeps_locks;
-        transaction.has_ended = true;
+        transaction.end();
+        if !keeps_locks {
+            // Were it a commit after all, that would be noticed.
+            transaction.unfinished = Unfinished::Rollback;
+        }
         match after {
             Some(AfterFailure::FailOnce(error)) => {
                 transaction.after_failure = AfterFailure::Discard;
@@ -91,9 +93,9 @@ impl Connection {
 
     /// Looks at what was decided about a transaction that was held back, and moves on if it was
     /// committed. Otherwise it is not any more.
-    pub(super) fn settle_staged(&mut self) {
+    pub(super) fn take_outcome(&mut self) {
         let Phase::Writing(transaction) = &mut self.phase else { return };
-        let Some(staging) = transaction.staging.take() else { return };
+        let Some(staging) = transaction.take_held_back() else { return };
         match staging.round.outcome() {
             Some(Ok(())) => {
                 if let Some(dirty) = &transaction.dirty {

@@ -5,7 +5,6 @@
 //! and the others are a request each. So who fetched a quarter as many pages again as the cache holds has the
 //! bound lifted until the query is over.
 
-use super::database::Database;
 use crate::types::Pgno;
 use alloc::vec::Vec;
 
@@ -16,7 +15,7 @@ const MAX_WATCHED: u32 = 1 << 25;
 
 /// What a query fetched of a database for which the cache is too small.
 #[derive(Default)]
-pub(super) struct Again {
+pub(super) struct Refetches {
     /// A bit for each page.
     fetched: Vec<u64>,
     count: u32,
@@ -24,7 +23,7 @@ pub(super) struct Again {
     pub is_watched: bool,
 }
 
-impl Again {
+impl Refetches {
     /// A page came.
     pub fn note_page(&mut self, pgno: Pgno) {
         let pgno = pgno.get();
@@ -48,18 +47,5 @@ impl Again {
             self.count = self.count.saturating_add(1);
         }
         self.count > (room_pages / 4).max(MIN_TOO_MANY)
-    }
-}
-
-impl Database {
-    /// Lifts the bound of the cache for a query, or has it hold again.
-    pub(super) fn lift_cache_bound(&self, lift: bool) {
-        let mut state = self.state();
-        state.lifted = match lift {
-            true => state.lifted.saturating_add(1),
-            false => state.lifted.saturating_sub(1),
-        };
-        let limits = state.limits();
-        state.cache.set_limits(limits);
     }
 }

@@ -1,39 +1,18 @@
 //! Pages that a query misses: asked for with those that it will want next, and read as they come.
 
-use super::again::Again;
 use super::connection::{Connection, Phase};
-use super::database::View;
 use super::incoming::Incoming;
-use super::old_pages::OldPages;
+use super::query::MAX_WHOLE_BULK_BYTES;
 use super::rest::Rest;
-use crate::backend::PageList;
-use crate::error::{Error, ErrorKind, Result};
-use crate::pager::{Bounds, Plan};
+use super::view::View;
+use crate::error::{ErrorKind, Result};
+use crate::pager::Plan;
 use crate::sys::{Tick, log::log};
 use crate::types::{PageSize, Pgno};
 use alloc::format;
-use alloc::vec::Vec;
 
 /// Misses elsewhere after which an answer that is read as far as needed is given up.
 const MAX_MISSES_ELSEWHERE: u32 = 8;
-/// Bytes to ask for in bulk where the answer can't be left to be read as far as needed; and to read before
-/// a page that is needed.
-const MAX_WHOLE_BULK_BYTES: u64 = 2 << 20;
-
-/// What a connection asked for beyond what its query has needed so far.
-#[derive(Default)]
-pub(super) struct Ahead {
-    /// An answer that is read as far as needed.
-    incoming: Option<Incoming>,
-    /// Misses that it did not help with since it last did.
-    misses_elsewhere: u32,
-    /// Bytes that the query has fetched in bulk.
-    bulk_bytes: u64,
-    /// What it fetched again and again.
-    again: Again,
-    /// Whether the bound of the cache is lifted for it.
-    has_lifted: bool,
-}
 
 /// How many pages the cache must have room for, for answers to be read beside the queries.
 const MIN_ROOM_FOR_RESTS: u32 = 256;
@@ -70,14 +49,14 @@ impl Connection {
 
     /// Reads on in the answer that is still coming; `false` when the page is not on its way, or far.
     fn read_on(&mut self, view: View, pgno: Pgno, page: &mut [u8]) -> bool {
-        let Some(mut incoming) = self.ahead.incoming.take() else { return false };
+        let Some(mut incoming) = self.read_ahead.incoming.take() else { return false };
         let is_near =
             |pages: usize| pages.saturating_mul(page.len()) as u64 <= MAX_WHOLE_BULK_BYTES;
         let is_coming = incoming.is_of(view) && incoming.distance(pgno).is_some_and(is_near);
         if is_coming {
             match self.read_until(&mut incoming, pgno, page, true) {
                 Ok(()) => {
-                    self.ahead.misses_elsewhere = 0;
+                    self.read_ahead.misses_elsewhere = 0;
                     self.database.counters().count_prefetched(1);
                 }
                 Err(error) => {
@@ -87,11 +66,12 @@ impl Connection {
                 }
             }
         } else {
-            self.ahead.misses_elsewhere = self.ahead.misses_elsewhere.saturating_add(1);
+            self.read_ahead.misses_elsewhere = self.read_ahead.misses_elsewhere.saturating_add(1);
         }
-        let is_of_use = incoming.is_of(view) && self.ahead.misses_elsewhere <= MAX_MISSES_ELSEWHERE;
+        let is_of_use =
+            incoming.is_of(view) && self.read_ahead.misses_elsewhere <= MAX_MISSES_ELSEWHERE;
         if is_of_use && !incoming.is_over() {
-            self.ahead.incoming = Some(incoming);
+            self.read_ahead.incoming = Some(incoming);
         } else if incoming.is_over() {
             self.end(view, incoming, None, false);
         } else {
@@ -122,7 +102,7 @@ impl Connection {
     fn end(&mut self, view: View, incoming: Incoming, asked: Option<(usize, Tick)>, is_bulk: bool) {
         if !incoming.has_all() && !incoming.is_cached() && self.may_read_on() {
             // Of an older view: there is nowhere to put it but with the query.
-            self.ahead.incoming = Some(incoming);
+            self.read_ahead.incoming = Some(incoming);
             return;
         }
         // In a small cache one answer's pages would push out another's before they are needed.
@@ -138,7 +118,7 @@ impl Connection {
                 Err(None) => return,
             };
             if is_bulk {
-                self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(left as u64);
+                self.read_ahead.bulk_bytes = self.read_ahead.bulk_bytes.saturating_add(left as u64);
             }
             if self.rests.len() >= MAX_RESTS {
                 self.rests.remove(0);
@@ -171,86 +151,6 @@ impl Connection {
         }
     }
 
-    /// Counts a request of the running query, if it may make another one.
-    fn count_request(&mut self) -> Result<()> {
-        let limit = self.settings.max_reqs_per_query;
-        let is_limited = limit != 0 && self.reads_one_query() && !self.is_unlimited;
-        if is_limited && self.requests >= limit {
-            return Err(self.too_many_requests(limit));
-        }
-        self.requests = self.requests.saturating_add(1);
-        Ok(())
-    }
-
-    /// Whether the lock tells where a query begins and ends; a writer is not stopped half-way.
-    fn reads_one_query(&self) -> bool {
-        matches!(self.phase, Phase::Reading(_)) && !self.keeps_locks && !self.is_pinned
-    }
-
-    fn too_many_requests(&self, limit: u32) -> Error {
-        let text = format!(
-            "the query needs more than {limit} requests; raise PRAGMA litevfs_max_bulk_bytes or \
-             litevfs_max_reqs_per_query (0 for no limit), or run PRAGMA litevfs_cache_db first"
-        );
-        self.database.error(ErrorKind::RequestLimit, &text)
-    }
-
-    /// Lifts the bound of the cache when a query fetches the same pages again and again.
-    fn watch_room(&mut self, view: View, pgno: Pgno) {
-        let room_pages = self.room_pages(view);
-        self.ahead.again.is_watched |= room_pages < view.commit;
-        if self.ahead.again.is_too_often(pgno, room_pages) && !self.ahead.has_lifted {
-            log!(Info, "{}: more than {room_pages} pages at a time are needed", self.name());
-            self.ahead.has_lifted = true;
-            self.database.lift_cache_bound(true);
-        }
-        if let (true, Some(cache)) = (self.ahead.has_lifted, self.old_pages.cache()) {
-            cache.set_limits(self.database.state().limits());
-        }
-    }
-
-    /// How many pages of a view can be kept.
-    fn room_pages(&mut self, view: View) -> u32 {
-        let state = self.database.state();
-        if state.cache.pos() == view.pos {
-            return state.cache.max_pages();
-        }
-        drop(state);
-        self.old_pages.open(&self.database, self.id, view).max_pages()
-    }
-
-    /// What to ask for.
-    fn plan(&mut self, view: View, page_size: PageSize, pgno: Pgno) -> Plan {
-        // Half of it, so that what is there already does not leave before it is needed.
-        let room_pages = self.room_pages(view) / 2;
-        let state = self.database.state();
-        let bulk_bytes = if self.database.backend().has_bulk() {
-            let left = state.settings.max_bulk_bytes.saturating_sub(self.ahead.bulk_bytes);
-            if self.may_read_on() { left } else { left.min(MAX_WHOLE_BULK_BYTES) }
-        } else {
-            0
-        };
-        let coming: Vec<PageList> = self.rests.iter().map(Rest::to_come).collect();
-        let bulk_pages = bulk_bytes >> page_size.bytes().trailing_zeros();
-        let bounds = Bounds {
-            max_extra: self.settings.max_prefetch_pages,
-            bulk_pages: u32::try_from(bulk_pages).unwrap_or(u32::MAX),
-            room_pages,
-            is_line_busy: coming.iter().any(|pages| pages.first().is_some()),
-        };
-        let comes = |pgno| coming.iter().any(|pages| pages.position(pgno).is_some());
-        let has = |pgno| {
-            state.has_cached(pgno, view) || self.old_pages.contains(pgno, view) || comes(pgno)
-        };
-        self.prefetch.plan(pgno, view.commit, page_size, bounds, has)
-    }
-
-    /// Whether an answer may be left to be read as far as needed: only one at a time, and only if it can
-    /// be told when nobody needs the rest.
-    fn may_read_on(&self) -> bool {
-        self.ahead.incoming.is_none() && self.reads_one_query()
-    }
-
     /// Asks for pages, of which `page` is filled with the one that is missing.
     fn fetch(&mut self, view: View, plan: Plan, pgno: Pgno, page: &mut [u8]) -> Result<()> {
         let (started, len_pages) = (Tick::now(), plan.pages.len_pages());
@@ -258,8 +158,8 @@ impl Connection {
         self.read_until(&mut incoming, pgno, page, plan.is_bulk)?;
         self.database.counters().count_miss();
         if plan.is_endless && self.may_read_on() {
-            self.ahead.misses_elsewhere = 0;
-            self.ahead.incoming = Some(incoming);
+            self.read_ahead.misses_elsewhere = 0;
+            self.read_ahead.incoming = Some(incoming);
             return Ok(());
         }
         self.end(view, incoming, Some((len_pages, started)), plan.is_bulk);
@@ -289,26 +189,15 @@ impl Connection {
     fn keep(&mut self, incoming: &Incoming, pgno: Pgno, is_bulk: bool) {
         let page = incoming.page();
         if is_bulk {
-            self.ahead.bulk_bytes = self.ahead.bulk_bytes.saturating_add(page.len() as u64);
+            self.read_ahead.bulk_bytes =
+                self.read_ahead.bulk_bytes.saturating_add(page.len() as u64);
         }
-        self.ahead.again.note_page(pgno);
+        self.read_ahead.refetches.note_page(pgno);
         if !incoming.is_cached() {
             let view = incoming.view();
             let cache = self.old_pages.open(&self.database, self.id, view);
             cache.insert(pgno, view.pos.txid, page);
             cache.flush();
-        }
-    }
-
-    /// Gives up what is still coming and what was kept for the query, which is over.
-    pub(super) fn stop_reading_ahead(&mut self) {
-        let Ahead { incoming, has_lifted, .. } = core::mem::take(&mut self.ahead);
-        self.old_pages = OldPages::default();
-        if let Some(incoming) = incoming {
-            incoming.close(&self.database);
-        }
-        if has_lifted {
-            self.database.lift_cache_bound(false);
         }
     }
 }

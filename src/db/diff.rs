@@ -4,8 +4,9 @@
 //! new database over the old one then, in pages of the old size. Their bytes are cut anew here, and
 //! every page counts as changed.
 
-use super::database::{Database, View};
-use super::make::Made;
+use super::database::Database;
+use super::made::Made;
+use super::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pager::DirtyPages;
 use crate::types::{PageSize, Pgno};
@@ -20,14 +21,14 @@ type Part<'a> = Option<Cow<'a, [u8]>>;
 type Base = Option<Vec<u8>>;
 
 /// Page 1 as it will be stored, as far as a dirty page holds it.
-pub(super) struct Page1 {
+pub(super) struct NewPage1 {
     pub bytes: Vec<u8>,
     /// It is as it is in the base, but for the change counter.
     pub only_counts: bool,
 }
 
 /// What is to be pushed.
-pub(super) struct Change<'a> {
+pub(super) struct Diff<'a> {
     database: &'a Database,
     pub base: View,
     /// Size of the pages afterwards.
@@ -41,7 +42,7 @@ pub(super) struct Change<'a> {
     dirty: &'a DirtyPages,
 }
 
-impl<'a> Change<'a> {
+impl<'a> Diff<'a> {
     /// What `dirty` makes of `base`. Of page 1 as it will be stored the header and as much as a dirty
     /// page holds is known.
     pub fn new(
@@ -50,28 +51,28 @@ impl<'a> Change<'a> {
         page_size: PageSize,
         commit: u32,
         dirty: &'a DirtyPages,
-        Page1 { bytes: mut page1, only_counts }: Page1,
-    ) -> Result<Change<'a>> {
+        NewPage1 { bytes: mut page1, only_counts }: NewPage1,
+    ) -> Result<Diff<'a>> {
         let known = page1.len();
         page1.resize(page_size.len_bytes(), 0);
-        let mut change =
-            Change { database, base, page_size, commit, page1: Vec::new(), only_counts, dirty };
+        let mut diff =
+            Diff { database, base, page_size, commit, page1: Vec::new(), only_counts, dirty };
         if let Some(rest) = page1.get_mut(known..) {
-            change.read_at(known as u64, rest, &base_page(database, base))?;
+            diff.read_at(known as u64, rest, &base_page(database, base))?;
         }
-        change.page1 = page1;
-        Ok(change)
+        diff.page1 = page1;
+        Ok(diff)
     }
 
-    /// The change that a transaction was made of, to look at what was written once more.
+    /// The difference that a transaction was made of, to look at what was written once more.
     pub fn of_made(
         database: &'a Database,
         base: View,
         made: &Made,
         dirty: &'a DirtyPages,
-    ) -> Change<'a> {
+    ) -> Diff<'a> {
         let (page_size, commit, page1) = (made.page_size, made.commit, made.page1.clone());
-        Change { database, base, page_size, commit, page1, only_counts: false, dirty }
+        Diff { database, base, page_size, commit, page1, only_counts: false, dirty }
     }
 
     /// Pages of the base that keep their place: none when their size changes.

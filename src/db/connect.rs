@@ -1,71 +1,18 @@
-//! The databases of one server, cluster and token, as far as they are open in this process.
+//! A connection to a database, which is opened where it is not open yet; where its cache lies.
 
 use super::connection::Connection;
-use super::database::Database;
+use super::database::{Database, Open, Origin};
 use super::settings::ReadSettings;
-use crate::backend::{Backend, Moment};
-use crate::config::Config;
+use crate::backend::Moment;
 use crate::error::{Error, Result};
 use crate::pager::CachePlace;
 use crate::sys::{self, log::log};
 use crate::types::{DbName, Pos};
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
-
-/// Where databases come from, and which of them are open. Lives as long as one of them.
-pub struct Origin {
-    config: Config,
-    backend: Box<dyn Backend>,
-    /// Tells this program from others that wait for a lease.
-    waiter: u64,
-    open: sys::Mutex<Open>,
-    /// The number of the last poll.
-    together: sys::Mutex<u64>,
-}
-
-#[derive(Default)]
-struct Open {
-    databases: Vec<Weak<Database>>,
-    private_dir: Weak<sys::PrivateDir>,
-    connections: u64,
-    owner: u32,
-}
 
 impl Origin {
-    /// The databases of a configuration, whose server `backend` reaches.
-    pub fn new(config: Config, backend: Box<dyn Backend>) -> Arc<Origin> {
-        let mut waiter = [0; 8];
-        sys::random_bytes(&mut waiter);
-        let waiter = u64::from_le_bytes(waiter);
-        let open = sys::Mutex::new(Open::default());
-        Arc::new(Origin { config, backend, waiter, open, together: sys::Mutex::new(0) })
-    }
-
-    /// What decides which databases these are.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The number of the last poll, and with it leave to move the positions of several databases at
-    /// once, or to look at them. To be taken before any database's state, and held shortly.
-    pub fn together(&self) -> sys::MutexGuard<'_, u64> {
-        self.together.lock()
-    }
-
-    /// The way to the server.
-    pub fn backend(&self) -> &dyn Backend {
-        &*self.backend
-    }
-
-    /// As whom this process waits for leases. A forked child is another one.
-    pub fn waiter(&self) -> String {
-        format!("{:016x}-{}", self.waiter, sys::process_id())
-    }
-
     /// Opens a connection to a database. Nothing is asked of the server yet.
     pub fn connect(self: &Arc<Origin>, name: &DbName) -> Connection {
         self.connect_at(name, None)
@@ -74,7 +21,7 @@ impl Origin {
     /// Opens a connection to a past of a database, which can only be read.
     pub fn connect_past(self: &Arc<Origin>, name: &DbName, moment: &Moment) -> Result<Connection> {
         let error = |e: Error| Error::new(e.kind(), format!("{name}: {moment}: {e}"));
-        let (pos, page1) = self.backend.page1_then(name, moment).map_err(error)?;
+        let (pos, page1) = self.backend().page1_then(name, moment).map_err(error)?;
         log!(Info, "{name}: {moment} is {pos}");
         let mut connection = self.connect_at(name, Some(pos));
         connection.database.take_page1(pos, &page1)?;
@@ -103,17 +50,10 @@ impl Origin {
             database
         });
         let settings = ReadSettings {
-            max_staleness_ms: self.config.max_staleness_ms,
+            max_staleness_ms: self.config().max_staleness_ms,
             ..ReadSettings::default()
         };
         Connection::new(database, id, settings)
-    }
-
-    /// Every open database, without those of the past: they do not move.
-    pub fn databases(&self) -> Vec<Arc<Database>> {
-        let open = self.open.lock();
-        let databases = open.databases.iter().filter_map(Weak::upgrade);
-        databases.filter(|database| database.past().is_none()).collect()
     }
 
     /// Where the database's cache lies, and the temporary directory to hold on to meanwhile. The cache of
@@ -124,11 +64,11 @@ impl Origin {
         past: Option<Pos>,
         open: &mut Open,
     ) -> (Option<CachePlace>, Option<Arc<sys::PrivateDir>>) {
-        let mut identity = format!("{}\n{name}", self.config.identity());
+        let mut identity = format!("{}\n{name}", self.config().identity());
         if let Some(pos) = past {
             identity = format!("{identity}\n{pos}");
         }
-        if let Some(dir) = &self.config.cache_dir {
+        if let Some(dir) = &self.config().cache_dir {
             let keep = past.is_none();
             return (Some(CachePlace { dir: dir.clone(), identity, keep }), None);
         }
