@@ -174,19 +174,20 @@ unsafe extern "C" fn x_delete(
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
     let (registration, name) = unsafe { (behind(p_vfs), CStr::from_ptr(z_name)) };
-    let journals = &registration.super_journals;
-    // The connection that announced it deletes it, and has its databases open meanwhile.
-    let db = NonNull::new(ptr::with_exposed_provenance_mut(journals.owner(name)));
-    // SQLite is in the middle of none of the databases.
-    let call = Call::on(Some(&registration.sqlite.connections), db, false, COMMIT_GRACE_MS);
-    let decide = || match journals.delete(name) {
-        Ok(()) => ffi::SQLITE_OK,
-        Err(error) => {
-            log!(Error, "COMMIT: {error}");
-            final_code(result_code(error.kind()))
+    shielded(ffi::SQLITE_IOERR_DELETE, || {
+        let journals = &registration.super_journals;
+        // The connection that announced it deletes it, and has its databases open meanwhile.
+        let db = NonNull::new(ptr::with_exposed_provenance_mut(journals.owner(name)));
+        // SQLite is in the middle of none of the databases.
+        let call = Call::on(Some(&registration.sqlite.connections), db, false, COMMIT_GRACE_MS);
+        match call.run(|| journals.delete(name)) {
+            Ok(()) => ffi::SQLITE_OK,
+            Err(error) => {
+                log!(Error, "COMMIT: {error}");
+                final_code(result_code(error.kind()))
+            }
         }
-    };
-    call.run(|| shielded(ffi::SQLITE_IOERR_DELETE, decide))
+    })
 }
 
 /// Journals are never found: there is none to roll back. Super-journals are, while they exist: ours, or
