@@ -19,7 +19,8 @@
 //! | `super_journal` | what a transaction over several databases is decided by | `parameters` |
 //! | `journal_failures` | why a journal failed, until its database asks | |
 //! | `parameters` | what the URI of a database says | `sqlite` |
-//! | `pragma` | the pragmas | `status` |
+//! | `pragma` | the pragmas | `status`, `setting_kind` |
+//! | `setting_kind` | how what a pragma sets is written | |
 //! | `status` | the answer of `PRAGMA litevfs_status` | |
 //! | `interrupt` | `sqlite3_interrupt` while something waits for the server | `sqlite` |
 //! | `value` | what SQL gets | `sqlite` |
@@ -45,6 +46,7 @@ mod parameters;
 mod pragma;
 mod registration;
 mod result_code;
+mod setting_kind;
 mod shield;
 mod sqlite;
 mod statements;
