@@ -7,6 +7,7 @@
 //! | `functions` | `litevfs_txid()` and its like, and how they get to every connection | `tables`, `stats` |
 //! | `tables` | the VFS's methods, in the order of sqlite3.h | `open`, the files |
 //! | `open` | from a name and its URI to an open main database | `main_file`, `parameters` |
+//! | `passed_on` | those of its methods that are the default VFS's | `registration` |
 //! | `main_file` | a main database's methods | `file_control`, `statements` |
 //! | `super_journal_file` | a super-journal's | `super_journal`, `journal` |
 //! | `journal` | a rollback journal's: bytes in memory, and in a file without a name | `registration` |
@@ -43,6 +44,7 @@ mod main_database;
 mod main_file;
 mod open;
 mod parameters;
+mod passed_on;
 mod pragma;
 mod registration;
 mod result_code;

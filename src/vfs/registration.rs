@@ -33,6 +33,18 @@ pub struct Registration {
     pub journal_failures: Failures,
 }
 
+impl Registration {
+    /// What is behind a VFS pointer.
+    ///
+    /// # Safety
+    ///
+    /// `p_vfs` must be the VFS that [`register`] made.
+    pub unsafe fn behind(p_vfs: *mut sqlite3_vfs) -> &'static Registration {
+        // SAFETY: `pAppData` is a registration that is never freed.
+        unsafe { &*(*p_vfs).pAppData.cast::<Registration>() }
+    }
+}
+
 /// Registers the VFS with the methods of `table`, as the default one if asked to. Doing it again is fine;
 /// `origins` is called the first time only.
 pub fn register(

@@ -7,6 +7,7 @@ use super::journal::{self, JournalFile};
 use super::main_file::MainFile;
 use super::open::{database_name, open_database};
 use super::parameters::Parameters;
+use super::passed_on::{x_dl_close, x_dl_error, x_dl_open, x_dl_sym, x_randomness, x_sleep};
 use super::registration::{self, Registration};
 use super::result_code::{final_code, result_code};
 use super::shield::shielded;
@@ -15,7 +16,7 @@ use super::super_journal_file::{self, SuperJournalFile};
 use crate::db::Origins;
 use crate::error::Result;
 use crate::sys::{self, log::log};
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int};
 use core::mem::size_of;
 use core::ptr::{self, NonNull};
 use libsqlite3_sys as ffi;
@@ -78,26 +79,6 @@ pub fn register(
     registration::register(sqlite, TABLE, make_default, origins)
 }
 
-/// Our object behind a VFS pointer.
-///
-/// # Safety
-///
-/// `p_vfs` must be the VFS that `registration.rs` made.
-unsafe fn behind(p_vfs: *mut sqlite3_vfs) -> &'static Registration {
-    // SAFETY: `pAppData` is a registration that is never freed.
-    unsafe { &*(*p_vfs).pAppData.cast::<Registration>() }
-}
-
-/// The VFS that was the default one before us.
-///
-/// # Safety
-///
-/// As [`behind`].
-unsafe fn default_vfs(p_vfs: *mut sqlite3_vfs) -> *mut sqlite3_vfs {
-    // SAFETY: the caller's promise.
-    unsafe { behind(p_vfs) }.default_vfs
-}
-
 /// What tells our VFS from another copy's of the same name.
 pub const X_OPEN: unsafe extern "C" fn(
     *mut sqlite3_vfs,
@@ -118,7 +99,7 @@ unsafe extern "C" fn x_open(
     // SAFETY: SQLite's memory for a file, of `szOsFile` bytes.
     unsafe { (*p_file).pMethods = ptr::null() };
     // SAFETY: SQLite calls this with our VFS.
-    let registration = unsafe { behind(p_vfs) };
+    let registration = unsafe { Registration::behind(p_vfs) };
     if z_name.is_null() || flags & TEMPORARY != 0 {
         let default = registration.default_vfs;
         // SAFETY: the default VFS gets what SQLite gave us; the file is large enough for its own.
@@ -173,7 +154,7 @@ unsafe extern "C" fn x_delete(
     _sync_dir: c_int,
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
-    let (registration, name) = unsafe { (behind(p_vfs), CStr::from_ptr(z_name)) };
+    let (registration, name) = unsafe { (Registration::behind(p_vfs), CStr::from_ptr(z_name)) };
     shielded(ffi::SQLITE_IOERR_DELETE, || {
         let journals = &registration.super_journals;
         // The connection that announced it deletes it, and has its databases open meanwhile.
@@ -199,7 +180,7 @@ unsafe extern "C" fn x_access(
     p_res_out: *mut c_int,
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
-    let (registration, name) = unsafe { (behind(p_vfs), CStr::from_ptr(z_name)) };
+    let (registration, name) = unsafe { (Registration::behind(p_vfs), CStr::from_ptr(z_name)) };
     let exists = shielded(false, || registration.super_journals.exists(name));
     // SAFETY: SQLite's place for the answer.
     unsafe { p_res_out.write(c_int::from(exists)) };
@@ -208,7 +189,7 @@ unsafe extern "C" fn x_access(
     }
     // SAFETY: SQLite calls this with our VFS; its arguments are passed on as they came.
     unsafe {
-        let default = default_vfs(p_vfs);
+        let default = registration.default_vfs;
         (*default)
             .xAccess
             .map_or(ffi::SQLITE_OK, |method| method(default, z_name, flags, p_res_out))
@@ -223,7 +204,7 @@ unsafe extern "C" fn x_full_pathname(
     z_out: *mut c_char,
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and the name of a main database that it is about to open.
-    let (registration, path) = unsafe { (behind(p_vfs), CStr::from_ptr(z_name)) };
+    let (registration, path) = unsafe { (Registration::behind(p_vfs), CStr::from_ptr(z_name)) };
     shielded(ffi::SQLITE_INTERNAL, || {
         // SAFETY: as above.
         let parameters = unsafe { Parameters::read(&registration.sqlite, z_name) };
@@ -249,55 +230,6 @@ unsafe extern "C" fn x_full_pathname(
         }
         ffi::SQLITE_OK
     })
-}
-
-/// Calls a method of the default VFS with the arguments ours was called with.
-macro_rules! forward {
-    ($p_vfs:ident . $method:ident ( $($arg:expr),* ), $missing:expr) => {
-        // SAFETY: SQLite calls this with our VFS; the other arguments are passed on as they came.
-        unsafe {
-            let default = default_vfs($p_vfs);
-            match (*default).$method {
-                Some(method) => method(default $(, $arg)*),
-                None => $missing,
-            }
-        }
-    };
-}
-
-unsafe extern "C" fn x_dl_open(p_vfs: *mut sqlite3_vfs, z_path: *const c_char) -> *mut c_void {
-    forward!(p_vfs.xDlOpen(z_path), ptr::null_mut())
-}
-
-unsafe extern "C" fn x_dl_error(p_vfs: *mut sqlite3_vfs, n_byte: c_int, z_msg: *mut c_char) {
-    forward!(p_vfs.xDlError(n_byte, z_msg), ());
-}
-
-/// The symbol that SQLite looked up in a library.
-type Symbol = Option<unsafe extern "C" fn(*mut sqlite3_vfs, *mut c_void, z_symbol: *const c_char)>;
-
-unsafe extern "C" fn x_dl_sym(
-    p_vfs: *mut sqlite3_vfs,
-    p_library: *mut c_void,
-    z_symbol: *const c_char,
-) -> Symbol {
-    forward!(p_vfs.xDlSym(p_library, z_symbol), None)
-}
-
-unsafe extern "C" fn x_dl_close(p_vfs: *mut sqlite3_vfs, p_library: *mut c_void) {
-    forward!(p_vfs.xDlClose(p_library), ());
-}
-
-unsafe extern "C" fn x_randomness(
-    p_vfs: *mut sqlite3_vfs,
-    n_byte: c_int,
-    z_out: *mut c_char,
-) -> c_int {
-    forward!(p_vfs.xRandomness(n_byte, z_out), 0)
-}
-
-unsafe extern "C" fn x_sleep(p_vfs: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
-    forward!(p_vfs.xSleep(microseconds), 0)
 }
 
 unsafe extern "C" fn x_current_time(_: *mut sqlite3_vfs, p_days: *mut f64) -> c_int {
