@@ -35,6 +35,7 @@ pub mod pager;
 pub mod peer;
 #[cfg(feature = "vfs")]
 pub mod sys;
+pub mod text;
 pub mod types;
 #[cfg(feature = "vfs")]
 pub mod units;

@@ -3,6 +3,7 @@
 //! Used by every layer and by the server. Parsing and printing live beside the type; a value of one
 //! of these types is valid by construction.
 
+use crate::text::hex;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
@@ -147,7 +148,7 @@ impl Txid {
 
 impl fmt::Display for Txid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex16(self.0, f)
+        hex::write16(self.0, f)
     }
 }
 
@@ -155,7 +156,7 @@ impl FromStr for Txid {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Txid, ParseError> {
-        parse_hex16(text).map(Txid).ok_or(ParseError("a transaction id is 16 hex digits"))
+        hex::parse16(text).map(Txid).ok_or(ParseError("a transaction id is 16 hex digits"))
     }
 }
 
@@ -185,7 +186,7 @@ impl Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex16(self.0, f)
+        hex::write16(self.0, f)
     }
 }
 
@@ -193,7 +194,7 @@ impl FromStr for Checksum {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Checksum, ParseError> {
-        parse_hex16(text).map(Checksum).ok_or(ParseError("a checksum is 16 hex digits"))
+        hex::parse16(text).map(Checksum).ok_or(ParseError("a checksum is 16 hex digits"))
     }
 }
 
@@ -219,7 +220,7 @@ impl CommitId {
 
 impl fmt::Display for CommitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex16(self.0, f)
+        hex::write16(self.0, f)
     }
 }
 
@@ -227,7 +228,7 @@ impl FromStr for CommitId {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<CommitId, ParseError> {
-        parse_hex16(text).map(CommitId).ok_or(ParseError("a commit id is 16 hex digits"))
+        hex::parse16(text).map(CommitId).ok_or(ParseError("a commit id is 16 hex digits"))
     }
 }
 
@@ -282,15 +283,6 @@ impl FromStr for Pos {
             commit_id: CommitId::NONE,
         })
     }
-}
-
-fn write_hex16(value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{value:016x}")
-}
-
-fn parse_hex16(text: &str) -> Option<u64> {
-    let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if digits { u64::from_str_radix(text, 16).ok() } else { None }
 }
 
 /// A database name: 1 to 255 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.

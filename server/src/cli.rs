@@ -1,6 +1,7 @@
 //! The command line: `serve` is the server, the other verbs but `token` are clients of one.
 
 mod again;
+mod aside;
 mod causes;
 mod check;
 mod client;

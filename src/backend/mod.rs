@@ -17,7 +17,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-pub use pages::{PageList, PageStream, WholeAnswer};
+pub use pages::{Page, PageList, PageStream, WholeAnswer};
 use traffic::Traffic;
 
 /// Which pages differ between a known position and the newest one.
@@ -44,9 +44,6 @@ impl Change {
     /// The database does not exist.
     pub const GONE: Change = Change { pos: Pos::EMPTY, pages: ChangedPages::All };
 }
-
-/// A page with its contents.
-pub type Page = (Pgno, Vec<u8>);
 
 /// What a database is opened with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! Pages on their way from a server: which ones were asked for, and one after the other as they come.
 
-use super::Page;
 use crate::error::Result;
 use crate::types::Pgno;
 use alloc::vec::{self, Vec};
 use core::fmt;
+
+/// A page with its contents.
+pub type Page = (Pgno, Vec<u8>);
 
 /// Page numbers in the order in which they are asked for, as ranges: `7,8-90,2`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use super::round::Staged;
 use crate::backend::{GroupError, GroupOutcome, GroupTx};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, log::log};
+use crate::text::hex;
 use crate::types::DbName;
 use alloc::format;
 use alloc::string::String;
@@ -190,9 +191,5 @@ fn random_id() -> Result<String> {
             "the system has no random bytes for the id of a transaction over several databases";
         return Err(Error::new(ErrorKind::Local, text));
     }
-    let mut id = String::with_capacity(32);
-    for byte in bytes {
-        let _ = write!(id, "{byte:02x}");
-    }
-    Ok(id)
+    Ok(hex::of_bytes(&bytes))
 }

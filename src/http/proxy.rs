@@ -5,10 +5,10 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::peer::{BaseUrl, split_authority};
+use crate::text::{base64, percent};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// What a proxy's port is where nobody says.
@@ -59,45 +59,9 @@ fn parse(text: &str) -> Option<Proxy> {
     }
     let authorization = user.map(|user| {
         let colon = if user.contains(':') { "" } else { ":" };
-        format!("Basic {}", base64(&percent_decode(&format!("{user}{colon}"))))
+        format!("Basic {}", base64::encode(&percent::decode(&format!("{user}{colon}"))))
     });
     Some(Proxy { address: address.to_owned(), port: DEFAULT_PORT, authorization })
-}
-
-/// Bytes with `%41` for `A`; what is no such code stays.
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        match after.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(b'%');
-                rest = after;
-            }
-        }
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |bits: u32| DIGITS.get((bits & 63) as usize).map_or('A', |&b| char::from(b));
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        let last = [digit(bits >> 6), digit(bits)];
-        text.extend([digit(bits >> 18), digit(bits >> 12)]);
-        text.extend(last.iter().take(three.len().saturating_sub(1)));
-        text.extend(core::iter::repeat_n('=', 3_usize.saturating_sub(three.len())));
-    }
-    text
 }
 
 /// Whether `no_proxy` lists the host: `*`, the host itself, a domain that it is in, or a network as

@@ -25,6 +25,7 @@
 
 mod clock;
 pub mod log;
+mod log_filter;
 
 pub use clock::Tick;
 

@@ -1,11 +1,11 @@
 //! What SQLite announces and asks of a main database (`xFileControl`).
 
-use super::main_file::Database;
+use super::main_database::MainDatabase;
 use super::pragma::{self, Answer};
+use super::registration::VFS_NAME;
 use super::result_code::{final_code, plain_busy, result_code};
-use super::super_journal::Announced;
+use super::super_journal::{Announced, NOT_ATOMIC};
 use super::visit::{VISIT, Visitor};
-use super::{NOT_ATOMIC, VFS_NAME};
 use crate::error::{Error, ErrorKind};
 use crate::sys::log::log;
 use alloc::format;
@@ -18,7 +18,7 @@ use libsqlite3_sys::{self as ffi, sqlite3_int64};
 /// # Safety
 ///
 /// `arg` must be what SQLite documents for `op`.
-pub unsafe fn control(database: &mut Database, op: c_int, arg: *mut c_void) -> c_int {
+pub unsafe fn control(database: &mut MainDatabase, op: c_int, arg: *mut c_void) -> c_int {
     let is_commit = matches!(op, ffi::SQLITE_FCNTL_SYNC | ffi::SQLITE_FCNTL_COMMIT_PHASETWO);
     if is_commit && let Err(error) = database.connection.check_process() {
         return database.report("COMMIT after fork()", Err(error));
@@ -86,7 +86,7 @@ unsafe fn answer<T>(place: *mut c_void, value: T) -> c_int {
 /// # Safety
 ///
 /// `super_journal` must be null or a string.
-unsafe fn prepare_commit(database: &mut Database, super_journal: *const c_char) -> c_int {
+unsafe fn prepare_commit(database: &mut MainDatabase, super_journal: *const c_char) -> c_int {
     database.join_group();
     let super_journals = &database.registration.super_journals;
     // SAFETY: not null, so a string that lives during the call.
@@ -114,7 +114,7 @@ unsafe fn prepare_commit(database: &mut Database, super_journal: *const c_char) 
 /// # Safety
 ///
 /// `args` must point to three strings or nulls, the second not null.
-unsafe fn run_pragma(database: &mut Database, args: *mut *mut c_char) -> c_int {
+unsafe fn run_pragma(database: &mut MainDatabase, args: *mut *mut c_char) -> c_int {
     // SAFETY: the caller's promise.
     let (name, value) = unsafe { (args.add(1).read(), args.add(2).read()) };
     if name.is_null() {

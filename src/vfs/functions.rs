@@ -9,11 +9,12 @@
 //! about that. So each SQLite of the process gets a function of its own (`x_function`), which knows it by its
 //! number.
 
-use super::registration::Registration;
+use super::registration::{Registration, VFS_NAME};
+use super::shield::shielded;
 use super::sqlite::{AutoExtension, ConnectionFunctions, SqlFunction, Sqlite};
 use super::value::Value;
 use super::visit::{Found, visit};
-use super::{VFS_NAME, shielded, stats, tables};
+use super::{stats, tables};
 use crate::db::Sighting;
 use crate::sys::log::log;
 use alloc::format;

@@ -15,6 +15,9 @@ use core::ffi::CStr;
 use core::ptr::{self, NonNull};
 use libsqlite3_sys::{self as ffi, sqlite3, sqlite3_stmt};
 
+/// How long a COMMIT that is under way goes on waiting for its outcome when it is interrupted.
+pub const COMMIT_GRACE_MS: u64 = 2_000;
+
 /// Something to parse that is no statement, and statements.
 const NOTHING: &CStr = c" ";
 const QUERY: &CStr = c"SELECT 1";

@@ -10,18 +10,16 @@
 //! - a read that fails says `SQLITE_IOERR`, never "short", and SQLite then drops the whole transaction;
 //! - what ends a journal (cutting it, zeroing its header, closing it) can't fail.
 //!
-//! SQLite does not say whose error a journal's is, but by the result code. The text waits in
-//! [`Failures`] for the database, which has the journal's name but for the suffix.
+//! What failed is told by the database (`journal_failures.rs`).
 
 use super::registration::Registration;
 use super::result_code::result_code;
 use super::shield::shielded;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pager::PrivateFile;
-use crate::sys::{self, log::log};
+use crate::sys::log::log;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_void};
 use core::{ptr, slice};
 use libsqlite3_sys as ffi;
@@ -43,25 +41,6 @@ struct Journal {
     database: String,
     bytes: PrivateFile,
     registration: &'static Registration,
-}
-
-/// Failures of journals that their databases have not taken in, by full name.
-#[derive(Default)]
-pub struct Failures(sys::Mutex<Vec<(String, Error)>>);
-
-impl Failures {
-    fn add(&self, database: &str, error: Error) {
-        let mut failures = self.0.lock();
-        failures.retain(|(of, _)| of != database);
-        failures.push((database.into(), error));
-    }
-
-    /// The last failure of a database's journal.
-    pub fn take(&self, database: &str) -> Option<Error> {
-        let mut failures = self.0.lock();
-        let at = failures.iter().position(|(of, _)| of == database)?;
-        Some(failures.swap_remove(at).1)
-    }
 }
 
 /// Opens a journal.

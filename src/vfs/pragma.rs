@@ -1,12 +1,13 @@
-//! The pragmas of a litevfs database.
+//! The pragmas of a litevfs database: a table of ours, and SQLite's that we must hear of.
 
+use super::setting_kind::Kind;
 use super::status;
-use crate::config::parse_switch;
 use crate::db::{Connection, ReadSettings, SharedSettings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::units::{parse_bound_ms, parse_duration_ms, parse_size, show_duration_ms, show_size};
 use alloc::format;
 use alloc::string::{String, ToString};
+
+use Pragma::{Setting, Verb};
 
 /// What a pragma answers with.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,11 +22,122 @@ pub enum Answer {
     ForgetLastError,
 }
 
+/// A pragma of ours.
+enum Pragma {
+    /// Something, whose answer may depend on the value, if there is one, and on the text of the last failure.
+    Verb(fn(&mut Connection, Option<&str>, Option<&str>) -> Result<Answer>),
+    /// Without a value it answers with a number, with one it sets that.
+    Setting(Kind, fn(&mut Connection) -> u64, fn(&mut Connection, u64) -> Result<()>),
+}
+
+/// All of them.
 const NAMES: &str = "litevfs_acquire_lease, litevfs_release_lease, litevfs_auto_lease, \
                      litevfs_lease_duration, litevfs_min_available_space, \
                      litevfs_max_cached_pages, litevfs_max_reqs_per_query, \
                      litevfs_cache_sync_period, litevfs_max_prefetch_pages, litevfs_max_bulk_bytes, \
                      litevfs_cache_db, litevfs_max_staleness, litevfs_last_error, litevfs_status";
+
+/// The one of a name without `litevfs_`: its kind, getter and setter. As a `match`, because a table of pointers
+/// takes a relocation for each.
+fn pragma(name: &str) -> Option<Pragma> {
+    Some(match name {
+        "acquire_lease" => {
+            Verb(|connection, _, _| connection.acquire_lease().map(|()| Answer::Done))
+        }
+        "release_lease" => {
+            Verb(|connection, _, _| connection.release_lease().map(|()| Answer::Done))
+        }
+        "auto_lease" => Setting(
+            Kind::Switch,
+            |connection| connection.auto_lease().into(),
+            |connection, on| connection.set_auto_lease(on != 0),
+        ),
+        "lease_duration" => Setting(
+            Kind::LeaseTime,
+            |connection| connection.shared_settings().lease_duration_ms,
+            |connection, ms| share(connection, |settings| settings.lease_duration_ms = ms),
+        ),
+        "min_available_space" => Setting(
+            Kind::Size,
+            |connection| connection.shared_settings().min_available_space,
+            |connection, bytes| share(connection, |settings| settings.min_available_space = bytes),
+        ),
+        "max_cached_pages" => Setting(
+            Kind::Count(u32::MAX),
+            |connection| connection.shared_settings().max_cached_pages.into(),
+            |connection, pages| {
+                share(connection, |settings| settings.max_cached_pages = count(pages))
+            },
+        ),
+        "max_reqs_per_query" => Setting(
+            Kind::Count(ReadSettings::MAX_REQS_PER_QUERY),
+            |connection| connection.settings().max_reqs_per_query.into(),
+            |connection, requests| {
+                connection.settings().max_reqs_per_query = count(requests);
+                connection.restore_request_limit();
+                Ok(())
+            },
+        ),
+        "cache_sync_period" => Setting(
+            Kind::Time,
+            |connection| connection.shared_settings().cache_sync_period_ms,
+            |connection, ms| share(connection, |settings| settings.cache_sync_period_ms = ms),
+        ),
+        "max_prefetch_pages" => Setting(
+            Kind::Count(ReadSettings::MAX_PREFETCH_PAGES),
+            |connection| connection.settings().max_prefetch_pages.into(),
+            |connection, pages| {
+                connection.settings().max_prefetch_pages = count(pages);
+                Ok(())
+            },
+        ),
+        "max_bulk_bytes" => Setting(
+            Kind::Size,
+            |connection| connection.shared_settings().max_bulk_bytes,
+            |connection, bytes| share(connection, |settings| settings.max_bulk_bytes = bytes),
+        ),
+        "cache_db" => Verb(|connection, _, _| {
+            let pages = connection.cache_all()?;
+            Ok(Answer::Row(format!("{pages} pages cached")))
+        }),
+        "max_staleness" => Setting(
+            Kind::Bound,
+            |connection| connection.settings().max_staleness_ms,
+            |connection, ms| {
+                connection.settings().max_staleness_ms = ms;
+                Ok(())
+            },
+        ),
+        "last_error" => Verb(|connection, value, last_error| {
+            if value == Some("") {
+                return Ok(Answer::ForgetLastError);
+            }
+            Ok(Answer::Row(match (last_error, connection.refusal_to_write()) {
+                (Some(text), _) => text.to_string(),
+                // SQLite refuses to write by itself, and we hear nothing of it.
+                (None, Some(refusal)) => refusal.to_string(),
+                (None, None) => String::new(),
+            }))
+        }),
+        "status" => Verb(|connection, _, last_error| {
+            Ok(Answer::Row(status::text(&connection.report(), last_error)))
+        }),
+        _ => return None,
+    })
+}
+
+/// Changes what the connections share.
+fn share(connection: &Connection, change: impl FnOnce(&mut SharedSettings)) -> Result<()> {
+    let mut settings = connection.shared_settings();
+    change(&mut settings);
+    connection.set_shared_settings(settings);
+    Ok(())
+}
+
+/// A [`Kind::Count`], which has been found to fit.
+fn count(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
 
 /// Runs a pragma. `last_error` is the text of the connection's last failure.
 pub fn run(
@@ -51,46 +163,23 @@ pub fn run(
     if ours != "last_error" {
         connection.check_process()?;
     }
-    match ours {
-        "acquire_lease" => connection.acquire_lease().map(|()| Answer::Done),
-        "release_lease" => connection.release_lease().map(|()| Answer::Done),
-        "auto_lease" => auto_lease(connection, value),
-        "lease_duration" => lease_duration(connection, value),
-        "min_available_space" => {
-            let set = |settings: &mut SharedSettings, bytes| settings.min_available_space = bytes;
-            let bytes = connection.shared_settings().min_available_space;
-            size(connection, &name, bytes, value, set)
-        }
-        "max_bulk_bytes" => {
-            let set = |settings: &mut SharedSettings, bytes| settings.max_bulk_bytes = bytes;
-            let bytes = connection.shared_settings().max_bulk_bytes;
-            size(connection, &name, bytes, value, set)
-        }
-        "max_cached_pages" => max_cached_pages(connection, value),
-        "cache_sync_period" => cache_sync_period(connection, value),
-        "max_reqs_per_query" => max_reqs_per_query(connection, &name, value),
-        "max_prefetch_pages" => {
-            let setting = &mut connection.settings().max_prefetch_pages;
-            set_count(setting, &name, value, ReadSettings::MAX_PREFETCH_PAGES)
-        }
-        "max_staleness" => max_staleness(connection, value),
-        "cache_db" => {
-            let pages = connection.cache_all()?;
-            Ok(Answer::Row(format!("{pages} pages cached")))
-        }
-        "last_error" if value == Some("") => Ok(Answer::ForgetLastError),
-        "last_error" => Ok(Answer::Row(match (last_error, connection.refusal_to_write()) {
-            (Some(text), _) => text.to_string(),
-            // SQLite refuses to write by itself, and we hear nothing of it.
-            (None, Some(refusal)) => refusal.to_string(),
-            (None, None) => String::new(),
-        })),
-        "status" => Ok(Answer::Row(status::text(&connection.report(), last_error))),
-        _ => {
-            let text = format!("there is no pragma {name}; there are {NAMES}");
-            Err(Error::new(ErrorKind::Pragma, text))
+    let Some(pragma) = pragma(ours) else {
+        let text = format!("there is no pragma {name}; there are {NAMES}");
+        return Err(Error::new(ErrorKind::Pragma, text));
+    };
+    match (pragma, value) {
+        (Verb(verb), _) => verb(connection, value, last_error),
+        (Setting(kind, get, _), None) => Ok(Answer::Row(kind.show(get(connection)))),
+        (Setting(kind, _, set), Some(value)) => {
+            let number = kind.parse(value).ok_or_else(|| out_of_range(&name, value, kind))?;
+            set(connection, number).map(|()| Answer::Done)
         }
     }
+}
+
+fn out_of_range(name: &str, value: &str, kind: Kind) -> Error {
+    let (shown, range) = (value.chars().take(40).collect::<String>(), kind.range());
+    Error::new(ErrorKind::Pragma, format!("{name}: '{shown}' is out of range; give {range}"))
 }
 
 /// SQLite does not tell a VFS when it keeps its locks, but for this pragma.
@@ -119,110 +208,14 @@ fn journal_mode(connection: &mut Connection, value: Option<&str>) -> Answer {
     Answer::NotOurs
 }
 
-fn auto_lease(connection: &mut Connection, value: Option<&str>) -> Result<Answer> {
-    let Some(value) = value else {
-        return Ok(Answer::Row(u8::from(connection.auto_lease()).to_string()));
-    };
-    let on = parse_switch(value)
-        .ok_or_else(|| out_of_range("litevfs_auto_lease", value, "on or off"))?;
-    connection.set_auto_lease(on)?;
-    Ok(Answer::Done)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn lease_duration(connection: &Connection, value: Option<&str>) -> Result<Answer> {
-    let mut settings = connection.shared_settings();
-    let Some(value) = value else {
-        return Ok(Answer::Row(show_duration_ms(settings.lease_duration_ms)));
-    };
-    let range = SharedSettings::MIN_LEASE_DURATION_MS..=SharedSettings::MAX_LEASE_DURATION_MS;
-    let duration_ms = parse_duration_ms(value).filter(|ms| range.contains(ms));
-    settings.lease_duration_ms = duration_ms.ok_or_else(|| {
-        out_of_range("litevfs_lease_duration", value, "a time from 100ms to 1m, as 500ms or 5s")
-    })?;
-    connection.set_shared_settings(settings);
-    Ok(Answer::Done)
-}
-
-/// Answers with a size that the connections share, or sets it.
-fn size(
-    connection: &Connection,
-    name: &str,
-    bytes: u64,
-    value: Option<&str>,
-    set: impl Fn(&mut SharedSettings, u64),
-) -> Result<Answer> {
-    let Some(value) = value else {
-        return Ok(Answer::Row(show_size(bytes)));
-    };
-    let bytes = parse_size(value)
-        .ok_or_else(|| out_of_range(name, value, "a size from 0 on, as 10MB or 1 GiB"))?;
-    let mut settings = connection.shared_settings();
-    set(&mut settings, bytes);
-    connection.set_shared_settings(settings);
-    Ok(Answer::Done)
-}
-
-fn max_reqs_per_query(
-    connection: &mut Connection,
-    name: &str,
-    value: Option<&str>,
-) -> Result<Answer> {
-    let limit = &mut connection.settings().max_reqs_per_query;
-    let answer = set_count(limit, name, value, ReadSettings::MAX_REQS_PER_QUERY)?;
-    if value.is_some() {
-        connection.restore_request_limit();
+    #[test]
+    fn what_is_named_is_there() {
+        let names = NAMES.split(", ").map(|name| name.strip_prefix("litevfs_").unwrap());
+        assert_eq!(names.filter(|name| pragma(name).is_some()).count(), 14);
+        assert!(pragma("litevfs_status").is_none() && pragma("").is_none());
     }
-    Ok(answer)
-}
-
-fn max_cached_pages(connection: &Connection, value: Option<&str>) -> Result<Answer> {
-    let mut settings = connection.shared_settings();
-    let answer =
-        set_count(&mut settings.max_cached_pages, "litevfs_max_cached_pages", value, u32::MAX)?;
-    if value.is_some() {
-        connection.set_shared_settings(settings);
-    }
-    Ok(answer)
-}
-
-fn cache_sync_period(connection: &Connection, value: Option<&str>) -> Result<Answer> {
-    let mut settings = connection.shared_settings();
-    let Some(value) = value else {
-        return Ok(Answer::Row(show_duration_ms(settings.cache_sync_period_ms)));
-    };
-    settings.cache_sync_period_ms = parse_duration_ms(value).ok_or_else(|| {
-        let range = "0 for never, or a time as 500ms, 5s, 1m, or a number of seconds";
-        out_of_range("litevfs_cache_sync_period", value, range)
-    })?;
-    connection.set_shared_settings(settings);
-    Ok(Answer::Done)
-}
-
-fn max_staleness(connection: &mut Connection, value: Option<&str>) -> Result<Answer> {
-    let setting = &mut connection.settings().max_staleness_ms;
-    let Some(value) = value else {
-        let shown = if *setting == 0 { "off".into() } else { show_duration_ms(*setting) };
-        return Ok(Answer::Row(shown));
-    };
-    *setting = parse_bound_ms(value).ok_or_else(|| {
-        let range = "off, or a time as 500ms, 5s, 1m, or a number of seconds";
-        out_of_range("litevfs_max_staleness", value, range)
-    })?;
-    Ok(Answer::Done)
-}
-
-/// Answers with a number, or sets it to one from 0 to `max`.
-fn set_count(setting: &mut u32, name: &str, value: Option<&str>, max: u32) -> Result<Answer> {
-    let Some(value) = value else {
-        return Ok(Answer::Row(setting.to_string()));
-    };
-    let count = value.trim().parse::<u32>().ok().filter(|&count| count <= max);
-    *setting =
-        count.ok_or_else(|| out_of_range(name, value, &format!("a number from 0 to {max}")))?;
-    Ok(Answer::Done)
-}
-
-fn out_of_range(name: &str, value: &str, range: &str) -> Error {
-    let shown: String = value.chars().take(40).collect();
-    Error::new(ErrorKind::Pragma, format!("{name}: '{shown}' is out of range; give {range}"))
 }

@@ -1,18 +1,21 @@
 //! The VFS object: made once, registered, and there until the process ends.
+//!
+//! It is handed the methods, which find what they share behind it.
 
-use super::journal::{Failures, JournalFile};
-use super::main_file::MainFile;
+use super::journal_failures::Failures;
 use super::sqlite::Sqlite;
-use super::super_journal::{SuperJournalFile, SuperJournals};
-use super::{VFS_NAME, tables};
+use super::super_journal::SuperJournals;
 use crate::db::{Groups, Origins};
 use crate::error::{Error, ErrorKind, Result};
 use alloc::boxed::Box;
 use alloc::format;
-use core::ffi::c_int;
-use core::{mem, ptr};
+use core::ffi::{CStr, c_int};
+use core::ptr;
 use libsqlite3_sys as ffi;
 use libsqlite3_sys::sqlite3_vfs;
+
+/// The name the VFS is registered under.
+pub const VFS_NAME: &CStr = c"litevfs";
 
 /// What the methods find behind `pAppData`.
 pub struct Registration {
@@ -30,16 +33,29 @@ pub struct Registration {
     pub journal_failures: Failures,
 }
 
-/// Registers the VFS, as the default one if asked to. Doing it again is fine; `origins` is called the
-/// first time only.
+impl Registration {
+    /// What is behind a VFS pointer.
+    ///
+    /// # Safety
+    ///
+    /// `p_vfs` must be the VFS that [`register`] made.
+    pub unsafe fn behind(p_vfs: *mut sqlite3_vfs) -> &'static Registration {
+        // SAFETY: `pAppData` is a registration that is never freed.
+        unsafe { &*(*p_vfs).pAppData.cast::<Registration>() }
+    }
+}
+
+/// Registers the VFS with the methods of `table`, as the default one if asked to. Doing it again is fine;
+/// `origins` is called the first time only.
 pub fn register(
     sqlite: Sqlite,
+    table: sqlite3_vfs,
     make_default: bool,
     origins: impl FnOnce() -> Result<Origins>,
 ) -> Result<()> {
     // SAFETY: `sqlite3_vfs_find` with a string.
     let registered = unsafe { (sqlite.vfs_find)(VFS_NAME.as_ptr()) };
-    let vfs = if registered.is_null() { make_vfs(sqlite, origins()?)? } else { registered };
+    let vfs = if registered.is_null() { make_vfs(sqlite, table, origins()?)? } else { registered };
     if !registered.is_null() && !make_default {
         return Ok(());
     }
@@ -52,7 +68,7 @@ pub fn register(
     }
 }
 
-fn make_vfs(sqlite: Sqlite, origins: Origins) -> Result<*mut sqlite3_vfs> {
+fn make_vfs(sqlite: Sqlite, table: sqlite3_vfs, origins: Origins) -> Result<*mut sqlite3_vfs> {
     // SAFETY: `sqlite3_vfs_find` with null asks for the default VFS.
     let default_vfs = unsafe { (sqlite.vfs_find)(ptr::null()) };
     if default_vfs.is_null() {
@@ -61,10 +77,6 @@ fn make_vfs(sqlite: Sqlite, origins: Origins) -> Result<*mut sqlite3_vfs> {
     }
     // SAFETY: a registered VFS, which stays.
     let default_size = unsafe { (*default_vfs).szOsFile };
-    let own_size = mem::size_of::<MainFile>()
-        .max(mem::size_of::<JournalFile>())
-        .max(mem::size_of::<SuperJournalFile>());
-    let own_size = c_int::try_from(own_size).unwrap_or(c_int::MAX);
     let registration = Box::new(Registration {
         sqlite,
         default_vfs,
@@ -74,29 +86,11 @@ fn make_vfs(sqlite: Sqlite, origins: Origins) -> Result<*mut sqlite3_vfs> {
         journal_failures: Failures::default(),
     });
     let vfs = sqlite3_vfs {
-        iVersion: 2,
         // A file is ours or the default VFS's.
-        szOsFile: own_size.max(default_size),
-        mxPathname: tables::MAX_PATH_LEN,
-        pNext: ptr::null_mut(),
+        szOsFile: table.szOsFile.max(default_size),
         zName: VFS_NAME.as_ptr(),
         pAppData: Box::into_raw(registration).cast(),
-        xOpen: Some(tables::x_open),
-        xDelete: Some(tables::x_delete),
-        xAccess: Some(tables::x_access),
-        xFullPathname: Some(tables::x_full_pathname),
-        xDlOpen: Some(tables::x_dl_open),
-        xDlError: Some(tables::x_dl_error),
-        xDlSym: Some(tables::x_dl_sym),
-        xDlClose: Some(tables::x_dl_close),
-        xRandomness: Some(tables::x_randomness),
-        xSleep: Some(tables::x_sleep),
-        xCurrentTime: Some(tables::x_current_time),
-        xGetLastError: Some(tables::x_get_last_error),
-        xCurrentTimeInt64: Some(tables::x_current_time_int64),
-        xSetSystemCall: None,
-        xGetSystemCall: None,
-        xNextSystemCall: None,
+        ..table
     };
     Ok(Box::into_raw(Box::new(vfs)))
 }

@@ -1,5 +1,8 @@
 //! No panic gets past here: one that did would abort the host program.
 //!
+//! Whatever SQLite calls runs its body in here, but for what can't panic: methods that answer with a constant, copy
+//! or compare numbers, pass a call on to SQLite or the default VFS, or only take or free memory.
+//!
 //! Builds without `std` abort on panic anyway; there the lints against panicking code must do.
 
 #[cfg(feature = "std")]

@@ -2,54 +2,81 @@
 //!
 //! What is not about files of ours goes to the VFS that was the default one before.
 
-use super::interrupt::Call;
-use super::journal;
-use super::main_file::{COMMIT_GRACE_MS, MainFile};
+use super::interrupt::{COMMIT_GRACE_MS, Call};
+use super::journal::{self, JournalFile};
+use super::main_file::MainFile;
+use super::open::{database_name, open_database};
 use super::parameters::Parameters;
-use super::registration::Registration;
+use super::passed_on::{x_dl_close, x_dl_error, x_dl_open, x_dl_sym, x_randomness, x_sleep};
+use super::registration::{self, Registration};
 use super::result_code::{final_code, result_code};
 use super::shield::shielded;
-use super::super_journal;
-use crate::error::{Error, ErrorKind, Result};
+use super::sqlite::Sqlite;
+use super::super_journal_file::{self, SuperJournalFile};
+use crate::db::Origins;
+use crate::error::Result;
 use crate::sys::{self, log::log};
-use crate::types::DbName;
-use alloc::format;
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int};
+use core::mem::size_of;
 use core::ptr::{self, NonNull};
 use libsqlite3_sys as ffi;
 use libsqlite3_sys::{sqlite3_file, sqlite3_int64, sqlite3_vfs};
 
 /// Bytes of the longest path: a database name, SQLite's suffixes, and room for a name too long to be
 /// taken, so that it is refused by our message.
-pub const MAX_PATH_LEN: c_int = 1024;
+const MAX_PATH_LEN: c_int = 1024;
 
 /// Milliseconds from the beginning of the Julian calendar to the Unix epoch.
 const JULIAN_EPOCH_MS: sqlite3_int64 = 210_866_760_000_000;
 const MS_PER_DAY: f64 = 86_400_000.0;
+
+/// Bytes that each kind of file of ours fits into.
+const OWN_FILE_LEN: usize = {
+    let (main, journal) = (size_of::<MainFile>(), size_of::<JournalFile>());
+    let larger = if main > journal { main } else { journal };
+    let super_journal = size_of::<SuperJournalFile>();
+    if larger > super_journal { larger } else { super_journal }
+};
 
 const TEMPORARY: c_int = ffi::SQLITE_OPEN_TEMP_DB
     | ffi::SQLITE_OPEN_TEMP_JOURNAL
     | ffi::SQLITE_OPEN_SUBJOURNAL
     | ffi::SQLITE_OPEN_TRANSIENT_DB;
 
-/// Our object behind a VFS pointer.
-///
-/// # Safety
-///
-/// `p_vfs` must be the VFS that `registration.rs` made.
-unsafe fn registration(p_vfs: *mut sqlite3_vfs) -> &'static Registration {
-    // SAFETY: `pAppData` is a registration that is never freed.
-    unsafe { &*(*p_vfs).pAppData.cast::<Registration>() }
-}
+/// The methods, and how large a file of ours is: [`registration::register`] fills in what is null.
+const TABLE: sqlite3_vfs = sqlite3_vfs {
+    iVersion: 2,
+    szOsFile: OWN_FILE_LEN as c_int,
+    mxPathname: MAX_PATH_LEN,
+    pNext: ptr::null_mut(),
+    zName: ptr::null(),
+    pAppData: ptr::null_mut(),
+    xOpen: Some(x_open),
+    xDelete: Some(x_delete),
+    xAccess: Some(x_access),
+    xFullPathname: Some(x_full_pathname),
+    xDlOpen: Some(x_dl_open),
+    xDlError: Some(x_dl_error),
+    xDlSym: Some(x_dl_sym),
+    xDlClose: Some(x_dl_close),
+    xRandomness: Some(x_randomness),
+    xSleep: Some(x_sleep),
+    xCurrentTime: Some(x_current_time),
+    xGetLastError: Some(x_get_last_error),
+    xCurrentTimeInt64: Some(x_current_time_int64),
+    xSetSystemCall: None,
+    xGetSystemCall: None,
+    xNextSystemCall: None,
+};
 
-/// The VFS that was the default one before us.
-///
-/// # Safety
-///
-/// As [`registration`].
-unsafe fn default_vfs(p_vfs: *mut sqlite3_vfs) -> *mut sqlite3_vfs {
-    // SAFETY: the caller's promise.
-    unsafe { registration(p_vfs) }.default_vfs
+/// Registers the VFS, as the default one if asked to. Doing it again is fine; `origins` is called the
+/// first time only.
+pub fn register(
+    sqlite: Sqlite,
+    make_default: bool,
+    origins: impl FnOnce() -> Result<Origins>,
+) -> Result<()> {
+    registration::register(sqlite, TABLE, make_default, origins)
 }
 
 /// What tells our VFS from another copy's of the same name.
@@ -61,7 +88,7 @@ pub const X_OPEN: unsafe extern "C" fn(
     *mut c_int,
 ) -> c_int = x_open;
 
-pub unsafe extern "C" fn x_open(
+unsafe extern "C" fn x_open(
     p_vfs: *mut sqlite3_vfs,
     z_name: *const c_char,
     p_file: *mut sqlite3_file,
@@ -72,7 +99,7 @@ pub unsafe extern "C" fn x_open(
     // SAFETY: SQLite's memory for a file, of `szOsFile` bytes.
     unsafe { (*p_file).pMethods = ptr::null() };
     // SAFETY: SQLite calls this with our VFS.
-    let registration = unsafe { registration(p_vfs) };
+    let registration = unsafe { Registration::behind(p_vfs) };
     if z_name.is_null() || flags & TEMPORARY != 0 {
         let default = registration.default_vfs;
         // SAFETY: the default VFS gets what SQLite gave us; the file is large enough for its own.
@@ -92,7 +119,9 @@ pub unsafe extern "C" fn x_open(
     tell(flags);
     if flags & ffi::SQLITE_OPEN_SUPER_JOURNAL != 0 {
         // SAFETY: not null, so a string that lives during the call; the file is large enough for ours.
-        return unsafe { super_journal::open(registration, CStr::from_ptr(z_name), p_file, flags) };
+        return unsafe {
+            super_journal_file::open(registration, CStr::from_ptr(z_name), p_file, flags)
+        };
     }
     if flags & ffi::SQLITE_OPEN_MAIN_JOURNAL != 0 {
         // SAFETY: not null, so a string that lives during the call; the file is large enough for ours.
@@ -117,105 +146,41 @@ pub unsafe extern "C" fn x_open(
     })
 }
 
-/// Answers with the flags that the database is open with.
-///
-/// # Safety
-///
-/// `z_name` must be the name of a main database as SQLite gives it to `xOpen`, `p_file` memory of
-/// `szOsFile` bytes.
-unsafe fn open_database(
-    registration: &'static Registration,
-    z_name: *const c_char,
-    p_file: *mut sqlite3_file,
-    flags: c_int,
-) -> Result<c_int> {
-    let origins = &registration.origins;
-    // SAFETY: the caller's promise.
-    let (full_name, parameters) =
-        unsafe { (CStr::from_ptr(z_name), Parameters::read(&registration.sqlite, z_name)?) };
-    let config = parameters.config(origins)?;
-    let full_name = full_name.to_str().unwrap_or_default();
-    let name = database_name(parameters.path(origins, &config, full_name))?;
-    if parameters.is_unlocked {
-        let text = "nolock=1 can't be had: what several connections do would mix; leave it out";
-        return Err(Error::new(ErrorKind::Config, format!("{name}: {text}")));
-    }
-    let moment = parameters.moment()?;
-    let origin = origins.origin(config)?;
-    let mut connection = match &moment {
-        Some(moment) => origin.connect_past(&name, moment)?,
-        None => origin.connect(&name),
-    };
-    if flags & ffi::SQLITE_OPEN_CREATE == 0 && !connection.exists()? {
-        let text = format!("{name}: no such database, and the mode does not allow to create it");
-        return Err(Error::new(ErrorKind::NotFound, text));
-    }
-    if parameters.is_immutable {
-        connection.make_read_only("it was opened with immutable=1");
-        connection.pin()?;
-    }
-    if flags & ffi::SQLITE_OPEN_READONLY != 0 {
-        connection.make_read_only("it was opened with mode=ro");
-    }
-    let out_flags = match connection.refusal_to_write() {
-        Some(_) => {
-            flags & !(ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE)
-                | ffi::SQLITE_OPEN_READONLY
-        }
-        None => flags,
-    };
-    if connection.refusal_to_write().is_none() {
-        connection.set_auto_lease(origins.auto_lease())?;
-    }
-    // SAFETY: the caller's promise.
-    unsafe {
-        MainFile::open(p_file, connection, (full_name.into(), parameters.is_shared), registration)
-    };
-    Ok(out_flags)
-}
-
-/// The database a path names.
-fn database_name(path: &str) -> Result<DbName> {
-    path.strip_prefix('/').unwrap_or(path).parse().map_err(|e| {
-        let shown: alloc::string::String = path.chars().take(80).collect();
-        Error::new(ErrorKind::Name, format!("'{shown}': {e}; open file:NAME?vfs=litevfs"))
-    })
-}
-
 /// Journals have no files to delete, and databases are not deleted through SQLite. Deleting a
 /// super-journal commits a transaction over several databases.
-pub unsafe extern "C" fn x_delete(
+unsafe extern "C" fn x_delete(
     p_vfs: *mut sqlite3_vfs,
     z_name: *const c_char,
     _sync_dir: c_int,
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
-    let (registration, name) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
-    let journals = &registration.super_journals;
-    // The connection that announced it deletes it, and has its databases open meanwhile.
-    let db = NonNull::new(ptr::with_exposed_provenance_mut(journals.owner(name)));
-    // SQLite is in the middle of none of the databases.
-    let call = Call::on(Some(&registration.sqlite.connections), db, false, COMMIT_GRACE_MS);
-    let decide = || match journals.delete(name) {
-        Ok(()) => ffi::SQLITE_OK,
-        Err(error) => {
-            log!(Error, "COMMIT: {error}");
-            final_code(result_code(error.kind()))
+    let (registration, name) = unsafe { (Registration::behind(p_vfs), CStr::from_ptr(z_name)) };
+    shielded(ffi::SQLITE_IOERR_DELETE, || {
+        let journals = &registration.super_journals;
+        // The connection that announced it deletes it, and has its databases open meanwhile.
+        let db = NonNull::new(ptr::with_exposed_provenance_mut(journals.owner(name)));
+        // SQLite is in the middle of none of the databases.
+        let call = Call::on(Some(&registration.sqlite.connections), db, false, COMMIT_GRACE_MS);
+        match call.run(|| journals.delete(name)) {
+            Ok(()) => ffi::SQLITE_OK,
+            Err(error) => {
+                log!(Error, "COMMIT: {error}");
+                final_code(result_code(error.kind()))
+            }
         }
-    };
-    call.run(|| shielded(ffi::SQLITE_IOERR_DELETE, decide))
+    })
 }
 
 /// Journals are never found: there is none to roll back. Super-journals are, while they exist: ours, or
 /// one that another VFS made for a transaction that we are part of, as are directories.
-pub unsafe extern "C" fn x_access(
+unsafe extern "C" fn x_access(
     p_vfs: *mut sqlite3_vfs,
     z_name: *const c_char,
     flags: c_int,
     p_res_out: *mut c_int,
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and a string that lives during the call.
-    let (registration, name) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
+    let (registration, name) = unsafe { (Registration::behind(p_vfs), CStr::from_ptr(z_name)) };
     let exists = shielded(false, || registration.super_journals.exists(name));
     // SAFETY: SQLite's place for the answer.
     unsafe { p_res_out.write(c_int::from(exists)) };
@@ -224,7 +189,7 @@ pub unsafe extern "C" fn x_access(
     }
     // SAFETY: SQLite calls this with our VFS; its arguments are passed on as they came.
     unsafe {
-        let default = default_vfs(p_vfs);
+        let default = registration.default_vfs;
         (*default)
             .xAccess
             .map_or(ffi::SQLITE_OK, |method| method(default, z_name, flags, p_res_out))
@@ -232,14 +197,14 @@ pub unsafe extern "C" fn x_access(
 }
 
 /// There are no directories: a name means the same everywhere, with what the URI says beside it.
-pub unsafe extern "C" fn x_full_pathname(
+unsafe extern "C" fn x_full_pathname(
     p_vfs: *mut sqlite3_vfs,
     z_name: *const c_char,
     n_out: c_int,
     z_out: *mut c_char,
 ) -> c_int {
     // SAFETY: SQLite calls this with our VFS and the name of a main database that it is about to open.
-    let (registration, path) = unsafe { (registration(p_vfs), CStr::from_ptr(z_name)) };
+    let (registration, path) = unsafe { (Registration::behind(p_vfs), CStr::from_ptr(z_name)) };
     shielded(ffi::SQLITE_INTERNAL, || {
         // SAFETY: as above.
         let parameters = unsafe { Parameters::read(&registration.sqlite, z_name) };
@@ -267,56 +232,7 @@ pub unsafe extern "C" fn x_full_pathname(
     })
 }
 
-/// Calls a method of the default VFS with the arguments ours was called with.
-macro_rules! forward {
-    ($p_vfs:ident . $method:ident ( $($arg:expr),* ), $missing:expr) => {
-        // SAFETY: SQLite calls this with our VFS; the other arguments are passed on as they came.
-        unsafe {
-            let default = default_vfs($p_vfs);
-            match (*default).$method {
-                Some(method) => method(default $(, $arg)*),
-                None => $missing,
-            }
-        }
-    };
-}
-
-pub unsafe extern "C" fn x_dl_open(p_vfs: *mut sqlite3_vfs, z_path: *const c_char) -> *mut c_void {
-    forward!(p_vfs.xDlOpen(z_path), ptr::null_mut())
-}
-
-pub unsafe extern "C" fn x_dl_error(p_vfs: *mut sqlite3_vfs, n_byte: c_int, z_msg: *mut c_char) {
-    forward!(p_vfs.xDlError(n_byte, z_msg), ());
-}
-
-/// The symbol that SQLite looked up in a library.
-type Symbol = Option<unsafe extern "C" fn(*mut sqlite3_vfs, *mut c_void, z_symbol: *const c_char)>;
-
-pub unsafe extern "C" fn x_dl_sym(
-    p_vfs: *mut sqlite3_vfs,
-    p_library: *mut c_void,
-    z_symbol: *const c_char,
-) -> Symbol {
-    forward!(p_vfs.xDlSym(p_library, z_symbol), None)
-}
-
-pub unsafe extern "C" fn x_dl_close(p_vfs: *mut sqlite3_vfs, p_library: *mut c_void) {
-    forward!(p_vfs.xDlClose(p_library), ());
-}
-
-pub unsafe extern "C" fn x_randomness(
-    p_vfs: *mut sqlite3_vfs,
-    n_byte: c_int,
-    z_out: *mut c_char,
-) -> c_int {
-    forward!(p_vfs.xRandomness(n_byte, z_out), 0)
-}
-
-pub unsafe extern "C" fn x_sleep(p_vfs: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
-    forward!(p_vfs.xSleep(microseconds), 0)
-}
-
-pub unsafe extern "C" fn x_current_time(_: *mut sqlite3_vfs, p_days: *mut f64) -> c_int {
+unsafe extern "C" fn x_current_time(_: *mut sqlite3_vfs, p_days: *mut f64) -> c_int {
     // SAFETY: SQLite's place for the answer.
     unsafe { p_days.write(julian_ms() as f64 / MS_PER_DAY) };
     ffi::SQLITE_OK
@@ -325,7 +241,7 @@ pub unsafe extern "C" fn x_current_time(_: *mut sqlite3_vfs, p_days: *mut f64) -
 /// No error of the operating system's. SQLite asks after each failure, and some programs print the answer
 /// beside it. Our failures have none; what the default VFS would answer with is whatever failed last on this
 /// thread, here or anywhere else. What has failed says `PRAGMA litevfs_last_error`.
-pub unsafe extern "C" fn x_get_last_error(
+unsafe extern "C" fn x_get_last_error(
     _: *mut sqlite3_vfs,
     n_byte: c_int,
     z_msg: *mut c_char,
@@ -337,10 +253,7 @@ pub unsafe extern "C" fn x_get_last_error(
     0
 }
 
-pub unsafe extern "C" fn x_current_time_int64(
-    _: *mut sqlite3_vfs,
-    p_ms: *mut sqlite3_int64,
-) -> c_int {
+unsafe extern "C" fn x_current_time_int64(_: *mut sqlite3_vfs, p_ms: *mut sqlite3_int64) -> c_int {
     // SAFETY: SQLite's place for the answer.
     unsafe { p_ms.write(julian_ms()) };
     ffi::SQLITE_OK

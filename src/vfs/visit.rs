@@ -4,7 +4,7 @@
 //! the way there is a file control with a number of our own, which every other VFS passes on or refuses.
 //! SQLite holds the locks of connection and file meanwhile.
 
-use super::main_file::Database;
+use super::main_database::MainDatabase;
 use super::sqlite::ConnectionFunctions;
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr;
@@ -15,7 +15,7 @@ use libsqlite3_sys::{sqlite3, sqlite3_file};
 pub const VISIT: c_int = 0x4c56_4653;
 
 /// What [`VISIT`] is given a pointer to.
-pub type Visitor<'a> = &'a mut dyn FnMut(&Database);
+pub type Visitor<'a> = &'a mut dyn FnMut(&MainDatabase);
 
 /// What there is behind a schema's name.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub unsafe fn visit<T>(
     sqlite: &ConnectionFunctions,
     db: *mut sqlite3,
     schema: &CStr,
-    mut ask: impl FnMut(&Database) -> T,
+    mut ask: impl FnMut(&MainDatabase) -> T,
 ) -> Found<T> {
     let mut answer = None;
-    let mut body = |database: &Database| answer = Some(ask(database));
+    let mut body = |database: &MainDatabase| answer = Some(ask(database));
     let mut visitor: Visitor<'_> = &mut body;
     let arg: *mut c_void = (&raw mut visitor).cast();
     // SAFETY: the caller's promise; `control` calls the visitor before it returns, nobody else knows the

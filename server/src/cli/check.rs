@@ -7,6 +7,8 @@ use std::path::Path;
 use litevfs::page1;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::paths::sqlite_uri;
+
 /// The most that is told of one database.
 const MAX_LEN: usize = 500;
 
@@ -23,10 +25,7 @@ pub(super) enum Finding {
 
 /// Opens a file that nobody changes, so that nothing is made beside it.
 pub(super) fn open_still(path: &Path) -> rusqlite::Result<Connection> {
-    let mut uri = String::from("file:");
-    uri.extend(form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()));
-    // What a form writes as a plus sign, a URI's path does not.
-    let uri = uri.replace('+', "%20") + "?immutable=1";
+    let uri = sqlite_uri(path) + "?immutable=1";
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;

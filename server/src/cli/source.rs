@@ -30,14 +30,12 @@ use super::paths::{beside, folder_of};
 use super::stop::Flag;
 
 use crate::sqlite_file::{BadFile, START_LEN, SqliteFile};
-use still::{Stamp, State};
+use still::{PIECE, Stamp, State};
 
 /// How long another program may keep the database locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pages to copy in one step.
 const STEP: i32 = 1024;
-/// Bytes to read at once.
-const PIECE: usize = 256 << 10;
 
 /// A SQLite file to read from start to end. It does not change while this lives.
 pub(super) struct Source {

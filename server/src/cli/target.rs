@@ -7,7 +7,8 @@
 //! | a folder, a socket | refused |
 //!
 //! The file beside it has a name of its own in each process: of several exports to one file the last one
-//! to end counts. Its name is short, because the longest name that a folder takes has to do for the file.
+//! to end counts. Its name is short, because the longest name that a folder takes has to do for the file. What
+//! belongs to a file that was there is out of the way by then ([`super::aside`]).
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, IsTerminal};
@@ -17,14 +18,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
+use super::aside::Aside;
 use super::causes::root_cause;
 use super::client::Done;
 use super::paths::{beside, folder_of};
 
 /// Links that are followed; Linux follows as many.
 const MAX_LINKS: usize = 40;
-/// What SQLite keeps beside a database. It would be taken for the new file's.
-const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// The mode of a new file, but for what the process's mask takes off.
 const NEW_MODE: u32 = 0o666;
 
@@ -222,45 +222,6 @@ fn own_like(file: &File, old: &Metadata) -> io::Result<()> {
         mode = (mode & 0o707) | ((mode & 0o007) << 3);
     }
     file.set_permissions(Permissions::from_mode(mode))
-}
-
-/// What SQLite kept beside a file that is about to be replaced, out of the way under other names: it is
-/// part of that file while the replacement can still fail.
-struct Aside(Vec<(PathBuf, PathBuf)>);
-
-impl Aside {
-    fn put(path: &Path, made: &Path) -> io::Result<Aside> {
-        let mut aside = Aside(Vec::new());
-        for suffix in SUFFIXES {
-            let (from, to) = (beside(path, suffix), beside(made, suffix));
-            match fs::rename(&from, &to) {
-                Ok(()) => aside.0.push((from, to)),
-                // Too long a name is none that SQLite could have given.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename
-                    ) => {}
-                Err(error) => {
-                    aside.put_back();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(aside)
-    }
-
-    fn put_back(self) {
-        for (from, to) in self.0 {
-            let _ = fs::rename(to, from);
-        }
-    }
-
-    fn remove(self) {
-        for (_, to) in self.0 {
-            let _ = fs::remove_file(to);
-        }
-    }
 }
 
 #[cfg(test)]

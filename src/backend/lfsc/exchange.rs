@@ -10,13 +10,14 @@ use crate::http::retry_after;
 use crate::http::{Body, Method, Request, Response, Transport, TransportError};
 use crate::peer::{field, said};
 use crate::sys::{self, log::log};
+use crate::text::percent;
 use crate::types::{DbName, Pos};
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 /// Which server instance answered, and in a request, which one should.
 const INSTANCE_FROM_SERVER: &str = "Lfsc-Instance-Id";
@@ -230,7 +231,7 @@ impl Exchange {
             url.push(if i == 0 { '?' } else { '&' });
             url.push_str(name);
             url.push('=');
-            percent_encode(&value, &mut url);
+            percent::encode(&value, &mut url);
         }
         // No field that nobody needs: they go with every commit, which may be smaller.
         let mut headers = call.headers;
@@ -357,16 +358,6 @@ impl Exchange {
     /// The answer's JSON.
     pub fn json<T: miniserde::Deserialize>(&self, what: &str, body: &[u8]) -> Result<T> {
         json(body).ok_or_else(|| self.bad_answer(what, "the answer is not the JSON it should be"))
-    }
-}
-
-fn percent_encode(text: &str, url: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~,/".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            let _ = write!(url, "%{byte:02X}");
-        }
     }
 }
 

@@ -11,10 +11,8 @@
 //! lease_requests.rs  the names that requests for a lease go by
 //! wire.rs      the JSON bodies
 //! named.rs     objects in them whose names are data
-//! base64.rs    page contents inside JSON
 //! ```
 
-mod base64;
 mod client;
 mod dialect;
 mod exchange;

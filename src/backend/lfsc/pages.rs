@@ -4,7 +4,6 @@
 //! type of its answer tells. From then on lists have ranges and any length, and an answer that breaks
 //! off is asked for again from the page on that is missing.
 
-use super::base64;
 use super::dialect::{ACCEPT_PAGE_FRAMES, Dialect};
 use super::exchange::{Call, Exchange, Failure};
 use super::receive::NoBody;
@@ -14,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::http::{Body, Method, Response, TransportError};
 use crate::ltx::{self, PageFrames, StreamError};
 use crate::sys::{self, log::log};
+use crate::text::base64;
 use crate::types::{DbName, PageSize, Pgno, Pos};
 use alloc::boxed::Box;
 use alloc::format;

@@ -5,6 +5,7 @@ use super::line::Line;
 use super::pool::Pool;
 use super::socket::{cut, lasting, retryable};
 use crate::http::{Body, TransportError};
+use crate::text::hex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -142,10 +143,7 @@ pub fn after_ms(ms: u64) -> Instant {
 fn next_chunk(line: &mut Line) -> Result<u64, TransportError> {
     let text = line.read_line(MAX_CHUNK_LINE_LEN)?.ok_or_else(bad_chunk)?;
     let digits = text.split(';').next().unwrap_or_default().trim();
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(bad_chunk());
-    }
-    let len = u64::from_str_radix(digits, 16).map_err(|_| bad_chunk())?;
+    let len = hex::parse(digits).ok_or_else(bad_chunk)?;
     if len == 0 {
         for _ in 0..MAX_TRAILERS {
             if line.read_line(MAX_CHUNK_LINE_LEN)?.ok_or_else(bad_chunk)?.is_empty() {

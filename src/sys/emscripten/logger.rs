@@ -1,6 +1,6 @@
 //! Where log lines go: to the page, by default its console.
 
-use super::super::log::{Filter, Level};
+use super::super::log_filter::{Filter, Level};
 use super::host;
 use super::threads::Mutex;
 use alloc::format;

@@ -1,6 +1,6 @@
 //! Where log lines go: stderr, or the file `LITEVFS_LOG_FILE` names.
 
-use super::super::log::{Filter, Level};
+use super::super::log_filter::{Filter, Level};
 use super::unix_ms;
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};

@@ -8,9 +8,9 @@
 
 mod columns;
 
-use super::main_file::Database;
+use super::main_database::MainDatabase;
 use super::registration::Registration;
-use super::shielded;
+use super::shield::shielded;
 use super::sqlite::ConnectionFunctions;
 use super::value::Value;
 use super::visit::{Found, visit};
@@ -165,7 +165,7 @@ unsafe fn rows(sqlite: &ConnectionFunctions, db: *mut sqlite3) -> Result<Vec<Row
     let mut rows = Vec::new();
     // SAFETY: the caller's promise.
     for name in unsafe { schemas(sqlite, db)? } {
-        let tell = |database: &Database| Row {
+        let tell = |database: &MainDatabase| Row {
             schema: name.to_string_lossy().into_owned(),
             report: database.connection.report(),
             last_error: database.last_error.clone(),

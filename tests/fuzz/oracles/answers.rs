@@ -203,7 +203,7 @@ impl Transport for Script {
 }
 
 /// What page contents in JSON are.
-pub use super::base64::decode as decode_base64;
+pub use crate::text::base64::decode as decode_base64;
 
 /// A body that comes in parts, perhaps not to its end.
 struct Bytes {

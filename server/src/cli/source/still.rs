@@ -14,8 +14,10 @@ use super::super::check::open_still;
 use super::super::client::Done;
 use super::super::paths::beside;
 use super::super::stop::Flag;
-use super::PIECE;
 use crate::sqlite_file::{START_LEN, SqliteFile};
+
+/// Bytes to read at once.
+pub(super) const PIECE: usize = 256 << 10;
 
 /// What a database consists of while it is in use, but for the WAL's index, which SQLite makes anew.
 const PARTS: [&str; 3] = ["", "-wal", "-journal"];

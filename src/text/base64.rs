@@ -1,6 +1,9 @@
-//! Base64 with padding, as page contents travel in JSON (RFC 4648, section 4).
+//! Base64 with padding (RFC 4648, section 4), as page contents travel in JSON and a proxy's password in a field.
 
+use alloc::string::String;
 use alloc::vec::Vec;
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The bytes a text stands for; `None` when it is not base64.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
@@ -36,14 +39,28 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The text that stands for bytes.
+pub fn encode(bytes: &[u8]) -> String {
+    let digit = |bits: u32| ALPHABET.get((bits & 63) as usize).map_or('A', |&b| char::from(b));
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let last = [digit(bits >> 6), digit(bits)];
+        text.extend([digit(bits >> 18), digit(bits >> 12)]);
+        text.extend(last.iter().take(three.len().saturating_sub(1)));
+        text.extend(core::iter::repeat_n('=', 3_usize.saturating_sub(three.len())));
+    }
+    text
+}
+
 /// The value of each symbol; 255 for bytes that are none.
 #[expect(clippy::indexing_slicing, reason = "at compile time: a wrong index does not compile")]
 const VALUES: [u8; 256] = {
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut values = [255; 256];
     let mut value = 0;
     while value < 64 {
-        values[alphabet[value as usize] as usize] = value;
+        values[ALPHABET[value as usize] as usize] = value;
         value += 1;
     }
     values
@@ -65,8 +82,10 @@ mod tests {
             ("Zm9vYmFy", "foobar"),
         ] {
             assert_eq!(decode(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+            assert_eq!(encode(bytes.as_bytes()), text);
         }
         assert_eq!(decode("+/+/").unwrap(), [0xfb, 0xff, 0xbf]);
+        assert_eq!(encode(&[0xfb, 0xff, 0xbf]), "+/+/");
     }
 
     #[test]
