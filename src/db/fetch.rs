@@ -16,7 +16,8 @@ impl Database {
             let mut state = self.state();
             let len = state.cache.page_size().map_or(0, PageSize::len_bytes);
             let mut page = alloc::vec![0; len];
-            if state.cache.read(Pgno::ONE, pos.txid, &mut page) {
+            // By its TXID alone the cache could have the page of another life.
+            if state.cache.pos() == pos && state.cache.read(Pgno::ONE, pos.txid, &mut page) {
                 return Ok(page);
             }
         }
