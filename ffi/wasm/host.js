@@ -133,7 +133,8 @@ const litevfs = {
     try {
       xhr.open(method, url, false);
       xhr.responseType = 'arraybuffer';
-      xhr.timeout = timeoutMs;
+      // Zero would be any time.
+      xhr.timeout = Math.max(1, timeoutMs);
       for (const [name, value] of fields) {
         const renewed = name === 'Authorization' && litevfs.ask('tokenFor', value);
         xhr.setRequestHeader(name, renewed || value);

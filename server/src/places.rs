@@ -11,6 +11,7 @@
 //! Addresses are those that connections come from. What a proxy says about its clients is not believed;
 //! all of them count as the proxy.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -198,7 +199,9 @@ fn most_of<'a>(
         }
     }
     let most = has.into_values().filter(|(_, idle)| idle.is_some());
-    most.max_by_key(|(count, _)| *count).and_then(|(_, idle)| idle).map(|(_, number)| number)
+    most.max_by_key(|(count, idle)| (*count, Reverse(*idle)))
+        .and_then(|(_, idle)| idle)
+        .map(|(_, number)| number)
 }
 
 impl Place {

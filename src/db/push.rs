@@ -26,7 +26,7 @@ pub(super) const MAX_PUSHES: u32 = 3;
 const COMMIT_MS: u64 = 15_000;
 const COMMIT_BYTES_PER_MS: u64 = 256;
 /// What of it is for finding out what became of a transaction whose push was not answered.
-const FENCE_MS: u64 = 4_000;
+pub(super) const FENCE_MS: u64 = 4_000;
 /// Pause between two pushes of a transaction.
 pub(super) const PUSH_PAUSE_MS: u64 = 200;
 
@@ -53,7 +53,7 @@ pub(super) fn commit_ms(len: usize) -> u64 {
 }
 
 /// The part of it that is for pushing.
-pub(super) fn pushing_ms(len: usize) -> u64 {
+fn pushing_ms(len: usize) -> u64 {
     commit_ms(len).saturating_sub(FENCE_MS)
 }
 

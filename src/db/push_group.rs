@@ -6,7 +6,7 @@
 //! the transactions go out under another id.
 
 use super::database::Database;
-use super::push::{MAX_PUSHES, PUSH_PAUSE_MS, commit_ms, outcome_unknown, pushing_ms};
+use super::push::{FENCE_MS, MAX_PUSHES, PUSH_PAUSE_MS, commit_ms, outcome_unknown};
 use super::round::Staged;
 use crate::backend::{GroupError, GroupOutcome, GroupTx};
 use crate::error::{Error, ErrorKind, Result};
@@ -71,7 +71,8 @@ impl GroupPush<'_> {
         };
         let mut pushes_left = MAX_PUSHES;
         let mut may_be_there = false;
-        let part = sys::Within::new(pushing_ms(self.len()));
+        // Of what there is left, however long the leases took, some is for the outcome.
+        let part = sys::Within::new(sys::left_ms().saturating_sub(FENCE_MS));
         loop {
             pushes_left = pushes_left.saturating_sub(1);
             let error = match backend.push_group(&id, &txs) {
@@ -86,6 +87,12 @@ impl GroupPush<'_> {
                     if may_be_there || error.kind() == ErrorKind::Away =>
                 {
                     error
+                }
+                // So does one that knows no such call, which the server does.
+                Err(GroupError::Unsupported) if may_be_there => {
+                    let text =
+                        "what is in front of the server knows no commits over several databases";
+                    Error::new(ErrorKind::Away, text)
                 }
                 Err(refused) => return Err(self.judge(refused)),
             };

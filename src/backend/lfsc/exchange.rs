@@ -211,6 +211,11 @@ impl Exchange {
         let counters = self.ledger.counters(&call.about);
         let transport = Counting::new(&*self.transport, counters);
         let request = Request { is_streamed, ..self.request(call) };
+        // A browser takes no time for any time.
+        if request.timeout_ms == 0 {
+            let reason = "no time was left to ask".to_string();
+            return Err(TransportError { maybe_sent: false, retryable: true, reason });
+        }
         let send = |request: &Request| receive(&transport, request);
         retry::repeat(request, patience, send, |request| {
             self.forget_instance();

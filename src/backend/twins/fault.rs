@@ -41,6 +41,8 @@ pub enum Fault {
     Fine,
     /// The request does not arrive.
     Lost,
+    /// What answers is in front of the server, and knows no such call.
+    UnknownInFront,
     /// The same, and meanwhile the lease runs out at the server.
     LostWithTheLease,
     /// The same, and another client commits before anybody asks.
@@ -225,6 +227,7 @@ impl Backend for FaultyBackend {
         match self.next(Operation::PushGroup) {
             None => self.server.push_group(id, txs),
             Some(Fault::Lost) => Err(GroupError::Unknown(away())),
+            Some(Fault::UnknownInFront) => Err(GroupError::Unsupported),
             Some(_) => {
                 self.server.push_group(id, txs)?;
                 Err(GroupError::Unknown(away()))

@@ -172,10 +172,11 @@ fn a_database_that_changed_alone_is_pushed_alone() {
 #[test]
 fn lost_requests_and_answers_are_mended() {
     let push = Operation::PushGroup;
-    let faults: [&[(Operation, Fault)]; 4] = [
+    let faults: [&[(Operation, Fault)]; 5] = [
         &[(push, Fault::Lost)],
         &[(push, Fault::AnswerLost)],
         &[(push, Fault::AnswerLost), (push, Fault::Lost)],
+        &[(push, Fault::AnswerLost), (push, Fault::UnknownInFront), (push, Fault::UnknownInFront)],
         &[(push, Fault::AnswerLost); 3],
     ];
     for faults in faults {

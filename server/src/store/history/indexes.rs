@@ -57,6 +57,8 @@ pub struct Indexes {
 /// The large indexes used last: as many as fit into a bound of their own, and those of the database that was
 /// used last in any case, because without them every page would cost their loading. Half of the bound is for
 /// the others whatever that one takes; past it, the one of them that takes most loses what it used least lately.
+/// Of the database used last those stay that its current position may need: when a file has every page, what was
+/// before it is the first to go.
 #[derive(Debug)]
 struct Large {
     /// What is used last is last.
@@ -77,6 +79,9 @@ impl Large {
 
     fn put(&mut self, key: Key, index: Arc<FileIndex>) {
         self.kept.retain(|(kept, _)| *kept != key);
+        if index.is_whole() && self.bytes() > self.max_bytes {
+            self.kept.retain(|(kept, _)| kept.0 != key.0 || kept.3 >= key.3);
+        }
         self.kept.push((key, index));
         while self.bytes() > self.max_bytes
             && let Some(least) = self.least()
@@ -286,10 +291,11 @@ mod tests {
     use litevfs::ltx::{Encoder, Format};
     use litevfs::types::{CommitId, PageSize, Pgno, Txid};
 
-    fn index() -> Arc<FileIndex> {
-        let txid = Txid(1);
+    /// Of a file with page 1 of so many.
+    fn index(commit: u32) -> Arc<FileIndex> {
+        let txid = Txid(2);
         let header = Header::new(PageSize::new(512).unwrap());
-        let header = Header { commit: 1, min_txid: txid, max_txid: txid, ..header };
+        let header = Header { commit, min_txid: txid, max_txid: txid, ..header };
         let marks = Marks {
             pre_apply_checksum: Checksum::NONE,
             post_apply_checksum: Checksum(Checksum::FLAG | 2),
@@ -308,7 +314,8 @@ mod tests {
 
     #[test]
     fn a_database_of_many_large_indexes_leaves_others_theirs_and_has_its_own() {
-        let (index, db) = (index(), |db: &str| {
+        let whole = index(1);
+        let (index, db) = (index(2), |db: &str| {
             let key = DbKey { cluster: "c".parse().unwrap(), db: db.parse().unwrap() };
             Arc::new(Incarnation::first(key))
         });
@@ -331,5 +338,9 @@ mod tests {
         put(&mut large, "small", 2..3);
         assert_eq!(has(&large, "huge"), [17, 18, 19]);
         assert_eq!((has(&large, "small").len(), has(&large, "other").len()), (3, 2));
+        // Of what was before a file with every page its position needs nothing.
+        put(&mut large, "huge", 20..40);
+        large.put(key("huge", 40), whole);
+        assert_eq!(has(&large, "huge"), [40]);
     }
 }

@@ -51,6 +51,11 @@ impl Pins {
         pins.flat_map(|pin| pin.files.iter().copied()).collect()
     }
 
+    /// Whether a database may pin files by it, beside its name.
+    pub(in crate::store) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Whether nothing is being read.
     pub(in crate::store) fn is_empty(&self) -> bool {
         self.0.lock().iter().all(|pin| pin.strong_count() == 0)

@@ -72,7 +72,9 @@ impl Slot {
         let granted = self.lease.try_lock().map_or(true, |lease| lease.is_some());
         let open = self.database.try_lock().map_or(true, |database| database.is_some());
         let unsettled = self.unsettled.load(Ordering::Acquire);
-        granted || open || unsettled || !self.pins.is_empty() || Arc::strong_count(self) > 1
+        // A database that somebody holds may pin files yet.
+        let pinned = !self.pins.is_empty() || self.pins.is_shared();
+        granted || open || unsettled || pinned || Arc::strong_count(self) > 1
     }
 }
 
