@@ -50,7 +50,9 @@ pub(crate) async fn pages(
         as_frames: accepts_frames(&headers),
     };
     asked.check()?;
-    let is_lasting = matches!(at, At::Pos(pos) if pos.commit_id.is_set());
+    // In a browser the extension keeps pages itself: there is no room to keep them twice.
+    let is_browser = headers.contains_key("origin") || headers.contains_key("sec-fetch-mode");
+    let is_lasting = matches!(at, At::Pos(pos) if pos.commit_id.is_set()) && !is_browser;
     let (database, pos) = at_moment(&app, &key, at).await?;
     let mut answer = match answer(&app, &key, database, pos, &asked).await {
         // This server is far behind what others did.
