@@ -159,10 +159,7 @@ impl Access {
 
     /// The moment in the database's history that the request is about.
     pub(crate) fn at(&self) -> Result<Option<At>, ApiError> {
-        let txid = self.parameter("txid").map(|text| {
-            let bad = |error: ParseError| ApiError::bad_input(format!("txid: {error}"));
-            text.parse().map(At::Txid).map_err(bad)
-        });
+        let txid = self.parsed("txid").transpose().map(|txid| txid.map(At::Txid));
         let time = self.parameter("timestamp").map(|text| {
             let bad = |why| ApiError::bad_input(format!("timestamp: {why}"));
             parse_time_ms(text).map(At::Time).map_err(bad)

@@ -60,9 +60,7 @@ pub struct Database {
 impl Origin {
     /// The databases of a configuration, whose server `backend` reaches.
     pub fn new(config: Config, backend: Box<dyn Backend>) -> Arc<Origin> {
-        let mut waiter = [0; 8];
-        sys::random_bytes(&mut waiter);
-        let waiter = u64::from_le_bytes(waiter);
+        let waiter = sys::random_u64().unwrap_or(0);
         let open = sys::Mutex::new(Open::default());
         Arc::new(Origin { config, backend, waiter, open, read_barrier: sys::Mutex::new(0) })
     }

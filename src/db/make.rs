@@ -206,12 +206,10 @@ fn pack(database: &Database, diff: &Diff) -> Result<Packed> {
 
 /// The id of a transaction that is made, and that of the commit it is made on, as far as the server knows such.
 fn commit_ids(database: &Database, base: Pos) -> (CommitId, CommitId) {
-    let mut bytes = [0; 8];
-    // Without random bytes it is the server that chooses.
     let is_known = base.commit_id.is_set() || database.backend().has_commit_ids();
-    let is_chosen = is_known && sys::random_bytes(&mut bytes);
-    let commit_id = if is_chosen { CommitId(u64::from_be_bytes(bytes)) } else { CommitId::NONE };
-    (commit_id, base.commit_id)
+    // Without random bytes it is the server that chooses.
+    let chosen = is_known.then(sys::random_u64).flatten();
+    (chosen.map_or(CommitId::NONE, CommitId), base.commit_id)
 }
 
 /// What must be known of a page of the base that is replaced or removed.

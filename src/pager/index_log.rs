@@ -138,11 +138,7 @@ impl IndexLog {
 
 /// A number that was not used before.
 pub fn fresh(last: u64) -> u64 {
-    let mut bytes = [0; 8];
-    match sys::random_bytes(&mut bytes) {
-        true => u64::from_be_bytes(bytes),
-        false => last.wrapping_add(1),
-    }
+    sys::random_u64().unwrap_or(last.wrapping_add(1))
 }
 
 /// The first entry without its CRC, and what follows it.

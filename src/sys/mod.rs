@@ -11,7 +11,7 @@
 //! | [`running_ms`], [`unix_ms`], [`sleep_ms`] | time; [`Tick`] is made of the first two |
 //! | [`Interruptible`], [`is_interrupted`], [`pause_ms`] | waits that end when the program wants them to |
 //! | [`Within`], [`left_ms`] | time that several requests have together |
-//! | [`random_bytes`] | unpredictable bytes |
+//! | [`random_bytes`], [`random_u64`] | unpredictable bytes, or a number of them |
 //! | [`process_id`] | tells a forked child from its parent |
 //! | [`forks`] | likewise, for what is asked often |
 //! | [`env_var`] | an environment variable as text |
@@ -38,3 +38,9 @@ pub use native::*;
 mod emscripten;
 #[cfg(feature = "emscripten")]
 pub use emscripten::*;
+
+/// An unpredictable number; `None` when the system has none.
+pub fn random_u64() -> Option<u64> {
+    let mut bytes = [0; 8];
+    random_bytes(&mut bytes).then(|| u64::from_be_bytes(bytes))
+}

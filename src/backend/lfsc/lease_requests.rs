@@ -30,6 +30,5 @@ impl Unanswered {
 
 /// A name that no other request has; `None` where the system has no random bytes.
 pub fn new_name() -> Option<String> {
-    let mut name = [0; 8];
-    sys::random_bytes(&mut name).then(|| format!("{:016x}", u64::from_be_bytes(name)))
+    sys::random_u64().map(|name| format!("{name:016x}"))
 }

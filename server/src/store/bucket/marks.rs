@@ -124,15 +124,8 @@ pub fn marks(
 ) -> Result<Marks, &'static str> {
     if !header.no_checksum {
         // Written with the database's checksums in their own fields.
-        return Ok(Marks {
-            pre_apply_checksum: header.pre_apply_checksum,
-            post_apply_checksum: trailer,
-            commit_id: header.commit_id,
-            client_timestamp_ms: header.timestamp_ms,
-            span: 0,
-            group: None,
-            is_break: false,
-        });
+        let Header { pre_apply_checksum, commit_id, timestamp_ms, .. } = *header;
+        return Ok(Marks::of_one(pre_apply_checksum, trailer, commit_id, timestamp_ms));
     }
     let post_apply_checksum = Checksum(header.node_id);
     if header.wal_offset & LINK_FLAG == 0 || !post_apply_checksum.is_set() {
@@ -164,6 +157,24 @@ const FOREIGN: &str = "it was not written by this server: the database's checksu
     restore the database with the program that wrote it, and import the result";
 
 impl Marks {
+    /// Those of one transaction, committed by itself at a time in ms since the Unix epoch.
+    pub const fn of_one(
+        pre_apply_checksum: Checksum,
+        post_apply_checksum: Checksum,
+        commit_id: CommitId,
+        client_timestamp_ms: u64,
+    ) -> Marks {
+        Marks {
+            pre_apply_checksum,
+            post_apply_checksum,
+            commit_id,
+            client_timestamp_ms,
+            span: 0,
+            group: None,
+            is_break: false,
+        }
+    }
+
     /// Whether a file follows one that left the database at that checksum.
     pub const fn follows(&self, before: Checksum) -> bool {
         self.pre_apply_checksum.0 & LINK_MASK == before.0 & LINK_MASK

@@ -75,15 +75,8 @@ fn encode(
         Ok(())
     })?;
     let post_apply_checksum = checksums.iter().copied().fold(Checksum::EMPTY, Checksum::toggle);
-    let marks = Marks {
-        pre_apply_checksum: header.pre_apply_checksum,
-        post_apply_checksum,
-        commit_id: random::commit_id().map_err(StreamError::Io)?,
-        client_timestamp_ms: header.timestamp_ms,
-        span: 0,
-        group: None,
-        is_break: false,
-    };
+    let (before, id) = (header.pre_apply_checksum, random::commit_id().map_err(StreamError::Io)?);
+    let marks = Marks::of_one(before, post_apply_checksum, id, header.timestamp_ms);
     let lock_pgno = shape.page_size.lock_pgno();
     let pgnos = (1..=shape.commit).filter_map(Pgno::new).filter(|&pgno| pgno != lock_pgno);
     let stored = marks::stored_header(&header, &marks, pgnos);

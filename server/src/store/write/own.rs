@@ -61,15 +61,9 @@ impl Shelf {
                 post_apply_checksum = post_apply_checksum.toggle(page_checksum(Pgno::ONE, page));
             }
         }
-        let marks = Marks {
-            pre_apply_checksum: now.pos.post_apply_checksum,
-            post_apply_checksum,
-            commit_id: random::commit_id().map_err(Error::Io)?,
-            client_timestamp_ms: timestamp_ms,
-            span: 0,
-            group: None,
-            is_break,
-        };
+        let (before, id) = (now.pos.post_apply_checksum, random::commit_id().map_err(Error::Io)?);
+        let marks = Marks::of_one(before, post_apply_checksum, id, timestamp_ms);
+        let marks = Marks { is_break, ..marks };
         let stored = marks::stored_header(&header, &marks, pgnos.iter().copied());
         let failed = |error: litevfs::ltx::StreamError<std::io::Error>| match error {
             litevfs::ltx::StreamError::Io(error) => Error::Io(error),
@@ -108,15 +102,8 @@ impl Shelf {
             no_checksum: true,
             ..Header::new(page_size)
         };
-        let marks = Marks {
-            pre_apply_checksum: pos.post_apply_checksum,
-            post_apply_checksum: Checksum::EMPTY,
-            commit_id: random::commit_id().map_err(Error::Io)?,
-            client_timestamp_ms: header.timestamp_ms,
-            span: 0,
-            group: None,
-            is_break: false,
-        };
+        let (before, id) = (pos.post_apply_checksum, random::commit_id().map_err(Error::Io)?);
+        let marks = Marks::of_one(before, Checksum::EMPTY, id, timestamp_ms);
         let stored = marks::stored_header(&header, &marks, std::iter::empty());
         let made = Writer::new(stored, self.scratch()).and_then(Writer::finish);
         made.map(|(_, file)| file).map_err(|error| Error::corrupt(db, error))
