@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use litevfs::page1::differ_in_counts_only;
-use litevfs::types::Pos;
+use litevfs::types::{Pos, Txid};
 
 use super::faulty::{Faults, Faulty};
 use super::memory::Memory;
@@ -63,6 +63,38 @@ fn of_two_writers_through_two_servers_one_wins() {
         for store in [&one, &other] {
             assert_eq!(newest(store, &key).await.unwrap().unwrap().pos(), winner);
         }
+    });
+}
+
+#[test]
+fn what_a_server_made_of_one_life_is_not_committed_to_another() {
+    block_on(async {
+        let (_, one, other) = pair().await;
+        let (key, mut first, mut second) = (key("db"), Model::new(512), Model::new(512));
+        for fill in [1, 2] {
+            one.commit(&key, spool(&first.commit(&[(1, fill)], 1)), None).await.unwrap();
+        }
+        let slot = one.slot(&key);
+        let gate = slot.gate.lock().await;
+        let mut restore = std::pin::pin!(one.restore(&key, At::Txid(Txid(1)), None));
+        // It looks at what is to change, and waits.
+        assert!(tokio::time::timeout(SECOND, restore.as_mut()).await.is_err());
+        other.drop_database(&key, None).await.unwrap();
+        for fill in [1, 2] {
+            let mut tx = second.tx(&[(1, fill)], 1);
+            tx.header.commit_id.0 ^= 1;
+            other.commit(&key, spool(&tx.ltx()), None).await.unwrap();
+            second.apply(&tx);
+        }
+        assert_eq!(first.pos, Pos { commit_id: first.pos.commit_id, ..second.pos });
+        // By the time it goes on, its server has seen what became of the name.
+        assert_eq!(newest(&one, &key).await.unwrap().unwrap().pos(), second.pos);
+        drop(gate);
+        let restored = restore.await;
+        assert!(
+            matches!(restored, Err(Error::PosMismatch(now)) if now == second.pos),
+            "{restored:?}"
+        );
     });
 }
 

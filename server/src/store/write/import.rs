@@ -54,6 +54,7 @@ pub(in crate::store) fn sound_from_sqlite(
         max_txid: txid,
         timestamp_ms,
         pre_apply_checksum: base.post_apply_checksum,
+        base_id: base.commit_id,
         ..Header::new(shape.page_size)
     };
     encode(file, shape, &start, header, scratch).map_err(|error| match error {

@@ -52,6 +52,7 @@ impl Shelf {
             max_txid: txid,
             timestamp_ms,
             pre_apply_checksum: now.pos.post_apply_checksum,
+            base_id: now.pos.commit_id,
             ..Header::new(then.page_size)
         };
         let mut post_apply_checksum = then.pos.post_apply_checksum;
